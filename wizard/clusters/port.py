@@ -1,0 +1,108 @@
+"""What the steps may ask of a cluster. Two answer: the real API server (`real.py`) and the simulated cluster
+(`wizard/simulated`); the contract tests in `tests/contract` hold both to the promises written here.
+
+Every call has a deadline of its own and raises from `wizard.errors`: Unreachable when no answer came (connection refused, reset,
+timed out), NotAllowed for 401 and 403 (naming verb and resource), Conflicting for a field owned by someone else,
+Failed for any other refusal, with the API server's own sentence made printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from wizard.clusters.kinds import Kind, Object, Ref
+from wizard.errors import Failed
+
+MANAGER = "meshwizard"  # the field manager of everything the wizard writes itself
+
+
+class Conflicting(Failed):
+    """Server-side apply was refused because other managers own fields; `owners` maps field path to manager."""
+
+    def __init__(self, what: str, remedy: str, owners: dict[str, str]) -> None:
+        super().__init__(what, remedy)
+        self.owners = owners
+
+
+@dataclass(frozen=True)
+class ServerVersion:
+    git: str  # v1.34.4
+    major: int
+    minor: int
+    date: datetime | None  # the API server's clock, one second fine, from the answer's Date header
+    round_trip: float  # seconds the answer took: the clock's uncertainty
+
+
+@dataclass(frozen=True)
+class Right:
+    """One thing a user may or may not do."""
+
+    verb: str
+    kind: Kind
+    namespace: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.kind.resource}/{self.subresource}" if self.subresource else self.kind.resource
+        return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True)
+class Executed:
+    stdout: str
+    stderr: str
+    code: int
+
+
+class Cluster(Protocol):
+    """One cluster, reached through one kubeconfig context. Thread-safe."""
+
+    name: str
+    server: str  # the API server's address in the kubeconfig
+
+    def version(self) -> ServerVersion:
+        """Version and clock of the API server."""
+        ...
+
+    def identity(self) -> str:
+        """The UID of namespace kube-system: the same for two contexts of one cluster."""
+        ...
+
+    def get(self, ref: Ref) -> Object | None:
+        """The object, or None where it (or its kind) does not exist."""
+        ...
+
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        """All objects of the kind, in one namespace or (empty) all, matching the label selector. Empty where the
+        cluster does not know the kind. Each has apiVersion and kind set.
+        """
+        ...
+
+    def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
+        """Server-side apply as manager `meshwizard`: creates it, or sets just the fields given. A field that another
+        manager owns with another value raises Conflicting unless `force`.
+        """
+        ...
+
+    def delete(self, ref: Ref, *, uid: str = "") -> bool:
+        """Ask for deletion (background propagation); False where it was gone already. With `uid`, only that very object."""
+        ...
+
+    def denied(self, rights: Sequence[Right]) -> list[Right]:
+        """Those of the rights that this user lacks (SelfSubjectAccessReview: creates nothing)."""
+        ...
+
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+        """Run a command in a container, at most that long. Output is capped at 1 MiB each."""
+        ...
+
+    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
+        """The last lines that a container printed, printable; empty where there are none."""
+        ...
+
+    def close(self) -> None:
+        """Give up connections and what was held in memory of credentials."""
+        ...

@@ -1,0 +1,452 @@
+"""Runs a plan: looks at everything first, then works in parallel lanes per cluster, and records as it goes.
+
+Two phases. *Look*: every step is probed, in parallel, reading only; where all is done the run ends here, without one
+writing request. *Work*: steps run as soon as what they need is done, a bounded number per cluster, so that a slow or
+dead cluster holds up nobody else. A failure stops only what depends on it.
+
+The clusters are the truth: a step is applied because its probe says so, never because the state file does. The journal
+records `begin` durably before any effect and `end` after it; whatever was left open is simply probed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from wizard.engine.events import FINAL, Event, Paused, RunEnded, RunStarted, Status, StepChanged
+from wizard.engine.step import Conflict, Done, Job, Needed, Plan, Probe, Shared, Step, World
+from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
+from wizard.text import duration, one_line
+
+log = logging.getLogger(__name__)
+
+LANES_PER_CLUSTER = 4
+MAX_THREADS = 128
+_SATISFIED = frozenset({Status.DONE, Status.SKIPPED})
+_BROKEN = frozenset({Status.FAILED, Status.CONFLICT, Status.BLOCKED})
+
+
+class Journal(Protocol):
+    """Where progress is recorded. Both calls are durable when they return; they raise Trouble when they cannot be."""
+
+    def begin(self, step: str, inputs: str, *, undo: bool = False) -> None: ...
+
+    def end(self, step: str, status: str, detail: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run went. `statuses` holds the last status of every step."""
+
+    ok: bool
+    exit_code: int
+    what: str
+    remedy: str
+    statuses: dict[str, Status]
+
+
+Look = Probe | Trouble
+
+
+class Engine:
+    """One run of one plan. `run` and `undo` block: call them from a thread of your own. Everything else may be called
+    from any thread at any time. Events arrive one after the other, from the engine's threads; the listener must not block.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        world: World,
+        journal: Journal,
+        listener: Callable[[Event], None],
+        *,
+        mesh: str,
+        resume: str = "",
+        linger: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`resume`: the command that goes on after a failure. `linger`: after a failure, wait for retry, skip or abort
+        instead of ending.
+        """
+        self._plan = plan
+        self._world = world
+        self._journal = journal
+        self._listener = listener
+        self._mesh = mesh
+        self._resume = resume
+        self._linger = linger
+        self._sleep = sleep
+        self._shared = Shared()
+        self._changed = threading.Condition()
+        self._emitting = threading.Lock()
+        self._status: dict[str, Status] = {step.id: Status.WAITING for step in plan.steps}
+        self._trouble: dict[str, Trouble] = {}
+        self._looked: dict[str, Look] = {}
+        self._applied: set[str] = set()
+        self._busy: dict[str | None, int] = {}
+        self._paused = False
+        self._draining = False
+        self._aborted = False
+        self._fatal: Trouble | None = None
+        self._succeeded = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run that ended did all it set out to do."""
+        return self._succeeded
+
+    # -- what a front end may do
+
+    def pause(self, paused: bool = True) -> None:
+        """Start no further steps until called again with False; what runs goes on."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+        self._emit(Paused(paused=paused))
+
+    def retry(self, id: str) -> None:
+        """Try a failed step again, and what it blocked. KeyError for an unknown step."""
+        with self._changed:
+            if self._status[id] in _BROKEN:
+                self._looked.pop(id, None)
+                self._set_waiting(id)
+                for step in self._plan.steps:
+                    if self._status[step.id] is Status.BLOCKED:
+                        self._set_waiting(step.id)
+            self._changed.notify_all()
+
+    def skip(self, id: str) -> None:
+        """Count a failed step as done, because a person said so; what it blocked goes on."""
+        with self._changed:
+            if self._status[id] in _BROKEN and self._status[id] is not Status.BLOCKED:
+                self._finish(self._plan.step(id), Status.SKIPPED, "skipped by you")
+                for step in self._plan.steps:
+                    if self._status[step.id] is Status.BLOCKED:
+                        self._set_waiting(step.id)
+            self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Start nothing new, let what runs come to its end, then stop. What a first Ctrl-C does."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify_all()
+
+    def abort(self) -> None:
+        """Stop now: waits end, child processes are ended. What was done stays recorded."""
+        with self._changed:
+            self._draining = self._aborted = True
+            self._changed.notify_all()
+
+    # -- looking
+
+    def look(self) -> dict[str, Look]:
+        """Probe every step but the guards, in parallel; changes nothing. A probe that could not be made is its Trouble."""
+        steps = [step for step in self._plan.steps if not step.guard]
+        with self._pool(len(steps)) as pool:
+            found = pool.map(self._look_at, steps)
+        return {step.id: result for step, result in zip(steps, found, strict=True)}
+
+    def _look_at(self, step: Step) -> Look:
+        try:
+            return step.probe(self._world)
+        except Trouble as trouble:
+            return trouble
+        except Exception as error:
+            log.exception("probe of %s", step.id)
+            return Failed(f"{step.title}: unexpected {type(error).__name__}: {one_line(error)}", "Please report this.")
+
+    # -- working
+
+    def run(self) -> Outcome:
+        """Make every step done. Returns when nothing more can be done; never raises."""
+        began = self._start("apply")
+        self._looked = self.look()
+        self._guard()
+        with self._pool(len(self._plan.steps)) as pool:
+            self._work(pool, self._apply_ready, self._apply)
+        return self._end(began, "apply")
+
+    def undo(self) -> Outcome:
+        """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done."""
+        began = self._start("uninstall")
+        with self._pool(len(self._plan.steps)) as pool:
+            self._work(pool, self._undo_ready, self._undo)
+        return self._end(began, "uninstall")
+
+    def _start(self, operation: str) -> float:
+        steps = tuple(step.id for step in self._plan.steps)
+        self._emit(RunStarted(mesh=self._mesh, operation=operation, steps=steps, simulated=self._world.simulated))
+        for step in self._plan.steps:
+            self._emit(StepChanged(step=step.id, cluster=step.cluster, title=step.title, status=Status.WAITING))
+        return time.monotonic()
+
+    def _guard(self) -> None:
+        """Guards are for work: where none is needed they count as passed, so a finished mesh costs no request."""
+        if all(isinstance(result, Done) for result in self._looked.values()):
+            for step in self._plan.steps:
+                if step.guard:
+                    self._finish(step, Status.DONE, "not needed: nothing to do")
+
+    def _pool(self, size: int) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=max(1, min(MAX_THREADS, size)), thread_name_prefix="step")
+
+    def _work(
+        self, pool: ThreadPoolExecutor, ready: Callable[[Step], Status | None], act: Callable[[Step], None]
+    ) -> None:
+        with self._changed:
+            while True:
+                started = False
+                for step in self._plan.steps:
+                    if self._status[step.id] is not Status.WAITING:
+                        continue
+                    verdict = ready(step)
+                    if verdict is Status.BLOCKED:
+                        self._finish(step, Status.BLOCKED, self._why_blocked(step))
+                        started = True
+                    elif (
+                        verdict is Status.PROBING and not self._paused and not self._draining and self._lane_free(step)
+                    ):
+                        self._busy[step.cluster] = self._busy.get(step.cluster, 0) + 1
+                        self._status[step.id] = Status.PROBING
+                        pool.submit(self._one, step, act)
+                        started = True
+                if started:
+                    continue
+                if not any(self._busy.values()):
+                    waiting = any(status is Status.WAITING for status in self._status.values())
+                    if self._draining or self._fatal:
+                        return
+                    if not waiting and not (
+                        self._linger and any(status in _BROKEN for status in self._status.values())
+                    ):
+                        return
+                self._changed.wait()
+
+    def _lane_free(self, step: Step) -> bool:
+        return self._busy.get(step.cluster, 0) < LANES_PER_CLUSTER
+
+    def _one(self, step: Step, act: Callable[[Step], None]) -> None:
+        began = time.monotonic()
+        try:
+            act(step)
+        except Trouble as trouble:
+            self._fail(step, trouble, time.monotonic() - began)
+        except Exception as error:  # a mistake of ours must not take the other lanes down
+            log.exception("step %s", step.id)
+            trouble = Failed(
+                f"unexpected {type(error).__name__}: {one_line(error)}", "Please report this, with the log."
+            )
+            self._fail(step, trouble, time.monotonic() - began)
+        finally:
+            with self._changed:
+                self._busy[step.cluster] -= 1
+                self._changed.notify_all()
+
+    def _apply_ready(self, step: Step) -> Status | None:
+        needs = [self._status[id] for id in step.needs]
+        joins = [self._status[id] for id in step.joins]
+        if isinstance(self._looked.get(step.id), Done) and not self._upstream_pending(step):
+            return Status.PROBING  # already as wanted, whatever became of what it was built from
+        if any(status in _BROKEN for status in needs + joins):
+            return Status.BLOCKED
+        if all(status in _SATISFIED for status in needs) and not any(status is Status.WAITING for status in joins):
+            return Status.PROBING
+        return None
+
+    def _upstream_pending(self, step: Step) -> bool:
+        return any(self._status[id] not in FINAL for id in step.needs + step.joins)
+
+    def _apply(self, step: Step) -> None:
+        looked = self._looked.pop(step.id, None)
+        if isinstance(looked, Done) and not any(id in self._applied for id in step.needs + step.joins):
+            self._record_done(step, looked.note, 0.0)
+            return
+        began = time.monotonic()
+        self._change(step, Status.PROBING)
+        probe = step.probe(self._world)
+        if isinstance(probe, Conflict):
+            raise NeedsPerson(probe.what, probe.remedy)
+        note = ""
+        if isinstance(probe, Needed):
+            self._change(step, Status.RUNNING, _summary(probe))
+            self._record(lambda: self._journal.begin(step.id, step.inputs()))
+            with self._changed:
+                self._applied.add(step.id)
+            step.apply(self._world, self._job(step))
+            after = step.probe(self._world)
+            if isinstance(after, Conflict):
+                raise NeedsPerson(after.what, after.remedy)
+            if isinstance(after, Needed):
+                raise Failed(
+                    f"applied, but still not as wanted: {_summary(after)}",
+                    "Somebody else may be changing it.",
+                )
+            note = after.note
+        else:
+            note = probe.note
+        self._record_done(step, note, time.monotonic() - began)
+
+    def _record_done(self, step: Step, note: str, seconds: float) -> None:
+        if not step.guard:
+            self._record(lambda: self._journal.end(step.id, "done", note))
+        self._finish(step, Status.DONE, note, seconds=seconds)
+
+    def _undo_ready(self, step: Step) -> Status | None:
+        dependants = [self._status[other.id] for other in self._plan.steps if step.id in other.needs + other.joins]
+        if any(status in _BROKEN for status in dependants):
+            return Status.BLOCKED
+        return Status.PROBING if all(status is Status.UNDONE for status in dependants) else None
+
+    def _undo(self, step: Step) -> None:
+        began = time.monotonic()
+        if not step.guard:
+            self._change(step, Status.UNDOING)
+            self._record(lambda: self._journal.begin(step.id, step.inputs(), undo=True))
+            step.undo(self._world, self._job(step))
+            self._record(lambda: self._journal.end(step.id, "undone"))
+        self._finish(step, Status.UNDONE, seconds=time.monotonic() - began)
+
+    def _job(self, step: Step) -> Job:
+        def stopped() -> str | None:
+            if self._aborted:
+                return "stopped by you"
+            for id in step.joins:
+                if self._status[id] in _BROKEN:
+                    return f"{id} failed"
+            return None
+
+        return Job(step, self._emit, stopped, self._shared, self._sleep)
+
+    def _record(self, write: Callable[[], None]) -> None:
+        """Without a record nothing new may start: what is not written down could not be resumed."""
+        try:
+            write()
+        except Trouble as trouble:
+            with self._changed:
+                self._fatal = self._fatal or trouble
+                self._draining = True
+            raise
+
+    # -- statuses
+
+    def _fail(self, step: Step, trouble: Trouble, seconds: float) -> None:
+        if isinstance(trouble, Interrupted) and not self._aborted:
+            status = Status.BLOCKED
+        elif isinstance(trouble, NeedsPerson):
+            status = Status.CONFLICT
+        else:
+            status = Status.FAILED
+        log.info("step %s %s: %s", step.id, status, trouble.what)
+        if not step.guard and self._fatal is None:
+            try:
+                self._journal.end(step.id, "failed", one_line(trouble.what))
+            except Trouble as unwritten:
+                with self._changed:
+                    self._fatal = unwritten
+                    self._draining = True
+        with self._changed:
+            self._trouble[step.id] = trouble
+        self._finish(step, status, trouble.what, remedy=trouble.remedy, seconds=seconds)
+
+    def _finish(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
+        self._change(step, status, detail, remedy=remedy, seconds=seconds)
+
+    def _set_waiting(self, id: str) -> None:
+        self._change(self._plan.step(id), Status.WAITING)
+
+    def _change(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
+        with self._changed:
+            self._status[step.id] = status
+            self._changed.notify_all()
+        self._emit(
+            StepChanged(
+                step=step.id,
+                cluster=step.cluster,
+                title=step.title,
+                status=status,
+                detail=detail,
+                remedy=remedy,
+                seconds=seconds,
+            )
+        )
+
+    def _why_blocked(self, step: Step) -> str:
+        broken = [id for id in step.needs + step.joins if self._status[id] in _BROKEN]
+        if not broken:
+            broken = [
+                other.id
+                for other in self._plan.steps
+                if step.id in other.needs + other.joins and self._status[other.id] in _BROKEN
+            ]
+        return f"waits for {', '.join(broken[:3])}"
+
+    def _emit(self, event: Event) -> None:
+        with self._emitting:
+            self._listener(event)
+
+    # -- the end
+
+    def _end(self, began: float, operation: str) -> Outcome:
+        goal = {Status.UNDONE} if operation == "uninstall" else _SATISFIED
+        missing = [step for step in self._plan.steps if self._status[step.id] not in goal]
+        seconds = time.monotonic() - began
+        if not missing and not self._fatal:
+            done = "taken back" if operation == "uninstall" else "done"
+            outcome = Outcome(
+                True,
+                0,
+                f"mesh {self._mesh}: all {len(self._plan.steps)} steps {done} in {duration(seconds)}",
+                "",
+                dict(self._status),
+            )
+        else:
+            outcome = self._unfinished(missing)
+        self._succeeded = outcome.ok
+        self._emit(
+            RunEnded(
+                ok=outcome.ok,
+                exit_code=outcome.exit_code,
+                what=outcome.what,
+                remedy=outcome.remedy,
+                seconds=seconds,
+            )
+        )
+        return outcome
+
+    def _unfinished(self, missing: Iterable[Step]) -> Outcome:
+        missing = list(missing)
+        troubles = [
+            (step, self._trouble[step.id]) for step in missing if self._status[step.id] in _BROKEN - {Status.BLOCKED}
+        ]
+        remedies = [trouble.remedy for _, trouble in troubles if trouble.remedy]
+        if self._fatal:
+            code, what = self._fatal.exit_code, self._fatal.what
+            remedies.insert(0, self._fatal.remedy)
+        elif troubles and not self._aborted:
+            codes = [trouble.exit_code for _, trouble in troubles]
+            # One plain failure outweighs what waits for a person, which outweighs missing traffic.
+            code = next((code for code in (1, 2, 5, 3, 4) if code in codes), 1)
+            what = "; ".join(f"{_at(step)}{step.title}: {trouble.what}" for step, trouble in troubles)
+        elif self._draining:
+            left = sum(1 for step in missing if self._status[step.id] is not Status.BLOCKED)
+            code, what = 130, f"stopped by you; {left} steps are left"
+        else:
+            code, what = 1, f"{len(missing)} steps could not run"
+        go_on = f"Go on with: {self._resume}" if self._resume else ""
+        remedy = "\n".join([*dict.fromkeys(remedy for remedy in remedies if remedy), *([go_on] if go_on else [])])
+        return Outcome(False, code, what, remedy, dict(self._status))
+
+
+def _at(step: Step) -> str:
+    return f"{step.cluster}: " if step.cluster else ""
+
+
+def _summary(probe: Needed) -> str:
+    first = "; ".join(str(difference) for difference in probe.differences[:3])
+    more = len(probe.differences) - 3
+    return one_line(f"{first}; and {more} more" if more > 0 else first)

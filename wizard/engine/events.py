@@ -1,0 +1,109 @@
+"""What the engine says while it works. Every front end renders these and nothing else.
+
+All times are seconds; `at` is wall clock (time.time()), durations come from a monotonic clock. Texts are printable already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a step is. `done`, `skipped`, `failed`, `conflict`, `blocked`, `undone` are final for a run."""
+
+    WAITING = "waiting"  # for the steps it needs
+    PROBING = "probing"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"  # by consent
+    FAILED = "failed"
+    CONFLICT = "conflict"  # a person must decide
+    BLOCKED = "blocked"  # something it needs failed
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+FINAL = frozenset({Status.DONE, Status.SKIPPED, Status.FAILED, Status.CONFLICT, Status.BLOCKED, Status.UNDONE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    at: float = field(default_factory=time.time)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for one JSON line: `event` is the class's name in lower case, plus its fields."""
+        return {"event": type(self).__name__.lower(), **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    mesh: str
+    operation: str  # apply, uninstall
+    steps: tuple[str, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepChanged(Event):
+    """A step took another status. `seconds`: how long it has worked. `detail`: one sentence; `remedy`: what to do."""
+
+    step: str
+    cluster: str | None
+    title: str
+    status: Status
+    detail: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSaid(Event):
+    """A line of progress, from istioctl or the step itself."""
+
+    step: str
+    cluster: str | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWaits(Event):
+    """A step waits: for what, what it last saw, since when, until when (seconds)."""
+
+    step: str
+    cluster: str | None
+    what: str
+    seen: str
+    elapsed: float
+    deadline: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Event):
+    """Verification: what one cluster has heard so far. `counts`: version → answers; `missing`: versions not heard yet."""
+
+    step: str
+    cluster: str
+    counts: Mapping[str, int]
+    missing: tuple[str, ...]
+    errors: int
+    last: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused(Event):
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """The run is over. `exit_code` is that of the command line; `what` says how it went, `remedy` what to do next."""
+
+    ok: bool
+    exit_code: int
+    what: str
+    remedy: str
+    seconds: float

@@ -1,0 +1,264 @@
+"""What a step is, and what it may use while it works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from wizard.clusters.port import Cluster
+from wizard.engine.events import Answered, Event, StepSaid, StepWaits
+from wizard.errors import Failed, Interrupted
+from wizard.istio.port import Istioctl
+from wizard.text import duration, one_line, printable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that is not as wanted. `found` None: it is not there. `by`: who set it, where the cluster knows."""
+
+    object: str
+    field: str
+    found: str | None
+    wanted: str | None
+    by: str = ""
+
+    def __str__(self) -> str:
+        found = "absent" if self.found is None else self.found
+        wanted = "absent" if self.wanted is None else self.wanted
+        by = f" (set by {self.by})" if self.by else ""
+        return (
+            f"{self.object}: {self.field}: {found}{by} → {wanted}"
+            if self.field
+            else f"{self.object}: {found}{by} → {wanted}"
+        )
+
+
+@dataclass(frozen=True)
+class Done:
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Needed:
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Going on would overwrite what somebody else made. `what` names object and owner, `remedy` the ways out."""
+
+    what: str
+    remedy: str
+
+
+Probe = Done | Needed | Conflict
+
+
+@dataclass(frozen=True)
+class Command:
+    """An equivalent command for a person: `text` is bash (may span lines), `why` one line of explanation."""
+
+    text: str
+    why: str = ""
+
+
+class RootStore(ABC):
+    """Where the mesh's root certificate and key are kept between runs."""
+
+    place: str  # for messages
+
+    @abstractmethod
+    def load(self) -> tuple[bytes, bytes] | None:
+        """(certificate PEM, key PEM), or None if there is none."""
+
+    @abstractmethod
+    def save(self, certificate: bytes, key: bytes) -> None:
+        """Keep it durably and privately; returns when it is safe. Never overwrites another root."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The outside, as the steps see it: real or simulated."""
+
+    clusters: Mapping[str, Cluster]
+    istioctl: Istioctl
+    roots: RootStore
+    simulated: bool = False
+
+    def cluster(self, name: str | None) -> Cluster:
+        """The cluster of that name. KeyError if the step has none, which is a mistake in the step."""
+        return self.clusters[name or ""]
+
+
+class Job:
+    """One step's hands while it works: it speaks, waits and notices that it should stop.
+
+    `shared` holds what steps of one run need to make only once (never written anywhere).
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        emit: Callable[[Event], None],
+        stopped: Callable[[], str | None],
+        shared: Shared,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._step = step
+        self._emit = emit
+        self._stopped = stopped
+        self._sleep = sleep
+        self.shared = shared
+
+    def say(self, text: str) -> None:
+        """One line of progress, made printable."""
+        self._emit(StepSaid(step=self._step.id, cluster=self._step.cluster, text=one_line(text, 1000)))
+
+    def answered(self, counts: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> None:
+        """What the verification has heard so far."""
+        self._emit(
+            Answered(
+                step=self._step.id,
+                cluster=self._step.cluster or "",
+                counts=dict(counts),
+                missing=missing,
+                errors=errors,
+                last=one_line(last),
+            )
+        )
+
+    def cancelled(self) -> bool:
+        """Whether the work should end now: the person aborts, or the step that this one watches failed."""
+        return self._stopped() is not None
+
+    def check(self) -> None:
+        """Raises Interrupted when the work should end now."""
+        reason = self._stopped()
+        if reason is not None:
+            raise Interrupted(reason)
+
+    def wait(
+        self,
+        what: str,
+        look: Callable[[], tuple[T | None, str]],
+        *,
+        seconds: float,
+        every: float = 1.0,
+        remedy: str = "",
+    ) -> T:
+        """Look until there is a result. `look` gives (result or None, what it saw). Failed after `seconds`, with what was
+        last seen. Says what it waits for and for how long.
+        """
+        began = time.monotonic()
+        while True:
+            self.check()
+            result, seen = look()
+            elapsed = time.monotonic() - began
+            if result is not None:
+                return result
+            if elapsed >= seconds:
+                raise Failed(f"{what}: not within {duration(seconds)}; last seen: {printable(seen, 600)}", remedy)
+            self._emit(
+                StepWaits(
+                    step=self._step.id,
+                    cluster=self._step.cluster,
+                    what=what,
+                    seen=one_line(seen),
+                    elapsed=elapsed,
+                    deadline=seconds,
+                )
+            )
+            self._sleep(min(every, max(0.0, seconds - elapsed)))
+
+
+class Shared:
+    """Results that several steps of one run need: each is made once, by whoever comes first."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._lock = threading.Lock()
+        self._locks: dict[str, Any] = {}
+        self._results: dict[str, Any] = {}
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """The result of `make`, made at most once; a failed attempt may be repeated by the next who asks."""
+        import threading
+
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._results:
+                self._results[key] = make()
+            result: T = self._results[key]
+            return result
+
+
+class Step(ABC):
+    """One piece of the work. Subclasses live in `wizard/steps`, one file a kind.
+
+    `id` never changes between releases: the state file names steps by it. `needs`: ids that must be done before.
+    `joins`: ids of steps whose work this one watches; it may run while they do, and is given up when one fails.
+    `guard`: looks whether the cluster is fit for the work; runs only where there is work to do, and makes nothing.
+    """
+
+    guard = False
+
+    def __init__(
+        self,
+        id: str,
+        title: str,
+        *,
+        cluster: str | None,
+        needs: tuple[str, ...] = (),
+        joins: tuple[str, ...] = (),
+    ) -> None:
+        self.id = id
+        self.title = title
+        self.cluster = cluster
+        self.needs = needs
+        self.joins = joins
+
+    @abstractmethod
+    def probe(self, world: World) -> Probe:
+        """Look at the clusters, change nothing. Must cope with everything it needs being absent."""
+
+    @abstractmethod
+    def apply(self, world: World, job: Job) -> None:
+        """Make it so. May be called again at any time, also after a crash in the middle of itself."""
+
+    def undo(self, world: World, job: Job) -> None:  # noqa: B027 - most guards and waits made nothing
+        """Take back what `apply` made, and only that. May be called again at any time."""
+
+    def commands(self) -> list[Command]:
+        """What a person could type instead."""
+        return []
+
+    def wanted(self) -> Any:
+        """Plain data that says what this step wants; its hash goes into the state file."""
+        return self.id
+
+    def inputs(self) -> str:
+        """A short hash of `wanted`."""
+        return hashlib.sha256(json.dumps(self.wanted(), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in an order in which each comes after what it needs."""
+
+    steps: tuple[Step, ...]
+
+    def step(self, id: str) -> Step:
+        """The step of that id; KeyError if there is none."""
+        for step in self.steps:
+            if step.id == id:
+                return step
+        raise KeyError(id)

@@ -1,0 +1,79 @@
+"""What can go wrong, as the person at the terminal needs to hear it.
+
+Every trouble says what happened and where (`what`) and what to do next (`remedy`), and carries the exit code that
+the command line promises: 1 failed, 2 bad input, 3 a person is needed, 4 verification failed, 5 busy, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Trouble(Exception):
+    """A failure with a sentence and a way on. Never shown as a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+class Failed(Trouble):
+    """Something outside did not do what it should; the run can be resumed."""
+
+
+class Unreachable(Failed):
+    """A cluster's API server did not answer."""
+
+
+class NotAllowed(Failed):
+    """The cluster answered, and said no to this user."""
+
+
+class NeedsPerson(Trouble):
+    """Only a person can decide: a conflict, a consent, work on a host."""
+
+    exit_code = 3
+
+
+class VerificationFailed(Trouble):
+    """The mesh stands, but traffic does not reach every cluster."""
+
+    exit_code = 4
+
+
+class Busy(Trouble):
+    """Another run holds this mesh."""
+
+    exit_code = 5
+
+
+class Interrupted(Trouble):
+    """The person stopped it; what was done is recorded."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong in what the user gave: the field's path, the line (1-based) where known, and a sentence."""
+
+    path: str
+    text: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.path}: {self.text}" if self.path else f"{where}{self.text}"
+
+
+class BadInput(Trouble):
+    """Input was refused before anything was touched; every mistake found is listed."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, remedy: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
+        super().__init__(what, remedy)
+        self.mistakes = mistakes

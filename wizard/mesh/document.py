@@ -1,0 +1,240 @@
+"""The mesh as plain data (the shape of the mesh file), checked, and turned into the model and back.
+
+Front ends fill such a document and get either a `Mesh` or every mistake at once, each with its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wizard.errors import BadInput, Mistake
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
+from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
+
+Document = dict[str, Any]
+MAX_CLUSTERS = 200
+
+
+def value_at(data: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key, None where any part is missing."""
+    found: Any = data
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def put(data: Document, key: str, value: object) -> None:
+    """Set a dotted key; None removes it, and with it a section that became empty."""
+    head, _, rest = key.partition(".")
+    if not rest:
+        if value is None:
+            data.pop(head, None)
+        else:
+            data[head] = value
+        return
+    section = data.setdefault(head, {})
+    put(section, rest, value)
+    if not section:
+        del data[head]
+
+
+def mistakes_in(data: object, lines: Mapping[str, int] | None = None) -> tuple[Mistake, ...]:
+    """Everything wrong with this document, in its order. Empty: `mesh_from` will succeed."""
+    return tuple(_Reader(lines or {}).read(data))
+
+
+def mesh_from(data: object, *, base: Path = Path(), lines: Mapping[str, int] | None = None, source: str = "") -> Mesh:
+    """The mesh that this document describes. Relative paths are taken from `base`.
+
+    Raises BadInput with every mistake, each with its line where `lines` knows it.
+    """
+    mistakes = mistakes_in(data, lines)
+    if mistakes:
+        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
+        raise BadInput(f"{count} in {source or 'the mesh'}; nothing was touched", "Correct it and try again.", mistakes)
+    if not isinstance(data, dict):
+        raise TypeError("unreachable: mistakes_in refuses what is no mapping")
+
+    def path(value: object) -> Path | None:
+        return (base / Path(str(value)).expanduser()) if value else None
+
+    def setting(field: Field, of: Mapping[str, Any] = data) -> Any:
+        value = value_at(of, field.key)
+        return field.default if value in (None, "", []) else value
+
+    mesh = {field.key: setting(field) for field in MESH_FIELDS}
+    clusters = []
+    for entry in data["clusters"]:
+        of = {field.key: setting(field, entry) for field in CLUSTER_FIELDS}
+        clusters.append(
+            Cluster(
+                name=of["name"],
+                context=of["context"],
+                network=of["network"],
+                kubeconfig=path(of["kubeconfig"]),
+                role=of["role"],
+                primary=of["primary"],
+                api_server=of["apiServer"],
+                gateway=Gateway(of["gateway.exposure"], of["gateway.address"], of["gateway.port"]),
+            )
+        )
+    overlays = tuple(base / Path(name).expanduser() for name in mesh["istio.overlays"] or [])
+    return Mesh(
+        name=mesh["name"],
+        clusters=tuple(clusters),
+        topology=mesh["topology"],
+        trust_domain=mesh["trustDomain"],
+        istio=Istio(mesh["istio.version"], mesh["istio.hub"], mesh["istio.imagePullPolicy"], overlays),
+        certificates=Certificates(mesh["certificates.source"], path(mesh["certificates.path"])),
+        verify=Verify(mesh["verify.namespace"], mesh["verify.hub"], mesh["verify.curlImage"]),
+    )
+
+
+def document_of(mesh: Mesh) -> Document:
+    """The document that reads back as this mesh: the shape of the mesh file, ready for JSON or YAML."""
+    document: Document = {"apiVersion": API_VERSION, "kind": "Mesh"}
+    values: dict[str, Any] = {
+        "name": mesh.name,
+        "topology": mesh.topology,
+        "trustDomain": mesh.trust_domain,
+        "istio.version": mesh.istio.version,
+        "istio.hub": mesh.istio.hub,
+        "istio.imagePullPolicy": mesh.istio.image_pull_policy,
+        "istio.overlays": [str(path) for path in mesh.istio.overlays] or None,
+        "certificates.source": mesh.certificates.source,
+        "certificates.path": str(mesh.certificates.path) if mesh.certificates.path else None,
+        "verify.namespace": mesh.verify.namespace,
+        "verify.hub": mesh.verify.hub,
+        "verify.curlImage": mesh.verify.curl_image,
+    }
+    for key, value in values.items():
+        put(document, key, value)
+    document["clusters"] = []
+    for cluster in mesh.clusters:
+        entry: Document = {}
+        of: dict[str, Any] = {
+            "name": cluster.name,
+            "kubeconfig": str(cluster.kubeconfig) if cluster.kubeconfig else None,
+            "context": cluster.context,
+            "network": cluster.network,
+            "role": cluster.role,
+            "primary": cluster.primary,
+            "apiServer": cluster.api_server,
+            "gateway.exposure": cluster.gateway.exposure,
+            "gateway.address": cluster.gateway.address,
+            "gateway.port": cluster.gateway.port,
+        }
+        for key, value in of.items():
+            put(entry, key, value)
+        document["clusters"].append(entry)
+    return document
+
+
+class _Reader:
+    """Walks a document beside the declared fields and collects what does not fit."""
+
+    def __init__(self, lines: Mapping[str, int]) -> None:
+        self._lines = lines
+
+    def read(self, data: object) -> Iterable[Mistake]:
+        if not isinstance(data, dict):
+            yield Mistake(
+                "",
+                "the mesh file must be a mapping that starts with apiVersion and kind",
+                self._lines.get(""),
+            )
+            return
+        for key, wanted in (("apiVersion", API_VERSION), ("kind", "Mesh")):
+            if data.get(key) != wanted:
+                yield self._mistake(key, f"must be {wanted}", data)
+        yield from self._fields(data, MESH_FIELDS, "", also={"apiVersion", "kind", "clusters"})
+        clusters = data.get("clusters")
+        if not isinstance(clusters, list) or len(clusters) < 2:
+            yield self._mistake("clusters", "must be a list of at least two clusters", data)
+            return
+        if len(clusters) > MAX_CLUSTERS:
+            yield self._mistake(
+                "clusters", f"holds {len(clusters)} clusters; at most {MAX_CLUSTERS} are supported", data
+            )
+            return
+        for index, entry in enumerate(clusters):
+            prefix = f"clusters[{index}]"
+            if not isinstance(entry, dict):
+                yield self._mistake(prefix, "must be a mapping with name, context and network", data)
+                continue
+            yield from self._fields(entry, CLUSTER_FIELDS, prefix)
+        yield from self._together([entry if isinstance(entry, dict) else {} for entry in clusters])
+
+    def _mistake(self, path: str, text: str, data: object = None) -> Mistake:
+        line = self._lines.get(path)
+        if line is None and path:  # a missing key has no line of its own: name where it belongs
+            line = self._lines.get(path.rpartition(".")[0])
+        return Mistake(path, text, line)
+
+    def _fields(
+        self,
+        data: Mapping[str, Any],
+        fields: tuple[Field, ...],
+        prefix: str,
+        also: frozenset[str] | set[str] = frozenset(),
+    ) -> Iterable[Mistake]:
+        def at(key: str) -> str:
+            return f"{prefix}.{key}" if prefix else key
+
+        known = {field.key for field in fields}
+        sections = {key.split(".")[0] for key in known if "." in key}
+        for key, value in data.items():
+            if key in sections:
+                if not isinstance(value, dict):
+                    yield self._mistake(at(str(key)), "must be a mapping")
+                    continue
+                inside = [name.split(".")[1] for name in known if name.startswith(f"{key}.")]
+                for name in value:
+                    if name not in inside:
+                        yield self._mistake(at(f"{key}.{name}"), f"unknown key; {key} has {', '.join(sorted(inside))}")
+            elif key not in known and key not in also:
+                names = sorted({name.split(".")[0] for name in known} | set(also))
+                yield self._mistake(at(str(key)), f"unknown key; known are {', '.join(names)}")
+        for field in fields:
+            value = value_at(data, field.key)
+            if value is None and field.default is not None:
+                continue
+            text = field.mistake(value)
+            if text:
+                yield self._mistake(at(field.key), text)
+
+    def _together(self, clusters: list[Mapping[str, Any]]) -> Iterable[Mistake]:
+        def each(key: str) -> Iterable[tuple[int, str]]:
+            for index, cluster in enumerate(clusters):
+                value = value_at(cluster, key)
+                if isinstance(value, str) and value:
+                    yield index, value
+
+        def twice(key: str, say: str) -> Iterable[Mistake]:
+            first: dict[str, int] = {}
+            for index, value in each(key):
+                if value in first:
+                    yield self._mistake(f"clusters[{index}].{key}", say.format(value=value, first=first[value] + 1))
+                first.setdefault(value, index)
+
+        yield from twice("name", "{value!r} is used twice; cluster {first} has that name already")
+        yield from twice(
+            "network",
+            "{value!r} is the network of cluster {first} already; a shared network is not built yet in this release, "
+            "give each cluster its own",
+        )
+        yield from twice("gateway.address", "{value} is the gateway of cluster {first} already")
+        yield from twice("apiServer", "{value} is the API server of cluster {first} already")
+        chosen: dict[tuple[str, str], int] = {}
+        for index, context in each("context"):
+            key = (str(value_at(clusters[index], "kubeconfig") or ""), context)
+            if key in chosen:
+                yield self._mistake(
+                    f"clusters[{index}].context",
+                    f"{context!r} is the context of cluster {chosen[key] + 1} already",
+                )
+            chosen.setdefault(key, index)

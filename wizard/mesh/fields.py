@@ -1,0 +1,408 @@
+"""Every question of the wizard, declared once: key, title, help, kind, default, choices, check.
+
+Screens, prompts, command line flags and the mesh file all render these declarations; nobody else states a default or
+a rule about a single field. Rules that look at several fields at once are in `document.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Gateway, Istio, Mesh, Verify
+
+Value = str | int | list[str] | None
+Kind = Literal["text", "choice", "integer", "path", "paths"]
+Scope = Literal["mesh", "cluster"]
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_IMAGE_PREFIX = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_IMAGE = re.compile(_IMAGE_PREFIX.pattern + r"(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?")
+_RESERVED_NAMESPACES = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "default"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    value: str
+    title: str
+    unavailable: str = ""  # why it cannot be chosen in this release; empty: it can
+
+
+@dataclass(frozen=True)
+class Field:
+    """One question. `key` is its dotted path in the mesh file, below the document or below one cluster."""
+
+    key: str
+    title: str
+    help: str
+    scope: Scope = "mesh"
+    kind: Kind = "text"
+    default: Value = None
+    required: bool = False
+    found: bool = False  # left empty, it is found on the cluster
+    choices: tuple[Choice, ...] = ()
+    check: Callable[[str], str | None] | None = None  # the sentence of what is wrong, or None
+
+    @property
+    def flag(self) -> str:
+        """Its spelling as a command line option: `istio.imagePullPolicy` → `--istio-image-pull-policy`."""
+        return "--" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", self.key).replace(".", "-").lower()
+
+    def mistake(self, value: object) -> str | None:
+        """What is wrong with this value, as a sentence, or None. Empty is wrong only where an answer is required."""
+        if value is None or value in ("", []):
+            return "an answer is required" if self.required else None
+        if self.kind == "integer":
+            if isinstance(value, bool) or not isinstance(value, int):
+                return f"must be a whole number, not {_named(value)}"
+            return self.check(str(value)) if self.check else None
+        if self.kind == "paths":
+            if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+                return f"must be a list of file names, not {_named(value)}"
+            return None
+        if not isinstance(value, str):
+            return f"must be text, not {_named(value)}"
+        if self.kind == "choice":
+            for choice in self.choices:
+                if choice.value == value:
+                    return f"{value!r} {choice.unavailable}" if choice.unavailable else None
+            return f"{value!r} is none of {', '.join(choice.value for choice in self.choices)}"
+        return self.check(value) if self.check else None
+
+    def parse(self, typed: str) -> Value:
+        """What a person typed, as the value the mesh file holds. Text that does not fit stays text, so that
+        `mistake` can say so.
+        """
+        typed = typed.strip()
+        if not typed:
+            return None
+        if self.kind == "integer" and re.fullmatch(r"[0-9]{1,9}", typed):
+            return int(typed)
+        if self.kind == "paths":
+            return [item.strip() for item in typed.split(",") if item.strip()]
+        return typed
+
+    def render(self, value: object) -> str:
+        """The value as a person would type it."""
+        if value is None:
+            return ""
+        return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _named(value: object) -> str:
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()} (quote it to mean text)"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "empty"
+    if isinstance(value, int | float):
+        return f"the number {value} (quote it to mean text)"
+    return f"{str(value)[:60]!r}"
+
+
+def _dns_label(value: str) -> str | None:
+    if _LABEL.fullmatch(value):
+        return None
+    return (
+        f"{value[:80]!r} is no DNS label: up to 63 lower-case letters, digits and hyphens, "
+        "a letter or digit at both ends"
+    )
+
+
+def _network(value: str) -> str | None:
+    if _LABEL_VALUE.fullmatch(value):
+        return None
+    return f"{value[:80]!r} cannot be a label value: up to 63 letters, digits, '-', '_' or '.', starting and ending alphanumeric"
+
+
+def _trust_domain(value: str) -> str | None:
+    return (
+        None
+        if _DOMAIN.fullmatch(value) and len(value) <= 253
+        else f"{value[:80]!r} is no trust domain, such as cluster.local"
+    )
+
+
+def _hub(value: str) -> str | None:
+    return (
+        None
+        if _IMAGE_PREFIX.fullmatch(value)
+        else f"{value[:80]!r} is no image prefix, such as registry.example.com/istio"
+    )
+
+
+def _image(value: str) -> str | None:
+    return None if _IMAGE.fullmatch(value) else f"{value[:80]!r} is no image name, such as curlimages/curl:8.16.0"
+
+
+def _version(value: str) -> str | None:
+    return None if _VERSION.fullmatch(value) else f"{value[:40]!r} is no Istio version, such as 1.29.1"
+
+
+def _address(value: str) -> str | None:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return f"{value[:80]!r} is no IP address; other clusters reach the gateway at a node's address, such as 10.20.144.83"
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return f"{value} cannot be reached from another cluster"
+    return None
+
+
+def _node_port(value: str) -> str | None:
+    if value.isdecimal() and int(value) in NODE_PORTS:
+        return None
+    return f"{value} is outside the NodePort range {NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+
+
+def _api_server(value: str) -> str | None:
+    found = re.fullmatch(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:([0-9]{1,5}))?/?", value)
+    if not found or (found[3] and int(found[3]) > 65535):
+        return f"{value[:80]!r} is no API server address, such as https://10.20.144.83:6443"
+    if found[1].strip("[]") in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} or found[1].startswith("127."):  # noqa: S104 - refused, not bound
+        return f"{value} means this machine; other clusters need the address at which they reach the API server"
+    return None
+
+
+def _sample_namespace(value: str) -> str | None:
+    if value in _RESERVED_NAMESPACES:
+        return f"{value!r} holds other things; choose a namespace of its own, such as sample"
+    return _dns_label(value)
+
+
+_LATER = "is not built yet in this release; multi-primary is"
+
+MESH_FIELDS: tuple[Field, ...] = (
+    Field(
+        "name",
+        "Mesh name",
+        "The mesh's ID (meshID). It also names the saved state: `meshwizard resume NAME`.",
+        default="mesh1",
+        required=True,
+        check=_dns_label,
+    ),
+    Field(
+        "topology",
+        "Topology",
+        "multi-primary: every cluster runs its own istiod and survives without the others. "
+        "primary-remote: one cluster's istiod serves the others.",
+        kind="choice",
+        default=Mesh.topology,
+        required=True,
+        choices=(
+            Choice("multi-primary", "Multi-primary: an istiod in every cluster"),
+            Choice("primary-remote", "Primary-remote: one istiod serves the others", _LATER),
+        ),
+    ),
+    Field(
+        "trustDomain",
+        "Trust domain",
+        "The first part of every workload's identity (spiffe://TRUST-DOMAIN/ns/…). The same in all clusters.",
+        default=Mesh.trust_domain,
+        required=True,
+        check=_trust_domain,
+    ),
+    Field(
+        "istio.version",
+        "Istio version",
+        "Optional: when given, the istioctl found must be of just this version. The control plane gets istioctl's version.",
+        check=_version,
+    ),
+    Field(
+        "istio.hub",
+        "Image hub",
+        "Where pilot and proxyv2 are pulled from: docker.io/istio, or your private registry's prefix.",
+        default=Istio.hub,
+        required=True,
+        check=_hub,
+    ),
+    Field(
+        "istio.imagePullPolicy",
+        "Image pull policy",
+        "IfNotPresent works with images loaded by hand; Always asks the registry each time, also for the gateway.",
+        kind="choice",
+        default=Istio.image_pull_policy,
+        required=True,
+        choices=(
+            Choice("IfNotPresent", "IfNotPresent: use the image on the node if it is there"),
+            Choice("Always", "Always: ask the registry every time"),
+            Choice("Never", "Never: only images on the node"),
+        ),
+    ),
+    Field(
+        "istio.overlays",
+        "IstioOperator overlays",
+        "Files with more IstioOperator settings, merged under the wizard's own and passed on to istioctl. "
+        "Relative to the mesh file.",
+        kind="paths",
+        default=None,
+    ),
+    Field(
+        "certificates.source",
+        "Certificates",
+        "generate: one root and an intermediate for each cluster; roots already in the clusters are adopted if they agree.",
+        kind="choice",
+        default=Certificates.source,
+        required=True,
+        choices=(
+            Choice("generate", "Generate one root, an intermediate per cluster"),
+            Choice("existing", "Use the cacerts secrets already in the clusters"),
+            Choice(
+                "directory",
+                "Take them from a folder",
+                "is not built yet in this release; generate and existing are",
+            ),
+        ),
+    ),
+    Field(
+        "certificates.path",
+        "Root key folder",
+        "Where the generated root key is kept (folder 0700, file 0600). Needed again only to add a cluster. "
+        "Default: the platform's data folder.",
+        kind="path",
+    ),
+    Field(
+        "verify.namespace",
+        "Sample namespace",
+        "Where helloworld and curl are deployed to prove that the mesh answers across clusters.",
+        default=Verify.namespace,
+        required=True,
+        check=_sample_namespace,
+    ),
+    Field(
+        "verify.hub",
+        "Sample hub",
+        "Where the examples-helloworld-v1 image is pulled from.",
+        default=Verify.hub,
+        required=True,
+        check=_hub,
+    ),
+    Field(
+        "verify.curlImage",
+        "curl image",
+        "The client that asks. Default: curlimages/curl with docker.io/istio, otherwise HUB/curl of the same tag.",
+        check=_image,
+    ),
+)
+
+CLUSTER_FIELDS: tuple[Field, ...] = (
+    Field(
+        "name",
+        "Cluster name",
+        "The one name of this cluster: clusterName, remote secret, meshNetworks registry.",
+        scope="cluster",
+        required=True,
+        check=_dns_label,
+    ),
+    Field(
+        "kubeconfig",
+        "Kubeconfig",
+        "The file that holds the context. Default: what kubectl would use. It is only read.",
+        scope="cluster",
+        kind="path",
+    ),
+    Field(
+        "context",
+        "Context",
+        "The kubeconfig context that reaches this cluster.",
+        scope="cluster",
+        required=True,
+    ),
+    Field(
+        "network",
+        "Network",
+        "Pods of one network reach each other directly. Clusters whose pods cannot are on different networks; the label "
+        "topology.istio.io/network of istio-system says which.",
+        scope="cluster",
+        required=True,
+        check=_network,
+    ),
+    Field(
+        "role",
+        "Role",
+        "primary: runs its own istiod. remote: is served by another cluster's.",
+        scope="cluster",
+        kind="choice",
+        default="primary",
+        required=True,
+        choices=(Choice("primary", "Primary"), Choice("remote", "Remote", _LATER)),
+    ),
+    Field(
+        "primary",
+        "Primary",
+        "For a remote: the cluster whose istiod serves it.",
+        scope="cluster",
+        check=_dns_label,
+    ),
+    Field(
+        "apiServer",
+        "API server for peers",
+        "The address at which the other clusters' istiod reach this API server. Default: the kubeconfig's, "
+        "unless that means this machine.",
+        scope="cluster",
+        found=True,
+        check=_api_server,
+    ),
+    Field(
+        "gateway.exposure",
+        "Gateway exposure",
+        "How the other clusters reach this cluster's east-west gateway. node-port needs no load balancer.",
+        scope="cluster",
+        kind="choice",
+        default=Gateway.exposure,
+        required=True,
+        choices=(
+            Choice("node-port", "A node's address and a NodePort, told by meshNetworks"),
+            Choice(
+                "external-ips",
+                "A node's address on the Service",
+                "is not built yet in this release; node-port is",
+            ),
+            Choice("load-balancer", "A load balancer", "is not built yet in this release; node-port is"),
+            Choice(
+                "cluster-ip-route",
+                "ClusterIP and a host route",
+                "is not built yet in this release; node-port is",
+            ),
+        ),
+    ),
+    Field(
+        "gateway.address",
+        "Gateway address",
+        "A node address of this cluster that the other clusters' nodes can reach. Default: a ready node's InternalIP.",
+        scope="cluster",
+        found=True,
+        check=_address,
+    ),
+    Field(
+        "gateway.port",
+        "Gateway NodePort",
+        f"The NodePort of port 15443. Default: {DEFAULT_NODE_PORT}, or the next one that is free in every cluster.",
+        scope="cluster",
+        kind="integer",
+        found=True,
+        check=_node_port,
+    ),
+)
+
+
+def mesh_field(key: str) -> Field:
+    """The mesh field of that key; KeyError if there is none."""
+    return _BY_KEY["mesh", key]
+
+
+def cluster_field(key: str) -> Field:
+    """The cluster field of that key; KeyError if there is none."""
+    return _BY_KEY["cluster", key]
+
+
+_BY_KEY = {(field.scope, field.key): field for field in MESH_FIELDS + CLUSTER_FIELDS}

@@ -1,0 +1,109 @@
+"""Mesh files: YAML in, with the line of every key; YAML out, for a person to read and keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wizard.errors import BadInput, Mistake
+from wizard.mesh.document import document_of, mesh_from
+from wizard.mesh.model import Mesh
+from wizard.text import one_line
+
+MAX_BYTES = 1 << 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_meshfile(path: Path) -> Mesh:
+    """The mesh of this file. Raises BadInput with every mistake and its line; the file is only read."""
+    name = one_line(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{name} cannot be read: {error.strerror}", "Give the mesh file with -f.") from error
+    if len(raw) > MAX_BYTES:
+        raise BadInput(
+            f"{name} is larger than {MAX_BYTES >> 20} MiB, which no mesh file is",
+            "Give another file with -f.",
+        )
+    data, lines = parse(raw, name)
+    return mesh_from(data, base=path.parent.absolute(), lines=lines, source=name)
+
+
+def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
+    """Plain data and the 1-based line of each path in it. Aliases and duplicate keys are refused: the first make
+    bombs, the second lose what a person wrote.
+    """
+    try:
+        node = yaml.compose(raw, Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        mistake = Mistake(
+            "",
+            one_line(getattr(error, "problem", None) or "nested too deeply or not text"),
+            mark.line + 1 if mark else None,
+        )
+        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (mistake,)) from error
+    if node is None:
+        raise BadInput(f"{name} is empty", "See `meshwizard plan --help` for an example.")
+    lines: dict[str, int] = {}
+    mistakes: list[Mistake] = []
+    constructor = _LOADER(b"")
+    try:
+        data = _data(node, "", lines, mistakes, constructor, set())
+    finally:
+        constructor.dispose()
+    if mistakes:
+        raise BadInput(f"{name} cannot be read unambiguously", "Correct it and try again.", tuple(mistakes))
+    return data, lines
+
+
+def _data(
+    node: yaml.Node,
+    path: str,
+    lines: dict[str, int],
+    mistakes: list[Mistake],
+    constructor: Any,
+    seen: set[int],
+) -> Any:
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    if id(node) in seen:
+        mistakes.append(Mistake(path, "aliases (*name) are not allowed; write the value out", line))
+        return None
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+            key_line = key_node.start_mark.line + 1
+            below = f"{path}.{key}" if path else key
+            if not key:
+                mistakes.append(Mistake(path, "a key must be plain text", key_line))
+                continue
+            if key in mapping:
+                mistakes.append(Mistake(below, "this key stands twice", key_line))
+                continue
+            lines[below] = key_line
+            mapping[key] = _data(value_node, below, lines, mistakes, constructor, seen)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _data(item, f"{path}[{index}]", lines, mistakes, constructor, seen) for index, item in enumerate(node.value)
+        ]
+    try:
+        return constructor.construct_object(node)
+    except (yaml.YAMLError, ValueError) as error:
+        mistakes.append(Mistake(path, one_line(getattr(error, "problem", None) or error), line))
+        return None
+
+
+def write_meshfile(mesh: Mesh) -> str:
+    """The mesh file of this mesh, as YAML with a heading."""
+    text = yaml.safe_dump(document_of(mesh), sort_keys=False, allow_unicode=True, width=110)
+    return (
+        f"# A mesh for meshwizard: `meshwizard plan -f` shows what it would do, `meshwizard apply -f` does it.\n{text}"
+    )
