@@ -13,6 +13,7 @@ from wizard.mesh.model import Mesh
 from wizard.text import one_line
 
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 64  # libyaml composes recursively in C: without a limit a page of brackets ends the process
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -38,6 +39,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     bombs, the second lose what a person wrote.
     """
     try:
+        _refuse_depth(raw, name)
         node = yaml.compose(raw, Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -59,6 +61,18 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     if mistakes:
         raise BadInput(f"{name} cannot be read unambiguously", "Correct it and try again.", tuple(mistakes))
     return data, lines
+
+
+def _refuse_depth(raw: bytes, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(raw, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mistake = Mistake("", f"nested more than {MAX_DEPTH} deep", event.start_mark.line + 1)
+                raise BadInput(f"{name} is nested too deeply", "Give another file.", (mistake,))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _data(
@@ -95,9 +109,14 @@ def _data(
             _data(item, f"{path}[{index}]", lines, mistakes, constructor, seen) for index, item in enumerate(node.value)
         ]
     try:
-        return constructor.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
-        mistakes.append(Mistake(path, one_line(getattr(error, "problem", None) or error), line))
+        value = constructor.construct_object(node)
+        if isinstance(value, int) and value.bit_length() > 64:  # `1:1:1…` makes numbers that Python refuses to print
+            raise ValueError("number too large")
+        return value
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        # PyYAML's constructors trust an explicit tag: `!!timestamp x` and `!!bool x` end in bare Python errors.
+        problem = getattr(error, "problem", None) or f"{node.value[:40]!r} is not what its tag {node.tag} says"
+        mistakes.append(Mistake(path, one_line(problem), line))
         return None
 
 
