@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import wizard
 from state import Journal as StateJournal
 from state import MeshState, StateBusy, StateError, StateFolder
 from wizard.engine.engine import Engine, Look
@@ -24,7 +23,7 @@ from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Mesh
 from wizard.outside import Outside
 from wizard.plan import plan_of
-from wizard.resolve import check_istioctl, resolve
+from wizard.resolve import check_istioctl, check_overlays, resolve
 
 
 class Session:
@@ -64,12 +63,13 @@ class Session:
 
     def prepare(self) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing."""
+        check_overlays(self.wished)
         state = self._state()
         self._world = self._outside.world(self.wished, self._istioctl or _istioctl_of(state))
         version = check_istioctl(self.wished, self._world)
         mesh = _settled_before(self.wished, state)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
-        self.plan = plan_of(self.mesh, self._world)
+        self.plan = plan_of(self.mesh)
 
     def look(self) -> dict[str, Look]:
         """Probe every step but the guards; changes nothing, records nothing."""

@@ -61,7 +61,11 @@ class Cluster(Protocol):
     """One cluster, reached through one kubeconfig context. Thread-safe."""
 
     name: str
-    server: str  # the API server's address in the kubeconfig
+
+    @property
+    def server(self) -> str:
+        """The API server's address in the kubeconfig."""
+        ...
 
     def version(self) -> ServerVersion:
         """Version and clock of the API server."""

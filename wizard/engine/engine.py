@@ -232,20 +232,21 @@ class Engine:
 
     def _one(self, step: Step, act: Callable[[Step], None]) -> None:
         began = time.monotonic()
+        trouble: Trouble | None = None
         try:
             act(step)
-        except Trouble as trouble:
-            self._fail(step, trouble, time.monotonic() - began)
+        except Trouble as known:
+            trouble = known
         except Exception as error:  # a mistake of ours must not take the other lanes down
             log.exception("step %s", step.id)
             trouble = Failed(
                 f"unexpected {type(error).__name__}: {one_line(error)}", "Please report this, with the log."
             )
+        if trouble is not None:
             self._fail(step, trouble, time.monotonic() - began)
-        finally:
-            with self._changed:
-                self._busy[step.cluster] -= 1
-                self._changed.notify_all()
+        with self._changed:
+            self._busy[step.cluster] -= 1
+            self._changed.notify_all()
 
     def _apply_ready(self, step: Step) -> Status | None:
         needs = [self._status[id] for id in step.needs]

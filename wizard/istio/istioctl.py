@@ -1,0 +1,102 @@
+"""The user's own istioctl, as a program. Spellings are those of Istio 1.26 to 1.30."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from wizard import process
+from wizard.clusters.kinds import Object
+from wizard.errors import Failed, Interrupted
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
+from wizard.text import duration, one_line
+
+COMPONENT_SECONDS = 300  # how long istioctl itself waits for one component
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class RealIstioctl:
+    """An istioctl binary. Implements `wizard.istio.port.Istioctl`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def version(self) -> str:
+        done = process.run([self.path, "version", "--remote=false", "-o", "json"], seconds=30)
+        try:
+            return str(json.loads(done.stdout)["clientVersion"]["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failed(
+                f"{self.path} does not tell its version: {one_line(done.stderr or done.stdout) or f'exit code {done.code}'}",
+                "Give the istioctl of an Istio release with --istioctl.",
+            ) from error
+
+    def install(
+        self,
+        cluster: Cluster,
+        operator: str,
+        overlays: Sequence[Path],
+        *,
+        say: Callable[[str], None],
+        cancelled: Callable[[], bool],
+        seconds: float,
+    ) -> None:
+        files = [argument for path in overlays for argument in ("-f", str(path))]
+        argv = [
+            self.path,
+            "install",
+            *_at(cluster),
+            "-y",
+            "--readiness-timeout",
+            f"{COMPONENT_SECONDS}s",
+            *files,
+            "-f",
+            "-",
+        ]
+        done = process.run(argv, stdin=operator, seconds=seconds, line=say, cancelled=cancelled)
+        if done.stopped:
+            if cancelled():
+                raise Interrupted(f"istioctl install in {cluster.name} was stopped")
+            raise Failed(
+                f"istioctl install did not end within {duration(seconds)}", "See the log for what it waited for."
+            )
+        if done.code:
+            raise Failed(f"istioctl install: {last_words(done.stderr)}", "See the log for all that istioctl said.")
+
+    def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
+        argv = [
+            self.path, "create-remote-secret", *_at(cluster),
+            # Without -n istioctl takes the namespace of the kubeconfig's *current* context, whatever --context says.
+            "-n", SYSTEM_NAMESPACE, "--name", cluster.name, "--server", server,
+        ]  # fmt: skip
+        done = process.run(argv, seconds=60)
+        if done.code or done.stopped:
+            raise Failed(f"istioctl create-remote-secret: {last_words(done.stderr)}", "")
+        for document in yaml.load_all(done.stdout, Loader=_LOADER):
+            if isinstance(document, dict) and document.get("kind") == "Secret":
+                return document
+        raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")
+
+    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
+        files = [argument for path in overlays for argument in ("-f", str(path))]
+        done = process.run([self.path, "manifest", "generate", *files, "-f", "-"], stdin=operator, seconds=60)
+        if done.code or done.stopped:
+            raise Failed(f"istioctl manifest generate: {last_words(done.stderr)}", "")
+        documents = yaml.load_all(done.stdout, Loader=_LOADER)
+        return [document for document in documents if isinstance(document, dict) and "kind" in document]
+
+
+def _at(cluster: Cluster) -> list[str]:
+    kubeconfig = ["--kubeconfig", str(cluster.kubeconfig)] if cluster.kubeconfig else []
+    return [*kubeconfig, "--context", cluster.context]
+
+
+def last_words(stderr: str) -> str:
+    """What istioctl said went wrong: its error lines, without the progress before them."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"(Error|error|✘|- ✘)", line)]
+    return one_line(" ".join(told[-3:] or lines[-3:]) or "it said nothing", 600)

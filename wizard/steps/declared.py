@@ -1,0 +1,178 @@
+"""Steps that make objects by server-side apply: the manifests are declared, everything else follows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from wizard.clusters.kinds import NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.errors import NeedsPerson
+from wizard.mesh import model
+from wizard.steps.ownership import CREATED, LABELS, MESH, annotation, differences, is_ours, owner_of
+from wizard.text import listing
+
+GONE_SECONDS = 180
+
+
+class Declared(Step):
+    """A step whose whole work is to make some objects stand as declared.
+
+    An object that was there before us is joined only where none of our fields is set otherwise by somebody else;
+    else it is a conflict that names the owner. What we made ourselves and somebody changed is mended.
+    """
+
+    def __init__(
+        self, id: str, title: str, mesh: model.Mesh, cluster: model.Cluster, *,
+        needs: tuple[str, ...] = (), joins: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(id, title, cluster=cluster.name, needs=needs, joins=joins)
+        self.mesh = mesh
+        self.member = cluster
+
+    def manifests(self) -> list[Object]:
+        """The objects, in the order in which they are made."""
+        raise NotImplementedError
+
+    def wanted(self) -> Any:
+        return self.manifests()
+
+    def probe(self, world: World) -> Probe:
+        cluster = world.cluster(self.cluster)
+        needed: list[Difference] = []
+        for manifest in self.manifests():
+            live = cluster.get(ref_of(manifest))
+            found = differences(str(ref_of(manifest)), manifest, live, secret=manifest["kind"] == "Secret")
+            conflict = self._conflict(manifest, live, found)
+            if conflict:
+                return conflict
+            needed += found
+        return Needed(tuple(needed)) if needed else Done()
+
+    def apply(self, world: World, job: Job) -> None:
+        cluster = world.cluster(self.cluster)
+        for manifest in self.manifests():
+            job.check()
+            put(cluster, manifest, self.mesh.name)
+        self.settle(world, job)
+
+    def settle(self, world: World, job: Job) -> None:
+        """Wait until what was made works. By default it does at once."""
+
+    def undo(self, world: World, job: Job) -> None:
+        cluster = world.cluster(self.cluster)
+        for manifest in reversed(self.manifests()):
+            take_back(cluster, ref_of(manifest), job)
+
+    def commands(self) -> list[Command]:
+        return [Command(kubectl_apply(self.member, self.manifests()), self.title)]
+
+    def _conflict(self, manifest: Object, live: Object | None, found: Sequence[Difference]) -> Conflict | None:
+        if live is None or is_ours(live):
+            return None
+        others = [difference for difference in found if difference.found is not None]
+        if not others:
+            return None
+        by = listing(sorted({difference.by for difference in others if difference.by})) or "somebody else"
+        return Conflict(
+            f"{ref_of(manifest)} is there already and set otherwise by {by}: {'; '.join(map(str, others[:3]))}",
+            "Change the mesh file to match it, or change it there.",
+        )
+
+
+def put(cluster: Cluster, manifest: Object, mesh: str) -> Object:
+    """Apply a manifest as ours. Fields that others own are taken over only on objects that were ours before."""
+    live = cluster.get(ref_of(manifest))
+    marked = {**manifest, "metadata": dict(manifest["metadata"])}
+    annotations = {**(manifest["metadata"].get("annotations") or {}), MESH: mesh}
+    if live is None or annotation(live, CREATED):
+        annotations[CREATED] = "true"
+        marked["metadata"]["labels"] = {**LABELS, **(manifest["metadata"].get("labels") or {})}
+    marked["metadata"]["annotations"] = annotations
+    return cluster.apply(marked, force=is_ours(live))
+
+
+def take_back(cluster: Cluster, ref: Ref, job: Job) -> None:
+    """Delete the object where we created it; where we only joined in, give up our fields; otherwise leave it alone."""
+    live = cluster.get(ref)
+    if live is None or not is_ours(live):
+        return
+    if annotation(live, CREATED):
+        if ref.kind is NAMESPACE:
+            _must_be_empty(cluster, ref.name)
+        cluster.delete(ref, uid=live["metadata"]["uid"])
+        if ref.kind is NAMESPACE:
+            wait_gone(cluster, [ref], job)
+    else:
+        # An apply that names none of our fields gives them all up.
+        cluster.apply(
+            {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "metadata": _address(ref)}, force=True
+        )
+
+
+def wait_gone(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
+    """Wait until these objects are gone. Failed after three minutes, naming what is left."""
+
+    def look() -> tuple[bool | None, str]:
+        left = [ref for ref in refs if cluster.get(ref) is not None]
+        return (None if left else True), f"still there: {listing(map(str, left[:5]))}"
+
+    what = str(refs[0]) if len(refs) == 1 else f"{len(refs)} objects"
+    job.wait(f"{what} to be gone", look, seconds=GONE_SECONDS, every=0.5, remedy="Look at its finalizers with kubectl.")
+
+
+def _must_be_empty(cluster: Cluster, namespace: str) -> None:
+    """A namespace we created may hold what others put there since; deleting it would take that along."""
+    foreign = [
+        f"{kind.kind} {item['metadata']['name']}"
+        for kind in _TELLING
+        for item in cluster.objects(kind, namespace)
+        if not is_ours(item) and not _follows_from_ours(item)
+    ]
+    if foreign:
+        raise NeedsPerson(
+            f"{cluster.name}: namespace {namespace} holds what meshwizard did not make: {listing(foreign[:5])}",
+            "Move or delete it, then uninstall again.",
+        )
+
+
+def _follows_from_ours(item: Object) -> bool:
+    metadata = item["metadata"]
+    return bool(metadata.get("ownerReferences") or metadata.get("deletionTimestamp"))
+
+
+_TELLING: tuple[Kind, ...] = (
+    Kind("apps/v1", "Deployment", "deployments"),
+    Kind("apps/v1", "StatefulSet", "statefulsets"),
+    Kind("apps/v1", "DaemonSet", "daemonsets"),
+    Kind("batch/v1", "Job", "jobs"),
+    Kind("batch/v1", "CronJob", "cronjobs"),
+    POD,
+    Kind("v1", "Service", "services"),
+    Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+)
+
+
+def _address(ref: Ref) -> Object:
+    return {"name": ref.name} | ({"namespace": ref.namespace} if ref.namespace else {})
+
+
+def kubectl(cluster: model.Cluster) -> str:
+    """`kubectl` at this cluster, for a command that a person may copy."""
+    kubeconfig = f" --kubeconfig={shlex.quote(str(cluster.kubeconfig))}" if cluster.kubeconfig else ""
+    return f"kubectl{kubeconfig} --context={shlex.quote(cluster.context)}"
+
+
+def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:
+    """The command that applies these manifests, as a here-document. Never for a Secret: its content is nobody's to copy."""
+    if any(manifest["kind"] == SECRET.kind for manifest in manifests):
+        raise ValueError("a Secret is not shown")
+    text = yaml.safe_dump_all(manifests, sort_keys=False, width=110)
+    return f"{kubectl(cluster)} apply --server-side -f - <<'EOF'\n{text}EOF"
+
+
+__all__ = ["Declared", "kubectl", "kubectl_apply", "owner_of", "put", "take_back", "wait_gone"]

@@ -1,0 +1,109 @@
+"""Remote secrets: a cluster's istiod learns the endpoints of a peer by reading the peer's API server with this credential."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+
+import yaml
+
+from wizard.clusters.kinds import SECRET, Object, Ref
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.errors import Failed
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps.declared import kubectl, put, take_back
+from wizard.steps.removal import READER_TOKEN
+
+MARK = "istio/multiCluster"
+CLUSTER = "networking.istio.io/cluster"
+
+
+class RemoteSecret(Step):
+    """The secret in `cluster` with which its istiod reads `peer`."""
+
+    def __init__(self, mesh: Mesh, cluster: Cluster, peer: Cluster) -> None:
+        super().__init__(
+            f"{cluster.name}/remote-secret/{peer.name}", f"Remote secret for {peer.name}",
+            cluster=cluster.name, needs=(f"{cluster.name}/namespace", f"{peer.name}/istiod"),
+        )  # fmt: skip
+        self.mesh = mesh
+        self.member = cluster
+        self.peer = peer
+        self.ref = Ref(SECRET, f"istio-remote-secret-{peer.name}", SYSTEM_NAMESPACE)
+
+    def wanted(self) -> object:
+        return {"peer": self.peer.name, "server": self.peer.api_server}
+
+    def probe(self, world: World) -> Probe:
+        live = world.cluster(self.cluster).get(self.ref)
+        if live is None:
+            return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.peer.api_server}"),))
+        token = world.cluster(self.peer.name).get(READER_TOKEN)
+        told = [
+            Difference(str(self.ref), field, found, wanted)
+            for field, found, wanted in (
+                (f"labels.{MARK}", (live["metadata"].get("labels") or {}).get(MARK), "true"),
+                (f"annotations.{CLUSTER}", (live["metadata"].get("annotations") or {}).get(CLUSTER), self.peer.name),
+                *self._content(live, token),
+            )
+            if found != wanted
+        ]
+        return Needed(tuple(told)) if told else Done(f"reads {self.peer.api_server}")
+
+    def apply(self, world: World, job: Job) -> None:
+        server = str(self.peer.api_server)
+        job.say(f"credential of {self.peer.name}'s reader for {server}")
+        made = job.shared.once(
+            f"remote-secret/{self.peer.name}", lambda: world.istioctl.remote_secret(self.peer, server=server)
+        )
+        name = made["metadata"]["name"]
+        if name != self.ref.name:
+            raise Failed(f"istioctl made secret {name}, not {self.ref.name}", "Is this istioctl what it says it is?")
+        metadata = {key: made["metadata"].get(key) or {} for key in ("labels", "annotations")}
+        data = {
+            key: base64.b64encode(str(text).encode()).decode() for key, text in (made.get("stringData") or {}).items()
+        }
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": self.ref.name, "namespace": self.ref.namespace, **metadata},
+            "type": made.get("type", "Opaque"),
+            "data": {**(made.get("data") or {}), **data},
+        }
+        put(world.cluster(self.cluster), secret, self.mesh.name)
+
+    def undo(self, world: World, job: Job) -> None:
+        take_back(world.cluster(self.cluster), self.ref, job)
+
+    def commands(self) -> list[Command]:
+        kubeconfig = f"--kubeconfig={shlex.quote(str(self.peer.kubeconfig))} " if self.peer.kubeconfig else ""
+        return [
+            Command(
+                f"istioctl create-remote-secret {kubeconfig}--context={shlex.quote(self.peer.context)} -n {SYSTEM_NAMESPACE} "
+                f"--name={self.peer.name} --server={self.peer.api_server} |\n"
+                f"  {kubectl(self.member)} apply -f -",
+                f"{self.member.name}'s istiod may read {self.peer.name}.",
+            )
+        ]
+
+    def _content(self, live: Object, token: Object | None) -> list[tuple[str, str | None, str]]:
+        """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
+        try:
+            kubeconfig = yaml.safe_load(base64.b64decode((live.get("data") or {}).get(self.peer.name, "")))
+            cluster = kubeconfig["clusters"][0]["cluster"]
+            held, server = kubeconfig["users"][0]["user"]["token"], cluster["server"]
+            authority = cluster.get("certificate-authority-data", "")
+        except (ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+            return [(f"data.{self.peer.name}", "not a kubeconfig", "a kubeconfig")]
+        content = (token or {}).get("data") or {}
+        valid = base64.b64decode(content.get("token", "")).decode(errors="replace")
+        return [
+            ("server", server, str(self.peer.api_server)),
+            ("token", _print(held), _print(valid) if valid else "a valid one"),
+            ("certificate authority", _print(authority), _print(content.get("ca.crt", ""))),
+        ]
+
+
+def _print(secret: str) -> str:
+    return f"sha256:{hashlib.sha256(secret.strip().encode()).hexdigest()[:12]}"

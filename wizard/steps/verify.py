@@ -1,0 +1,129 @@
+"""The proof: from each cluster's client, helloworld answers with the version of every cluster."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.errors import Failed, VerificationFailed
+from wizard.mesh.model import Cluster, Mesh
+from wizard.steps.declared import kubectl
+from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
+from wizard.text import listing, one_line
+
+VERIFY_SECONDS = 180
+ANSWER_SECONDS = 5  # for one request
+_ANSWER = re.compile(r"Hello version: (v\d+), instance: (\S+)")
+
+
+class Verify(Step):
+    """Traffic from one cluster to the helloworld of every cluster."""
+
+    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
+        name = cluster.name
+        peers = mesh.peers(name)
+        super().__init__(
+            f"{name}/verify", f"Every cluster answers {name}", cluster=name,
+            needs=(
+                f"{name}/sample", f"{name}/install",
+                *(f"{name}/remote-secret/{peer.name}" for peer in peers),
+                *(f"{peer.name}/{step}" for peer in peers for step in ("sample", "install", "expose-services")),
+            ),
+        )  # fmt: skip
+        self.mesh = mesh
+        self.member = cluster
+        self.versions = tuple(mesh.sample_version(each.name) for each in mesh.clusters)
+
+    def wanted(self) -> object:
+        return self.versions
+
+    def probe(self, world: World) -> Probe:
+        try:
+            heard, errors = self._ask(world, len(self.versions) * 4)
+        except Failed as failure:
+            return Needed((Difference("traffic", "", failure.what, "answers of every cluster"),))
+        missing = [version for version in self.versions if version not in heard]
+        if missing:
+            seen = f"heard {_told(heard)}" if heard else errors or "no answer"
+            return Needed((Difference("traffic", "", seen, f"answers of {listing(missing)} too"),))
+        return Done(f"heard {_told(heard)}")
+
+    def apply(self, world: World, job: Job) -> None:
+        heard: Counter[str] = Counter()
+        failures = 0
+        last = ""
+
+        def look() -> tuple[bool | None, str]:
+            nonlocal failures, last
+            try:
+                answers, error = self._ask(world, len(self.versions) * 4)
+            except Failed as failure:
+                answers, error = Counter(), failure.what
+            heard.update(answers)
+            failures += 1 if error else 0
+            missing = tuple(version for version in self.versions if not heard[version])
+            last = error or f"heard {_told(heard)}"
+            job.answered(heard, missing, failures, last)
+            return (None if missing else True), f"{last}; missing {listing(missing)}"
+
+        try:
+            job.wait("every version to answer", look, seconds=VERIFY_SECONDS, every=0.5)
+        except Failed as failure:
+            missing = [version for version in self.versions if not heard[version]]
+            raise VerificationFailed(
+                f"no answer of {listing(self._whose(version) for version in missing)} reached {self.member.name}: {failure.what}",
+                self._advice(missing),
+            ) from failure
+
+    def commands(self) -> list[Command]:
+        url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello"
+        patterns = "\n".join(
+            f"    [[ $answers == *'version: {version},'* ]] || missing={version}" for version in self.versions
+        )
+        return [
+            Command(
+                "for attempt in $(seq 60); do\n"
+                f"  answers=$({kubectl(self.member)} -n {self.mesh.verify.namespace} exec deploy/{CLIENT} -c {CLIENT} -- "
+                f"curl -sS --max-time {ANSWER_SECONDS} '{url}?n=[1-{len(self.versions) * 4}]' || true)\n"
+                f"    missing=\n{patterns}\n"
+                '  [ -z "$missing" ] && break\n'
+                "  sleep 2\n"
+                "done\n"
+                'echo "$answers"\n'
+                f'[ -z "$missing" ] || {{ echo "{self.member.name} does not hear $missing" >&2; exit 1; }}',
+                f"From {self.member.name}, every cluster's version must answer.",
+            )
+        ]
+
+    def _ask(self, world: World, requests: int) -> tuple[Counter[str], str]:
+        """Answers by version, and what went wrong with the last request that failed. Failed where none could be sent."""
+        cluster = world.cluster(self.cluster)
+        pod = client_pod(cluster, self.mesh.verify.namespace)
+        # curl spreads the range itself: one exec instead of many.
+        url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello?n=[1-{requests}]"
+        argv = ["curl", "-sS", "--max-time", str(ANSWER_SECONDS), url]
+        done = cluster.execute(pod, CLIENT, argv, seconds=ANSWER_SECONDS * 3)
+        heard = Counter(found[1] for found in _ANSWER.finditer(done.stdout))
+        other = [line for line in done.stdout.splitlines() if line.strip() and not _ANSWER.search(line)]
+        complaint = done.stderr.strip().splitlines() or other
+        return heard, one_line(complaint[-1]) if complaint else ""
+
+    def _whose(self, version: str) -> str:
+        return f"{self.mesh.clusters[self.versions.index(version)].name} ({version})"
+
+    def _advice(self, missing: list[str]) -> str:
+        peers = [self.mesh.clusters[self.versions.index(version)] for version in missing]
+        where = listing(
+            f"{peer.gateway.address}:{peer.gateway.port}" for peer in peers if peer.name != self.member.name
+        )
+        if not where:
+            return f"Look at the sample: {kubectl(self.member)} -n {self.mesh.verify.namespace} get pods"
+        return (
+            f"Check from a node of {self.member.name} that {where} can be reached (firewalls), and "
+            f"`istioctl remote-clusters --context {self.member.context}` for what istiod could read."
+        )
+
+
+def _told(heard: Counter[str]) -> str:
+    return listing(f"{version} {count}×" for version, count in sorted(heard.items()))

@@ -1,0 +1,75 @@
+"""The verification alone: traffic from every cluster to every cluster, over a mesh that stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from wizard.engine.events import Answered, Event
+from wizard.engine.step import Job, Plan, Shared, World
+from wizard.errors import Failed, Trouble, VerificationFailed
+from wizard.steps.verify import Verify
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one cluster heard. `counts`: version → answers; `seconds`: how long it took."""
+
+    cluster: str
+    counts: dict[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    errors: int = 0
+    last: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every version answered."""
+        return bool(self.counts) and not self.missing
+
+
+def verify(plan: Plan, world: World, listener: Callable[[Event], None]) -> list[Verdict]:
+    """Ask from every cluster, in parallel, until every version answered or the deadline passed. Changes nothing."""
+    steps = [step for step in plan.steps if isinstance(step, Verify)]
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(steps)))) as pool:
+        return list(pool.map(lambda step: _one(step, world, listener), steps))
+
+
+def failure(verdicts: Sequence[Verdict]) -> VerificationFailed | None:
+    """The failure of those clusters that did not hear everything, None where all did."""
+    bad = [verdict for verdict in verdicts if not verdict.ok]
+    if not bad:
+        return None
+    told = "; ".join(f"{verdict.cluster}: {verdict.last}" for verdict in bad)
+    return VerificationFailed(told, "\n".join(dict.fromkeys(verdict.remedy for verdict in bad if verdict.remedy)))
+
+
+def _one(step: Verify, world: World, listener: Callable[[Event], None]) -> Verdict:
+    heard: list[Answered] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Answered):
+            heard.append(event)
+        listener(event)
+
+    began = time.monotonic()
+    last, remedy = "", ""
+    try:
+        step.apply(world, Job(step, emit, lambda: None, Shared()))
+    except Trouble as trouble:
+        last, remedy = trouble.what, trouble.remedy
+    except Exception as error:
+        raise Failed(f"{step.id}: unexpected {type(error).__name__}", "Please report this.") from error
+    final = heard[-1] if heard else None
+    return Verdict(
+        cluster=step.member.name,
+        counts=dict(final.counts) if final else {},
+        missing=final.missing if final else step.versions,
+        errors=final.errors if final else 0,
+        last=last or (final.last if final else ""),
+        remedy=remedy,
+        seconds=time.monotonic() - began,
+    )
