@@ -1,0 +1,64 @@
+"""Work in a thread while the main thread waits for it, so that a signal is heard at once and acted upon in order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from wizard.errors import Interrupted
+
+T = TypeVar("T")
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class _Result(Generic[T]):
+    value: T
+    error: BaseException | None = None
+
+
+def in_background(work: Callable[[], T], on_signal: Callable[[int], None]) -> T:
+    """The result of `work`, or what it raised. Each SIGINT, SIGTERM and SIGHUP that arrives meanwhile calls `on_signal`
+    in the calling thread with its number, counting from 1; what that raises ends the wait, and the work is left behind.
+    """
+    # The handlers only enqueue: they may run in the middle of anything, and a queue of this kind allows that.
+    heard: SimpleQueue[bool] = SimpleQueue()
+    result = _Result[T]()
+
+    def body() -> None:
+        try:
+            result.value = work()
+        except BaseException as error:
+            result.error = error
+        heard.put(False)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, lambda *_: heard.put(True))
+    try:
+        threading.Thread(target=body, name="work", daemon=True).start()
+        count = 0
+        while heard.get():
+            count += 1
+            on_signal(count)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if result.error is not None:
+        raise result.error
+    return result.value
+
+
+def reading(work: Callable[[], T]) -> T:
+    """The result of work that changes nothing; the first signal gives it up at once."""
+
+    def give_up(_: int) -> None:
+        raise Interrupted("stopped by you; nothing was changed")
+
+    return in_background(work, give_up)

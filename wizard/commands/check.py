@@ -1,0 +1,65 @@
+"""`meshwizard check`: preflight alone."""
+
+from __future__ import annotations
+
+import json as jsonlib
+
+import click
+
+from wizard.commands.names import from_file
+from wizard.commands.settings import Settings, with_settings
+from wizard.text import one_line, printable
+
+_MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}
+
+
+@click.command("check")
+@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@click.option("--json", is_flag=True, help="One JSON object.")
+@with_settings
+def command(settings: Settings, path: str, json: bool) -> int:
+    """Look whether the clusters are fit for the mesh: versions, rights, clocks, ports. Changes nothing.
+
+    Exits 1 where something would make the install fail; warnings alone exit 0.
+    """
+    from wizard.commands.background import reading
+    from wizard.preflight import Finding, check
+
+    out = settings.out
+    session = settings.session(from_file(path))
+
+    def work() -> list[Finding]:
+        session.prepare()
+        return check(session.mesh, session.world)
+
+    try:
+        findings = reading(work)
+    finally:
+        session.close()
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    if json:
+        shape = {
+            "mesh": session.mesh.name,
+            "ok": not errors,
+            "findings": [
+                {
+                    "check": finding.check,
+                    "cluster": finding.cluster,
+                    "severity": finding.severity,
+                    "text": printable(finding.text),
+                    "remedy": printable(finding.remedy),
+                }
+                for finding in findings
+            ],
+        }
+        out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
+    else:
+        width = max((len(finding.cluster or "") for finding in findings), default=0)
+        for finding in findings:
+            mark, color = _MARKS[finding.severity]
+            out.line(f"{out.style(mark, color)} {finding.cluster or '':<{width}}  {one_line(finding.text, 600)}")
+            if finding.severity != "ok" and finding.remedy:
+                out.line(f"  {'':<{width}}  {one_line(finding.remedy, 600)}")
+        out.line(f"{len(findings)} checks: {errors} errors, {warnings} warnings")
+    return 1 if errors else 0

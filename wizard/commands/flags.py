@@ -1,0 +1,60 @@
+"""Command line flags made from the declared fields, and the mesh document that they prefill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from wizard.errors import BadInput, Mistake
+from wizard.mesh.document import Document, put
+from wizard.mesh.fields import MESH_FIELDS, Field
+from wizard.mesh.model import API_VERSION
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def mesh_flags(function: F) -> F:
+    """Give a click command one flag for every mesh field, and --kubeconfig and --context for the clusters."""
+    for field in reversed(MESH_FIELDS):
+        function = click.option(field.flag, _parameter(field), metavar=_metavar(field), help=_help(field))(function)
+    function = click.option(
+        "--context", "context", multiple=True, metavar="NAME", help="A cluster of the mesh; give it once for each."
+    )(function)
+    return click.option(
+        "--kubeconfig", "kubeconfig", multiple=True, metavar="FILE", help="Where to look for contexts. May be repeated."
+    )(function)
+
+
+def prefilled(flags: Mapping[str, Any]) -> Document:
+    """The part of a mesh document that these flags answer. Raises BadInput with every flag that does not fit."""
+    document: Document = {"apiVersion": API_VERSION, "kind": "Mesh"}
+    mistakes = []
+    for field in MESH_FIELDS:
+        typed = flags.get(_parameter(field))
+        if typed is None:
+            continue
+        value = field.parse(typed)
+        wrong = field.mistake(value)
+        if wrong:
+            mistakes.append(Mistake(field.flag, wrong))
+        put(document, field.key, value)
+    if mistakes:
+        raise BadInput("these flags do not fit; nothing was touched", "Correct them and try again.", tuple(mistakes))
+    return document
+
+
+def _parameter(field: Field) -> str:
+    return field.flag.removeprefix("--").replace("-", "_")
+
+
+def _metavar(field: Field) -> str:
+    if field.kind == "choice":
+        return "|".join(choice.value for choice in field.choices if not choice.unavailable)
+    return {"integer": "NUMBER", "path": "DIR", "paths": "FILE,…"}.get(field.kind, "TEXT")
+
+
+def _help(field: Field) -> str:
+    default = f" [default: {field.render(field.default)}]" if field.default is not None else ""
+    return f"{field.title}.{default}"

@@ -1,0 +1,130 @@
+"""The command group, and the one place where troubles become sentences and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from wizard import __version__
+from wizard.commands.flags import mesh_flags
+from wizard.commands.settings import Settings, common_options, settings_of
+from wizard.errors import BadInput, Busy, Failed, Interrupted, Trouble
+from wizard.text import one_line, printable
+
+log = logging.getLogger(__name__)
+
+PROGRAM = "meshwizard"
+# In the order of the help page. A command's module is imported only when it is asked for.
+_COMMANDS = (
+    "demo", "plain", "plan", "apply", "resume", "status", "verify", "check", "uninstall", "contexts", "export",
+)  # fmt: skip
+
+
+class _Commands(click.Group):
+    """Finds each command in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"wizard.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - a mistake of ours, not of the user
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, message=f"{PROGRAM} %(version)s")
+@mesh_flags
+@common_options
+@click.pass_context
+def cli(context: click.Context, /, **flags: Any) -> int:
+    """From a few kubeconfig contexts to a verified Istio multicluster mesh.
+
+    Without a command the wizard opens on the whole screen and asks; the flags below answer some of its questions.
+
+    Exit codes: 0 done, 1 a step failed, 2 bad input and nothing touched, 3 a person is needed, 4 verification failed,
+    5 another run holds this mesh, 130 interrupted.
+    """
+    if context.invoked_subcommand is not None:
+        given = [name for name, value in flags.items() if value]
+        if given:
+            flag = "--" + given[0].replace("_", "-")
+            raise click.UsageError(f"{flag} belongs to the wizard without a command, or to `{PROGRAM} plain`.", context)
+        return 0
+    settings = settings_of(context)
+    settings.start()
+    return int(import_module("wizard.commands.start").start(settings, flags))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; gives the exit code. Never raises: every failure is told in a sentence on stderr."""
+    settings = Settings()
+    # Without a handler of its own, Python's logging would write warnings and tracebacks to the terminal.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        return _run(list(arguments), settings)
+    except (BrokenPipeError, SystemExit):
+        return 1  # nobody listens any more; click has made the streams quiet
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            settings.out.remark(f"Error: the output cannot be written: {error.strerror}")
+        return 1
+    finally:
+        settings.close()
+
+
+def _run(arguments: list[str], settings: Settings) -> int:
+    try:
+        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=settings)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        return _usage(error, settings)
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return _tell(Interrupted("stopped by you; nothing was changed"), settings)
+    except Trouble as trouble:
+        return _tell(trouble, settings)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _tell(_as_trouble(error, settings), settings)
+
+
+def _tell(trouble: Trouble, settings: Settings) -> int:
+    log.info("%s: %s", type(trouble).__name__, trouble.what)
+    settings.out.trouble(trouble)
+    return trouble.exit_code
+
+
+def _usage(error: click.ClickException, settings: Settings) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else PROGRAM
+    settings.out.trouble(BadInput(printable(error.format_message()), f"See `{path} --help`."))
+    return BadInput.exit_code
+
+
+def _as_trouble(error: Exception, settings: Settings) -> Trouble:
+    from state import StateBusy, StateError
+
+    if isinstance(error, StateError):
+        return (Busy if isinstance(error, StateBusy) else Failed)(error.what, error.remedy)
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    if settings.verbose:
+        settings.out.remark(printable("".join(traceback.format_exception(error)), 20_000))
+    where = (
+        f"The log {printable(settings.log)} says where; please report this with it."
+        if settings.log
+        else "Run it again with --log FILE -v, and please report this with that file."
+    )
+    return Failed(f"unexpected {type(error).__name__}: {one_line(error)}", where)

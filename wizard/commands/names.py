@@ -1,0 +1,49 @@
+"""Which mesh a command means when it is told no file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wizard.commands.settings import Settings
+from wizard.errors import BadInput
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from state import MeshState
+    from wizard.mesh.model import Mesh
+    from wizard.session import Session
+
+
+def the_name(settings: Settings, name: str | None) -> str:
+    """The name given, or the only one recorded. Raises BadInput where that leaves a choice, listing it."""
+    if name:
+        return name
+    folder = settings.folder()
+    names = folder.names()
+    if len(names) == 1:
+        return names[0]
+    place = one_line(folder.folder)
+    if not names:
+        raise BadInput(
+            f"no mesh is recorded in {place}",
+            "Begin one with `meshwizard` or `meshwizard apply -f mesh.yaml`, or name its folder with --state-dir.",
+        )
+    raise BadInput(f"{len(names)} meshes are recorded in {place}; say which", f"One of: {', '.join(names)}.")
+
+
+def recorded(settings: Settings, name: str | None) -> tuple[Session, MeshState]:
+    """A session for the recorded mesh of that name (or the only one), and its state."""
+    from wizard.session import saved_mesh
+
+    folder = settings.folder()
+    mesh, state = saved_mesh(folder, the_name(settings, name))
+    return settings.session(mesh, folder=folder), state
+
+
+def from_file(path: str) -> Mesh:
+    """The mesh of a mesh file."""
+    from pathlib import Path
+
+    from wizard.mesh.meshfile import read_meshfile
+
+    return read_meshfile(Path(path))

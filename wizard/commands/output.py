@@ -1,0 +1,89 @@
+"""How the commands speak: sentences and columns, with or without colour, on terminals that can or cannot show `✔`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from wizard.errors import BadInput, Trouble
+from wizard.text import one_line, printable
+
+_ASCII = str.maketrans(
+    {"✔": "+", "✘": "x", "▸": ">", "…": "...", "–": "-", "·": ".", "→": "->", "↩": "<-", "│": "|", "⚠": "!", "×": "x"}
+)
+
+
+def is_dumb() -> bool:
+    """Whether the terminal says that it can only print lines."""
+    return os.environ.get("TERM", "").lower() == "dumb"
+
+
+def has_terminal() -> bool:
+    """Whether a person can both read and answer here."""
+    streams = (sys.stdin, sys.stdout)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
+
+
+def speaks_unicode() -> bool:
+    """Whether stdout can carry more than ASCII."""
+    return "utf" in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+
+
+class Output:
+    """Writes for a person. Results go to stdout, troubles and remarks to stderr."""
+
+    def __init__(self, *, color: bool = True, verbose: bool = False) -> None:
+        """`color` False turns it off; True leaves it on where the stream is a terminal that is not dumb."""
+        self._color: bool | None = None if color and not os.environ.get("NO_COLOR") and not is_dumb() else False
+        self.verbose = verbose
+
+    def line(self, text: str = "") -> None:
+        """One line, or several, on stdout."""
+        self._write(text, err=False)
+
+    def data(self, text: str) -> None:
+        """Something for a program to read: on stdout, never changed."""
+        click.echo(text, color=False)
+
+    def remark(self, text: str) -> None:
+        """A line that is no result, on stderr."""
+        self._write(text, err=True)
+
+    def trouble(self, trouble: Trouble) -> None:
+        """What went wrong and what to do, on stderr; every mistake on a line of its own."""
+        self._write(f"{self.style('Error:', 'red')} {printable(trouble.what)}", err=True)
+        if isinstance(trouble, BadInput):
+            for mistake in trouble.mistakes:
+                self._write(f"  {printable(mistake, 600)}", err=True)
+        self.remedy(trouble.remedy)
+
+    def remedy(self, text: str) -> None:
+        """What to do next, on stderr; nothing where there is nothing to say."""
+        if text:
+            self._write(printable(text), err=True)
+
+    def style(self, text: str, color: str, *, bold: bool = False) -> str:
+        """`text` in a colour; never the only carrier of a meaning."""
+        return text if self._color is False else click.style(text, fg=color, bold=bold)
+
+    def _write(self, text: str, *, err: bool) -> None:
+        stream = sys.stderr if err else sys.stdout
+        if stream is not None and "utf" not in (getattr(stream, "encoding", None) or "utf-8").lower():
+            text = text.translate(_ASCII)
+        click.echo(text, err=err, color=self._color)
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:
+    """Rows as aligned lines; wide characters count as two cells. Cells are made single printable lines."""
+    from rich.cells import cell_len
+
+    table = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*table, strict=True)]
+    lines = []
+    for row in table:
+        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return lines

@@ -1,0 +1,51 @@
+"""`meshwizard plan`: what would be done; changes nothing."""
+
+from __future__ import annotations
+
+import json as jsonlib
+
+import click
+
+from wizard.commands.names import from_file
+from wizard.commands.settings import Settings, with_settings
+
+
+@click.command("plan")
+@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@click.option("--json", is_flag=True, help="The plan as one JSON object.")
+@with_settings
+def command(settings: Settings, path: str, json: bool) -> int:
+    """Show what would be done: steps, differences, with -v the commands. Changes nothing.
+
+    Exits 0 whether or not there is work, 3 where a step is in conflict, 1 where a cluster could not be looked at.
+
+    \b
+    The smallest mesh file:
+      apiVersion: meshwizard/v1
+      kind: Mesh
+      name: mesh1
+      clusters:
+      - {name: cluster1, context: admin1@kubernetes, network: network1}
+      - {name: cluster2, context: admin2@kubernetes, network: network2}
+    """
+    from wizard.commands import planned
+    from wizard.commands.working import looked
+
+    session = settings.session(from_file(path))
+    try:
+        looks = looked(session)
+        steps = planned.found(session.plan, looks)
+    finally:
+        session.close()
+    out = settings.out
+    if json:
+        needed = sum(each.state == "needed" for each in steps)
+        shape = {"mesh": session.mesh.name, "steps": [each.as_dict() for each in steps], "needed": needed}
+        out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
+    else:
+        out.line(planned.drawing(session.mesh, steps))
+        out.line()
+        for line in planned.lines(steps, out):
+            out.line(line)
+        out.line(planned.summary(steps))
+    return planned.exit_code(steps)

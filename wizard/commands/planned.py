@@ -1,0 +1,109 @@
+"""A plan beside what a look at the clusters found: as lines for a person, as plain data for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wizard.commands.output import Output, speaks_unicode
+from wizard.engine.engine import Look
+from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
+from wizard.errors import Trouble
+from wizard.mesh.drawing import Board, draw
+from wizard.mesh.model import Mesh
+from wizard.text import one_line, printable
+
+_MARKS = {"done": ("✔", "green"), "needed": ("▸", "cyan"), "conflict": ("⚠", "yellow"), "unknown": ("✘", "red")}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One step and what a look at it found. `state`: done, needed, conflict, or unknown where the look failed."""
+
+    step: Step
+    state: str
+    note: str = ""
+    differences: tuple[Difference, ...] = ()
+    what: str = ""
+    remedy: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, of a shape that stays."""
+        return {
+            "id": self.step.id,
+            "cluster": self.step.cluster,
+            "title": self.step.title,
+            "state": self.state,
+            "note": self.note,
+            "differences": [
+                {"object": each.object, "field": each.field, "found": each.found, "wanted": each.wanted, "by": each.by}
+                for each in self.differences
+            ],
+            "commands": [command.text for command in self.step.commands()],
+            "what": self.what,
+            "remedy": self.remedy,
+        }
+
+
+def found(plan: Plan, looks: Mapping[str, Look]) -> list[Found]:
+    """Every step that was looked at, in the plan's order."""
+    return [_found(step, looks[step.id]) for step in plan.steps if step.id in looks]
+
+
+def _found(step: Step, look: Look) -> Found:
+    match look:
+        case Done():
+            return Found(step, "done", note=look.note)
+        case Needed():
+            return Found(step, "needed", differences=look.differences)
+        case Conflict() | Trouble():
+            state = "conflict" if isinstance(look, Conflict) else "unknown"
+            return Found(step, state, what=printable(look.what), remedy=printable(look.remedy))
+
+
+def exit_code(steps: list[Found]) -> int:
+    """1 where a look failed, 3 where there is a conflict, else 0."""
+    states = {each.state for each in steps}
+    return 1 if "unknown" in states else 3 if "conflict" in states else 0
+
+
+def drawing(mesh: Mesh, steps: list[Found] | None = None) -> str:
+    """The mesh drawing as text, with what the look found on its arrows."""
+    board = Board(mesh)
+    for each in steps or ():
+        board.step(each.step.id, {"unknown": "waiting", "needed": "waiting"}.get(each.state, each.state))
+    return draw(mesh, links=board.links, width=100, ascii=not speaks_unicode()).plain()
+
+
+def lines(steps: list[Found], out: Output) -> Iterator[str]:
+    """The steps with their differences; with `verbose` also the commands that a person could type instead."""
+    width = max((len(each.step.cluster or "") for each in steps), default=0)
+    for each in steps:
+        mark, color = _MARKS[each.state]
+        note = f": {one_line(each.note)}" if each.note else ""
+        yield f"{out.style(mark, color)} {each.step.cluster or '':<{width}}  {each.step.title}{note}"
+        for difference in each.differences:
+            yield f"      {one_line(difference, 600)}"
+        for text in (each.what, each.remedy):
+            if text:
+                yield from (f"      {line}" for line in text.splitlines())
+        if out.verbose and each.state != "done":
+            for command in each.step.commands():
+                if command.why:
+                    yield f"      # {one_line(command.why)}"
+                yield from (f"      $ {line}" if number == 0 else f"        {line}"
+                            for number, line in enumerate(printable(command.text, 20_000).splitlines()))  # fmt: skip
+
+
+def summary(steps: list[Found]) -> str:
+    """How much there is to do, in a sentence."""
+    count = {state: sum(each.state == state for each in steps) for state in _MARKS}
+    if count["done"] == len(steps):
+        return f"nothing to do: all {len(steps)} steps are done"
+    parts = [f"{count['needed']} of {len(steps)} steps to do"]
+    if count["conflict"]:
+        parts.append(f"{count['conflict']} in conflict with what somebody else made")
+    if count["unknown"]:
+        parts.append(f"{count['unknown']} could not be looked at")
+    return ", ".join(parts)

@@ -1,0 +1,129 @@
+"""A run as lines: for a person to follow (`Lines`) or for a program to read (`JsonLines`)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+import click
+
+from wizard.commands.output import Output
+from wizard.engine.events import Answered, Event, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.mesh.model import Mesh
+from wizard.text import listing, one_line
+
+log = logging.getLogger(__name__)
+
+EVERY = 5.0  # seconds between two lines of a step that goes on waiting
+_MARKS = {
+    Status.RUNNING: ("▸", "cyan"),
+    Status.UNDOING: ("▸", "cyan"),
+    Status.DONE: ("✔", "green"),
+    Status.UNDONE: ("↩", "green"),
+    Status.SKIPPED: ("–", "yellow"),
+    Status.FAILED: ("✘", "red"),
+    Status.CONFLICT: ("⚠", "yellow"),
+    Status.BLOCKED: ("·", "yellow"),
+}
+
+
+class _Quiet:
+    """Writes until nobody reads any more. The work goes on: a closed pipe or terminal must not leave it half done, and
+    the engine's threads must not meet an exception in their listener.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._gone = False
+
+    def __call__(self, text: str) -> None:
+        if self._gone:
+            return
+        try:
+            self._write(text)
+        except (OSError, ValueError) as error:
+            self._gone = True
+            log.info("progress is no longer shown: %s", error)
+
+
+class Lines:
+    """An engine's listener that prints one line per event of interest: elapsed time, lane, what happened."""
+
+    def __init__(self, out: Output, mesh: Mesh, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._line = _Quiet(out.line)
+        self._width = max((len(cluster.name) for cluster in mesh.clusters), default=0)
+        self._clock = clock
+        self._began = clock()
+        self._titles: dict[str, str] = {}
+        self._shown: dict[str, float] = {}  # step → when it last had a line that is throttled
+        self._said: dict[str, str] = {}
+        self._missing: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case RunStarted():
+                self._began = self._clock()
+                where = " on simulated clusters" if event.simulated else ""
+                self._line(f"{event.operation} {event.mesh}{where}: {len(event.steps)} steps")
+            case StepChanged():
+                self._changed(event)
+            case StepSaid() if self._out.verbose or (
+                event.text != self._said.get(event.step) and self._due(event.step, 1.0)
+            ):
+                self._said[event.step] = event.text
+                self._show(event.cluster, f"│ {event.text}")
+            case StepWaits() if self._due(event.step, EVERY, patient=event.elapsed < 1.0):
+                seen = f": {event.seen}" if event.seen else ""
+                times = f"{event.elapsed:.0f} s of {event.deadline:.0f} s"
+                self._show(event.cluster, f"… waits for {event.what} ({times}){seen}")
+            case Answered() if self._due(event.step, EVERY) or self._missing.get(event.step) != event.missing:
+                self._missing[event.step] = event.missing
+                self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))
+
+    def _changed(self, event: StepChanged) -> None:
+        self._titles[event.step] = event.title
+        if event.status not in _MARKS:
+            return
+        mark, color = _MARKS[event.status]
+        took = f" ({event.seconds:.1f} s)" if event.seconds >= 0.1 else ""
+        detail = f": {one_line(event.detail)}" if event.detail else ""
+        self._show(event.cluster, f"{self._out.style(mark, color)} {event.title}{took}{detail}")
+        # A wait that begins right now says nothing yet that the line above did not.
+        self._shown[event.step] = self._clock()
+
+    def _due(self, step: str, every: float, *, patient: bool = False) -> bool:
+        now = self._clock()
+        if patient or now - self._shown.get(step, -every) < every:
+            return False
+        self._shown[step] = now
+        return True
+
+    def _show(self, cluster: str | None, text: str) -> None:
+        self._line(f"{self._clock() - self._began:6.1f}s {cluster or '':<{self._width}}  {text}")
+
+
+def heard(counts: Iterable[tuple[str, int]], missing: Iterable[str], errors: int) -> str:
+    """What a cluster's client has heard, in words."""
+    answers = listing([f"{version} {count}×" for version, count in sorted(counts)])
+    parts = [f"heard {answers}" if answers else "heard nothing"]
+    still = listing(missing)
+    if still:
+        parts.append(f"still missing {still}")
+    if errors:
+        parts.append(f"{errors} errors")
+    return ", ".join(parts)
+
+
+class JsonLines:
+    """An engine's listener that prints each event as one JSON object on one line of stdout."""
+
+    def __init__(self) -> None:
+        self._line = _Quiet(click.echo)
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        self._line(json.dumps(event.as_dict(), ensure_ascii=False, default=str))

@@ -1,0 +1,28 @@
+"""`meshwizard resume`: goes on with what was begun."""
+
+from __future__ import annotations
+
+import click
+
+from wizard.commands.names import recorded
+from wizard.commands.settings import Settings, with_settings
+
+
+@click.command("resume")
+@click.argument("name", required=False)
+@click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
+@with_settings
+def command(settings: Settings, name: str | None, json: bool) -> int:
+    """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
+    from wizard.commands.uninstall import take_back
+    from wizard.commands.working import prepared, work
+
+    session, state = recorded(settings, name)
+    try:
+        prepared(session)
+        if state.operation == "uninstall":
+            # It was agreed to when it began.
+            return take_back(session, settings.out, json=json)
+        return work(session, settings.out, json=json)
+    finally:
+        session.close()

@@ -1,0 +1,154 @@
+"""The options that every command takes, before or after its name, and the doors they lead to."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wizard.commands.output import Output
+from wizard.errors import BadInput
+from wizard.text import printable
+
+if TYPE_CHECKING:
+    from state import StateFolder
+    from wizard.mesh.model import Mesh
+    from wizard.outside import Outside
+    from wizard.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Settings:
+    """What was said by the common options."""
+
+    state_dir: Path | None = None
+    istioctl: str | None = None
+    log: Path | None = None
+    no_color: bool = False
+    verbose: bool = False
+    _handler: logging.Handler | None = None
+
+    @property
+    def out(self) -> Output:
+        """Where commands speak."""
+        return Output(color=not self.no_color, verbose=self.verbose)
+
+    def start(self) -> None:
+        """Make the options effective. Raises BadInput where the log cannot be written."""
+        if self.log and self._handler is None:
+            self._handler = _log_to(self.log, logging.DEBUG if self.verbose else logging.INFO)
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._handler:
+            for name in _OURS:
+                logging.getLogger(name).removeHandler(self._handler)
+            self._handler.close()
+            self._handler = None
+
+    def folder(self) -> StateFolder:
+        """Where the state files are."""
+        from state import StateFolder, default_folder
+
+        return StateFolder(self.state_dir or default_folder())
+
+    def session(self, mesh: Mesh, outside: Outside | None = None, folder: StateFolder | None = None) -> Session:
+        """A session for this mesh, on this machine unless another outside is given."""
+        from wizard.session import Session
+
+        return Session(
+            mesh,
+            outside or outside_of(self),
+            folder or self.folder(),
+            istioctl=self.istioctl,
+            given_folder=self.state_dir is not None,
+        )
+
+
+def outside_of(settings: Settings) -> Outside:
+    """The outside that commands work on: this machine. The one place to put another in its stead."""
+    from wizard.real import RealOutside
+
+    return RealOutside(settings.istioctl)
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings of this invocation, shared by the group and its commands."""
+    root = context.find_root()
+    if root.obj is None:
+        root.obj = Settings()
+    settings: Settings = root.obj
+    return settings
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    # An option left out after the command's name must not undo the one given before it.
+    if value not in (None, False) and parameter.name:
+        setattr(settings_of(context), parameter.name, value)
+
+
+_option = functools.partial(click.option, expose_value=False, callback=_keep)
+_file = click.Path(path_type=Path)
+_OPTIONS = (
+    _option("-v", "--verbose", is_flag=True, help="Say more: commands, every line of progress."),
+    _option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
+    _option("--log", type=_file, metavar="FILE", help="Append a log to this file."),
+    _option("--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH."),
+    _option(
+        "--state-dir", type=_file, metavar="DIR", help="Where progress is kept. Default: the platform's state folder."
+    ),
+)
+
+
+def common_options(function: F) -> F:
+    """Give a click command the common options; they arrive in the settings, not as arguments."""
+    for option in _OPTIONS:
+        function = option(function)
+    return function
+
+
+def with_settings(function: Callable[..., int]) -> Callable[..., int]:
+    """Call the command with the settings as its first argument, once they are effective."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> int:
+        settings = settings_of(click.get_current_context())
+        settings.start()
+        return function(settings, *args, **kwargs)
+
+    return common_options(call)
+
+
+class _Careful(logging.Formatter):
+    """Log lines hold foreign text and tracebacks; neither may carry escape sequences or credentials into the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), 20_000)
+
+
+# Only our own loggers, and no chatter of libraries: at DEBUG the Kubernetes client writes whole answers, with tokens.
+_OURS = ("wizard", "screens", "state")
+
+
+def _log_to(path: Path, level: int) -> logging.Handler:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadInput(
+            f"the log {printable(path)} cannot be written: {error.strerror}", "Give another file with --log."
+        ) from error
+    handler = logging.FileHandler(os.devnull, delay=True)
+    handler.stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(_Careful("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).addHandler(handler)
+    return handler

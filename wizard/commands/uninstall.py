@@ -1,0 +1,74 @@
+"""`meshwizard uninstall`: takes back, in reverse, only what the wizard made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wizard.commands.names import recorded
+from wizard.commands.output import Output, has_terminal
+from wizard.commands.settings import Settings, with_settings
+from wizard.errors import NeedsPerson
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from wizard.session import Session
+
+
+@click.command("uninstall")
+@click.argument("name", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout. Needs --yes.")
+@with_settings
+def command(settings: Settings, name: str | None, yes: bool, json: bool) -> int:
+    """Undo a mesh: in reverse, and only what the wizard made. NAME may be left out where only one is recorded."""
+    from wizard.commands.working import prepared
+
+    out = settings.out
+    session, _ = recorded(settings, name)
+    if not yes and (json or not has_terminal()):
+        raise NeedsPerson(
+            f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",
+            f"Give it with: meshwizard uninstall {session.mesh.name} --yes",
+        )
+    try:
+        prepared(session)
+        if not yes:
+            for line in removal(session):
+                out.line(line)
+            if not click.confirm("Take this back now?", default=False):
+                out.line("Nothing was changed.")
+                return 0
+        return take_back(session, out, json=json)
+    finally:
+        session.close()
+
+
+def removal(session: Session) -> list[str]:
+    """What will be taken back, cluster by cluster."""
+    from wizard.engine.step import Step
+
+    lines = [f"Of mesh {session.mesh.name} this will be taken back, last first, where the wizard made it:"]
+    for cluster in session.mesh.clusters:
+        # A step without an `undo` of its own made nothing that stays.
+        titles = [
+            step.title
+            for step in reversed(session.plan.steps)
+            if step.cluster == cluster.name and type(step).undo is not Step.undo
+        ]
+        lines.append(f"  {one_line(cluster.name)} (context {one_line(cluster.context)}):")
+        lines += [f"    – {one_line(title)}" for title in titles]
+    return lines
+
+
+def take_back(session: Session, out: Output, *, json: bool = False) -> int:
+    """Undo a prepared session and, once all is undone, forget the mesh; gives the exit code."""
+    from wizard.commands.working import work
+
+    code = work(session, out, operation="uninstall", json=json)
+    if code == 0:
+        session.folder.forget(session.mesh.name)
+        if not json:
+            out.line(f"Left as it is: the root certificate and its key in {one_line(session.world.roots.place)}.")
+    return code

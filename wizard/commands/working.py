@@ -1,0 +1,104 @@
+"""Runs a session's engine for the commands: progress as it comes, signals obeyed, the outcome told at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from wizard.commands.background import in_background, reading
+from wizard.commands.output import Output
+from wizard.commands.progress import JsonLines, Lines
+from wizard.engine.engine import Engine, Look, Outcome
+from wizard.engine.events import Event
+from wizard.session import Session
+from wizard.text import printable
+
+log = logging.getLogger(__name__)
+
+
+def prepared(session: Session) -> None:
+    """Prepare the session; Ctrl-C gives up at once."""
+    reading(session.prepare)
+
+
+def looked(session: Session) -> dict[str, Look]:
+    """Prepare the session and look at every step; Ctrl-C gives up at once."""
+
+    def both() -> dict[str, Look]:
+        session.prepare()
+        return session.look()
+
+    return reading(both)
+
+
+class Brake:
+    """What signals do to an engine: the first drains it, the second aborts what runs, the third leaves at once.
+
+    May be pressed before there is an engine.
+    """
+
+    def __init__(self, say: Callable[[str], None], leave: Callable[[int], object] = os._exit) -> None:
+        self._say = say
+        self._leave = leave
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pressed = 0
+
+    def attach(self, engine: Engine) -> None:
+        """This engine obeys from now on."""
+        with self._lock:
+            self._engine = engine
+            self._act()
+
+    def press(self, count: int) -> None:
+        """The signal arrived for the `count`th time."""
+        with self._lock:
+            self._pressed = count
+            self._act()
+        if count == 1:
+            self._tell("Stopping: nothing new starts, what runs comes to its end. Once more to end it now.")
+        elif count == 2:
+            self._tell("Ending what runs. Once more to leave without waiting.")
+        else:
+            self._leave(130)
+
+    def _act(self) -> None:
+        if self._engine and self._pressed == 1:
+            self._engine.drain()
+        elif self._engine and self._pressed > 1:
+            self._engine.abort()
+
+    def _tell(self, text: str) -> None:
+        try:
+            self._say(text)
+        except (OSError, ValueError) as error:  # the terminal is gone, which may be why the signal came
+            log.info("not shown: %s", error)
+
+
+def work(session: Session, out: Output, *, operation: str = "apply", json: bool = False) -> int:
+    """Do the operation of a prepared session, shown as lines or as JSON; gives the exit code. The outcome is told: on
+    stdout where all went well, else on stderr with what to do next.
+    """
+    listener: Callable[[Event], None] = JsonLines() if json else Lines(out, session.mesh)
+    brake = Brake(out.remark)
+
+    def body() -> Outcome:
+        with session.engine(listener, operation=operation) as engine:
+            brake.attach(engine)
+            return engine.undo() if operation == "uninstall" else engine.run()
+
+    outcome = in_background(body, brake.press)
+    tell(outcome, out, json=json)
+    return outcome.exit_code
+
+
+def tell(outcome: Outcome, out: Output, *, json: bool = False) -> None:
+    """Say how it went and what to do next. With `json`, only what went wrong, on stderr."""
+    if outcome.ok:
+        if not json:
+            out.line(f"{out.style('✔', 'green')} {printable(outcome.what)}")
+        return
+    out.remark(f"{out.style('✘', 'red')} {printable(outcome.what)}")
+    out.remedy(outcome.remedy)
