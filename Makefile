@@ -1,0 +1,74 @@
+# Two commands: `make demo` shows it on simulated clusters, `make test` proves it. Nothing is installed outside .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+N ?= 2
+ISTIO ?= 1.29.1
+
+.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime ## the main job on two simulated clusters; in a terminal, the wizard
+	@$(BIN)/meshwizard demo
+
+test: $(VENV)/.dev ## the fast tests, no root
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## the ratios of docs/benchmarks.md; the lab rows need `make lab-up` first
+	$(BIN)/python -m tests.bench
+
+lab-up: $(VENV)/.dev ## N real clusters on this machine (root, Debian)
+	$(BIN)/python -m tests.lab up --n $(N) --istio $(ISTIO)
+
+lab-down: $(VENV)/.dev ## remove every trace of them
+	$(BIN)/python -m tests.lab down
+
+lab-status: $(VENV)/.dev ## what runs
+	$(BIN)/python -m tests.lab status
+
+lab-reset: $(VENV)/.dev ## back to fresh clusters
+	$(BIN)/python -m tests.lab reset
+
+test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
+	$(BIN)/python -m pytest tests/lab
+
+lock: | $(VENV)/bin/python ## pin again what pyproject.toml asks for
+	@$(PIP) uv==0.13.9
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group build --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group dev --output-file requirements-dev.lock pyproject.toml
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "meshwizard needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (once)" >&2
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Setting up $(VENV) for development (once)" >&2
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean: ## forget the environment and the caches in this folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
