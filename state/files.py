@@ -1,0 +1,233 @@
+"""The only module that touches files: whole reads, atomic writes, and folders that nobody else can meddle with."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EINVAL, ELOOP, EMLINK, ENOSYS, ENOTSUP, ENXIO, EOPNOTSUPP, EPERM
+from pathlib import Path
+
+from .checks import check_file, check_folder, refused
+from .errors import StateError, write_failed
+
+TEMPORARY = ".writing-"  # begins the name of every file that is not yet whole
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # O_NONBLOCK: a planted FIFO must not hang us
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = frozenset((EPERM, ENOTSUP, EOPNOTSUPP, EMLINK, ENOSYS))  # what file systems without hard links answer
+
+Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns: the same as long as nobody replaced it
+
+
+class Directory:
+    """A checked folder, held open: everything goes to this very folder, even if its path is bent meanwhile."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def names(self) -> list[str]:
+        return os.listdir(self.fd)  # noqa: PTH208 - by descriptor
+
+    def stamp(self, name: str) -> Stamp | None:
+        try:
+            found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """The file's bytes, at most `limit` + 1 of them; None if there is none. StateError if it is not ours."""
+        try:
+            fd = self.open_file(name, _READ)
+            try:
+                parts: list[bytes] = []
+                size = 0
+                while size <= limit and (part := os.read(fd, min(1 << 20, limit + 1 - size))):
+                    parts.append(part)
+                    size += len(part)
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(
+                f"{self.path / name} cannot be read: {error.strerror}.",
+                "Make it readable for you, or choose another folder with --state-dir DIR.",
+            ) from error
+        return b"".join(parts)
+
+    def open_file(self, name: str, flags: int) -> int:
+        """A descriptor of a regular file of ours here. OSError as it comes, StateError for what is refused."""
+        try:
+            fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (ELOOP, EMLINK):
+                raise refused(self.path / name, "is a symbolic link") from error
+            if error.errno in (ENXIO, EOPNOTSUPP):
+                raise refused(self.path / name, "is not a regular file") from error
+            raise
+        try:
+            check_file(self.path / name, os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def replace(self, name: str, data: bytes, keep: int) -> None:
+        """Make `data` the content of `name`, durably, moving up to `keep` earlier ones to `name.1`, `name.2`, ….
+
+        At every moment `name` is the old file or the new one. Raises StateWriteFailed.
+        """
+        temporary = f"{TEMPORARY}{os.urandom(8).hex()}"
+        with self.writing():
+            try:
+                fd = os.open(temporary, _NEW, 0o600, dir_fd=self.fd)
+                try:
+                    rest = memoryview(data)
+                    while rest:
+                        rest = rest[os.write(fd, rest) :]
+                    _flush(fd)  # once only: after a failure the kernel may call lost pages clean
+                finally:
+                    os.close(fd)
+                self._keep(name, keep)
+                self._rename(temporary, name)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=self.fd)
+                raise
+            self.flush()
+
+    def _keep(self, name: str, keep: int) -> None:
+        """Give `name` the second name `name.1`, the earlier ones moving up as far as needed."""
+        current = self.stamp(name)
+        first = f"{name}.1"
+        if keep < 1 or current is None or self.stamp(first) == current:
+            return
+        gap = next((i for i in range(1, keep + 1) if self.stamp(f"{name}.{i}") is None), keep)
+        for number in range(gap, 1, -1):
+            self._rename(f"{name}.{number - 1}", f"{name}.{number}")
+        if not self.link(name, first):
+            self._rename(name, first)  # a moment without `name`; readers then take the first generation
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def link(self, name: str, second: str) -> bool:
+        """Give a file a second name, replacing what had it. False where the file system has no hard links."""
+        with suppress(FileNotFoundError):
+            os.unlink(second, dir_fd=self.fd)
+        try:
+            os.link(name, second, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                return False
+            raise
+        return True
+
+    def move(self, old: str, new: str) -> None:
+        with self.writing():
+            self._rename(old, new)
+
+    def remove(self, name: str) -> None:
+        """Remove one file; fine if it is gone already."""
+        with self.writing(), suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def sweep(self) -> None:
+        """Remove what writers left that died. Only for the holder of the lock."""
+        for name in self.names():
+            if name.startswith(TEMPORARY):
+                with suppress(OSError):  # litter is no reason to refuse work
+                    os.unlink(name, dir_fd=self.fd)
+
+    def flush(self) -> None:
+        """Make the names in this folder durable."""
+        with self.writing():
+            _flush_folder(self.fd)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise write_failed(self.path, error) from error
+
+
+def open_folder(path: Path, *, create: bool) -> Directory | None:
+    """The folder, checked; None if it is absent and not to be created.
+
+    Refused (StateError): a symbolic link, another user's, one that group or others can write, one that lies in a
+    folder anybody can write (unless sticky, like /tmp). StateWriteFailed if it cannot be created.
+    """
+    path = path.absolute()
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        if not create:
+            return None
+        _make(path)
+        found = os.lstat(path)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be looked at: {error.strerror}.", "Choose another folder with --state-dir DIR."
+        ) from error
+    if stat.S_ISLNK(found.st_mode):
+        raise refused(path, "is a symbolic link")
+    try:
+        fd = os.open(path, _FOLDER)
+    except OSError as error:
+        raise refused(path, f"cannot be used as a folder ({error.strerror})") from error
+    try:
+        check_folder(path, os.fstat(fd))
+    except BaseException:
+        os.close(fd)
+        raise
+    return Directory(path, fd)
+
+
+def _make(path: Path) -> None:
+    try:
+        if not path.parent.is_dir():
+            _make(path.parent)
+        path.mkdir(0o700, exist_ok=True)
+        fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _flush_folder(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise write_failed(path, error) from error
+
+
+def _flush(fd: int) -> None:
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's own cache
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+        except OSError as error:
+            if error.errno not in (ENOTSUP, EOPNOTSUPP, EINVAL):
+                raise
+    os.fsync(fd)
+
+
+def _flush_folder(fd: int) -> None:
+    try:
+        _flush(fd)
+    except OSError as error:
+        if error.errno != EINVAL:  # this file system has no such thing as flushing a folder
+            raise

@@ -1,0 +1,144 @@
+"""Which of a mesh's files to believe: the newest that is whole, of the history that most of them tell."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from .errors import StateDamaged
+from .files import Directory, Stamp
+from .records import MeshState
+from .schema import LIMIT, SCHEMA, Damaged, decode
+
+FILE = "state.json"
+KEEP = 3
+FILES = (FILE, *(f"{FILE}.{number}" for number in range(1, KEEP + 1)))
+ASIDE = f"{FILE}.quarantined-"
+BACKUP = f"{FILE}.schema-"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the files of a mesh say. `state` is None where none of them can be believed."""
+
+    state: MeshState | None
+    source: str | None  # the file that `state` came from
+    schema: int  # the schema of that file
+    stamp: Stamp | None  # of state.json, taken before it was read
+    rejected: dict[str, str]  # file -> why, completing "the file …"
+    aside: list[str]  # what earlier runs quarantined
+
+    @property
+    def exists(self) -> bool:
+        return bool(self.source or self.rejected or self.aside)
+
+
+@dataclass(frozen=True)
+class _Generation:
+    file: str
+    state: MeshState
+    schema: int
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file name is one that this package makes to remember something."""
+    return file in FILES or file.startswith((ASIDE, BACKUP))
+
+
+def survey(directory: Directory, mesh: str) -> Survey:
+    """Read all generations; changes nothing.
+
+    Raises StateTooNew where any of them is of a newer release, StateError where one cannot be read at all.
+    """
+    stamp = directory.stamp(FILE)
+    good: list[_Generation] = []
+    rejected: dict[str, str] = {}
+    for file in FILES:
+        data = directory.read(file, LIMIT)
+        if data is None:
+            continue
+        try:
+            good.append(_Generation(file, *decode(data, mesh, directory.path / file)))
+        except Damaged as damage:
+            rejected[file] = str(damage)
+    best = _best(good, rejected)
+    return Survey(
+        state=best.state if best else None,
+        source=best.file if best else None,
+        schema=best.schema if best else SCHEMA,
+        stamp=stamp,
+        rejected=rejected,
+        aside=sorted(file for file in directory.names() if file.startswith(ASIDE)),
+    )
+
+
+def _best(good: list[_Generation], rejected: dict[str, str]) -> _Generation | None:
+    """The newest generation; what contradicts it is added to `rejected`.
+
+    One run never mixes lineages and never lowers a serial: only a copied or restored file does. Between two lineages
+    told equally often the older file wins, for the newer one is the one that was put there.
+    """
+    if not good:
+        return None
+    lineage = Counter(each.state.lineage for each in reversed(good)).most_common(1)[0][0]
+    ours = [each for each in good if each.state.lineage == lineage]
+    best = max(ours, key=lambda each: each.state.serial)
+    for each in good:
+        if each not in ours:
+            rejected[each.file] = "belongs to another history of this mesh"
+        elif good.index(each) < good.index(best):
+            rejected[each.file] = f"is older than its own backup {best.file}, as after restoring files"
+    return best
+
+
+def none_left(directory: Directory, found: Survey) -> StateDamaged:
+    reasons = [f"{file} {why}" for file, why in found.rejected.items()] or [f"only {', '.join(found.aside)} is left"]
+    return StateDamaged(
+        f"The state in {directory.path} cannot be believed: {'; '.join(reasons)}.",
+        "Apply the mesh file again: what stands is found in the clusters, and nothing is installed twice.",
+    )
+
+
+def put_aside(directory: Directory, found: Survey) -> str | None:
+    """Move rejected files out of the way, keeping them, and say in a sentence what is used instead.
+
+    None where nothing was lost. Only for the holder of the lock. Raises StateWriteFailed.
+    """
+    moved = {file: _aside_name(directory, file) for file in found.rejected}
+    for file, name in moved.items():
+        directory.move(file, name)
+    if found.source == FILE or not found.exists:
+        return None
+    if FILE in moved:
+        loss = f"{directory.path / FILE} {found.rejected[FILE]}; it was quarantined to {moved[FILE]}."
+    elif moved or not found.source:
+        names = ", ".join([*moved.values(), *found.aside])
+        loss = f"{directory.path / FILE} is missing; what was there before is quarantined in {names}."
+    else:
+        loss = f"{directory.path / FILE} is missing."
+    if found.state is None:
+        return f"{loss} No earlier state is left: what stands is found in the clusters."
+    return (
+        f"{loss} The state before it is used ({found.source}, serial {found.state.serial}); every step is probed again."
+    )
+
+
+def remove_all(directory: Directory) -> None:
+    """Remove everything remembered, the newest last: stopped half-way, no older state takes its place."""
+    age = {file: number for number, file in enumerate(FILES)}
+    remembered = [file for file in directory.names() if is_ours(file)]
+    for file in sorted(remembered, key=lambda file: age.get(file, len(FILES)), reverse=True):
+        directory.remove(file)
+    directory.flush()
+
+
+def _aside_name(directory: Directory, file: str) -> str:
+    """A free name that tells which file it was and when it was moved."""
+    stem = f"{ASIDE}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{file.removeprefix(FILE)}"
+    taken = set(directory.names())
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -1,0 +1,158 @@
+"""The one writer of a mesh's state. What a method records is on the disk before the method returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .errors import WrongCluster
+from .files import Directory, Stamp
+from .guard import plain, text
+from .records import END_STATUSES, OPERATIONS, EndStatus, MeshState, Operation, StepRecord, now
+from .writer import Writer
+
+LONGEST_DETAIL = 500  # characters; the rest belongs into the log
+
+
+class Journal:
+    """Made by `StateFolder.open`; a context manager. All methods may be called from any thread.
+
+    Changes made at the same time by several threads share one write. Every recording method raises StateWriteFailed
+    where the disk refuses, StateError where the files were taken away or changed by something else, and ValueError,
+    before anything is recorded, for a secret or for what is not plain JSON data. When it raises, nothing was recorded.
+    """
+
+    def __init__(
+        self, directory: Directory, fd: int, state: MeshState, stamp: Stamp | None, recovered: str | None, program: str
+    ) -> None:
+        self.recovered = recovered
+        """A sentence, if files could not be believed: where they are now and what is used. Else None."""
+        self._writer = Writer(directory, fd, state, stamp, program)
+        self._started = False
+
+    @property
+    def state(self) -> MeshState:
+        """The state as last recorded. A copy: changing what is inside changes nothing here."""
+        return self._writer.snapshot()
+
+    @property
+    def lock_fd(self) -> int:
+        """For `pass_fds`: the mesh stays locked as long as a child that inherited it lives."""
+        return self._writer.lock_fd
+
+    def start(
+        self,
+        operation: Operation,
+        document: Mapping[str, Any],
+        options: Mapping[str, Any],
+        clusters: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Begin a run or go on with one; must come before anything else is recorded.
+
+        Step records are kept, except by an apply after an uninstall that ended well. Facts about clusters are merged
+        into the known ones, as `identify` does; a cluster that is not named any more is kept, for uninstall needs it.
+        """
+        if operation not in OPERATIONS:
+            raise ValueError(f"{operation!r} is not an operation")
+        new_document, new_options = plain(document, "document"), plain(options, "options")
+        new_clusters = plain(clusters, "clusters")
+
+        def change(state: MeshState) -> MeshState:
+            anew = operation == "apply" and state.operation == "uninstall" and state.finished
+            for cluster, facts in new_clusters.items():
+                state = _identified(state, cluster, facts)
+            return replace(
+                state,
+                operation=operation,
+                finished=False,
+                document=new_document,
+                options=new_options,
+                steps={} if anew else state.steps,
+            )
+
+        self._writer.record(change)
+        self._started = True
+
+    def begin(self, step_id: str, inputs: str) -> None:
+        """Record the intent to run a step ("undoing" during an uninstall, else "running"). Call before any effect."""
+        self._require_start()
+        text(step_id, "the step's id")
+        text(inputs, "the step's inputs")
+
+        def change(state: MeshState) -> MeshState:
+            old = state.steps.get(step_id)
+            record = StepRecord(
+                status="undoing" if state.operation == "uninstall" else "running",
+                inputs=inputs,
+                attempt=old.attempt + 1 if old else 1,
+                began=now(),
+                extra=old.extra if old else {},
+            )
+            return replace(state, finished=False, steps={**state.steps, step_id: record})
+
+        self._writer.record(change)
+
+    def end(self, step_id: str, status: EndStatus, detail: str = "") -> None:
+        """Record how a step ended. One that never began (adopted, skipped) gets a record with attempt 0.
+
+        `detail` is one sentence, cut after 500 characters. ValueError if it holds a secret: pass foreign text through
+        `redact` first.
+        """
+        self._require_start()
+        if status not in END_STATUSES:
+            raise ValueError(f"{status!r} does not end a step")
+        text(step_id, "the step's id")
+        short = text(detail, "detail")
+        if len(short) > LONGEST_DETAIL:
+            short = f"{short[: LONGEST_DETAIL - 1]}…"
+
+        def change(state: MeshState) -> MeshState:
+            moment = now()
+            old = state.steps.get(step_id) or StepRecord(status=status, inputs="", attempt=0, began=moment)
+            record = replace(old, status=status, ended=moment, detail=short)
+            return replace(state, steps={**state.steps, step_id: record})
+
+        self._writer.record(change)
+
+    def identify(self, cluster: str, **facts: Any) -> None:
+        """Add facts about a cluster. Its `uid`, once known, is a pin: WrongCluster where another one is given."""
+        self._require_start()
+        name, new = text(cluster, "the cluster's name"), plain(facts, "a fact")
+        self._writer.record(lambda state: _identified(state, name, new))
+
+    def reidentify(self, cluster: str, **facts: Any) -> None:
+        """Forget the facts about a cluster and take these: the person agreed that the name means another cluster."""
+        self._require_start()
+        name, new = text(cluster, "the cluster's name"), plain(facts, "a fact")
+        self._writer.record(lambda state: replace(state, clusters={**state.clusters, name: new}))
+
+    def finish(self, ok: bool) -> None:
+        """Record whether the operation ended well."""
+        self._require_start()
+        self._writer.record(lambda state: replace(state, finished=ok))
+
+    def close(self) -> None:
+        """Give the mesh back, after what other threads are recording. May be called twice; later recordings raise StateError."""
+        self._writer.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _require_start(self) -> None:
+        if not self._started:
+            raise RuntimeError("Journal.start comes first")
+
+
+def _identified(state: MeshState, cluster: str, facts: Mapping[str, Any]) -> MeshState:
+    known = state.clusters.get(cluster, {})
+    pinned, given = known.get("uid"), facts.get("uid")
+    if pinned and given and pinned != given:
+        raise WrongCluster(
+            f"{cluster} was the cluster with UID {pinned}; its context now leads to {given}.",
+            "Point the context at the right cluster, or agree that this is a new one under the old name.",
+        )
+    return replace(state, clusters={**state.clusters, cluster: {**known, **facts}})

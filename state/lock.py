@@ -1,0 +1,90 @@
+"""One writer per mesh: a kernel lock on a file beside the state.
+
+The lock file is never removed and never replaced, so whoever opens it meets the same lock. The kernel frees it when
+the last process that holds the descriptor is gone: nothing is ever left to unlock by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from errno import EACCES, EAGAIN
+
+from .errors import StateBusy, StateError, write_failed
+from .files import Directory
+
+LOCK = "lock"
+_PID_LENGTH = 20
+
+
+def take(directory: Directory, mesh: str) -> int:
+    """The descriptor that holds the lock until it, and every copy a child inherited, is closed.
+
+    Raises StateBusy without waiting; StateError where the file system cannot lock (never a weaker lock instead).
+    """
+    try:
+        fd = directory.open_file(LOCK, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise write_failed(directory.path / LOCK, error) from error
+    try:
+        _lock(directory, fd, mesh)
+    except BaseException:
+        os.close(fd)
+        raise
+    with suppress(OSError):  # only for the sentence that another run will print
+        os.pwrite(fd, f"{os.getpid()}".encode().ljust(_PID_LENGTH), 0)
+    return fd
+
+
+def is_ours(directory: Directory, fd: int) -> bool:
+    """Whether the lock file that others would find by its path is still the one behind this descriptor."""
+    try:
+        return os.path.samestat(os.lstat(directory.path / LOCK), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(directory: Directory, fd: int, mesh: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise (_busy(mesh, fd) if error.errno in (EAGAIN, EACCES) else _no_locks(directory, error)) from error
+    if not is_ours(directory, fd):
+        raise StateBusy(f"Another run is just starting with {mesh}.", "Try again in a moment.")
+
+
+def _busy(mesh: str, fd: int) -> StateBusy:
+    pid = _holder(fd)
+    if pid is None:
+        return StateBusy(f"Another run holds the mesh {mesh}.", "Wait until it has ended, then run this again.")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return StateBusy(
+            f"The run that held the mesh {mesh} (process {pid}) is gone, but a command it started still works on it.",
+            "Wait until that has ended, then run this again.",
+            pid,
+        )
+    except OSError:
+        pass  # it lives, as another user
+    return StateBusy(
+        f"Another run (process {pid}) holds the mesh {mesh}.",
+        "Wait until it has ended, or end it; then run this again.",
+        pid,
+    )
+
+
+def _holder(fd: int) -> int | None:
+    with suppress(OSError, ValueError):
+        pid = int(os.pread(fd, _PID_LENGTH, 0))
+        if 0 < pid < 2**31:
+            return pid
+    return None
+
+
+def _no_locks(directory: Directory, error: OSError) -> StateError:
+    return StateError(
+        f"The file system of {directory.path} cannot lock files ({error.strerror}): two runs could not be kept apart.",
+        "Choose a folder on a local disk with --state-dir DIR.",
+    )
