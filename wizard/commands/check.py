@@ -20,7 +20,7 @@ _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘",
 def command(settings: Settings, path: str, json: bool) -> int:
     """Look whether the clusters are fit for the mesh: versions, rights, clocks, ports. Changes nothing.
 
-    Exits 1 where something would make the install fail; warnings alone exit 0.
+    Exits 1 where something would make the install fail, 3 where only a person can decide it; warnings alone exit 0.
     """
     from wizard.commands.background import reading
     from wizard.preflight import Finding, check
@@ -36,7 +36,8 @@ def command(settings: Settings, path: str, json: bool) -> int:
         findings = reading(work)
     finally:
         session.close()
-    errors = sum(finding.severity == "error" for finding in findings)
+    broken = [finding for finding in findings if finding.severity == "error"]
+    errors = len(broken)
     warnings = sum(finding.severity == "warning" for finding in findings)
     if json:
         shape = {
@@ -62,4 +63,4 @@ def command(settings: Settings, path: str, json: bool) -> int:
             if finding.severity != "ok" and finding.remedy:
                 out.line(f"  {'':<{width}}  {one_line(finding.remedy, 600)}")
         out.line(f"{len(findings)} checks: {errors} errors, {warnings} warnings")
-    return 1 if errors else 0
+    return 0 if not broken else 3 if all(finding.person for finding in broken) else 1

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from wizard.commands.output import Output
+from wizard.commands.output import Output, speaks_unicode
 from wizard.engine.events import Answered, Event, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.mesh.drawing import Board, draw
 from wizard.mesh.model import Mesh
 from wizard.text import listing, one_line
 
@@ -57,13 +58,27 @@ class Lines:
         self._width = max((len(cluster.name) for cluster in mesh.clusters), default=0)
         self._clock = clock
         self._began = clock()
-        self._titles: dict[str, str] = {}
         self._shown: dict[str, float] = {}  # step → when it last had a line that is throttled
         self._said: dict[str, str] = {}
         self._missing: dict[str, tuple[str, ...]] = {}
+        self._mesh = mesh
+        self._board = Board(mesh)
+
+    def picture(self) -> None:
+        """Show the mesh drawing as the run left it, with what was heard where."""
+        drawn = draw(
+            self._mesh,
+            links=self._board.links,
+            counts=self._board.counts or None,
+            width=100,
+            ascii=not speaks_unicode(),
+        )
+        self._line(f"\n{drawn.plain()}\n")
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        if isinstance(event, Answered):
+            self._board.answered(event.cluster, event.counts)
         match event:
             case RunStarted():
                 self._began = self._clock()
@@ -85,7 +100,7 @@ class Lines:
                 self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))
 
     def _changed(self, event: StepChanged) -> None:
-        self._titles[event.step] = event.title
+        self._board.step(event.step, event.status)
         if event.status not in _MARKS:
             return
         mark, color = _MARKS[event.status]

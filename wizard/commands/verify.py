@@ -11,8 +11,7 @@ import click
 
 from wizard.commands.names import recorded
 from wizard.commands.settings import Settings, with_settings
-from wizard.errors import VerificationFailed
-from wizard.text import listing, one_line
+from wizard.text import one_line, printable
 
 if TYPE_CHECKING:
     from wizard.engine.events import Event
@@ -32,7 +31,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     """
     from wizard.commands.background import reading
     from wizard.commands.progress import Lines, heard
-    from wizard.verification import verify
+    from wizard.verification import failure, verify
 
     out = settings.out
     session, _ = recorded(settings, name)
@@ -40,7 +39,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     def work() -> list[Verdict]:
         session.prepare()
         listener = _nobody if json else Lines(out, session.mesh)
-        return verify(session, listener)
+        return verify(session.plan, session.world, listener)
 
     try:
         verdicts = reading(work)
@@ -56,23 +55,14 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
         for verdict in verdicts:
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")
             out.line(f"{mark} {verdict.cluster}: {heard(verdict.counts.items(), verdict.missing, verdict.errors)}")
-    broken = [verdict for verdict in verdicts if not verdict.ok]
-    if broken:
-        said = "; ".join(f"{verdict.cluster}: {_why(verdict)}" for verdict in broken)
-        raise VerificationFailed(
-            f"traffic does not reach every cluster: {said}",
-            f"See what differs with: meshwizard status {session.mesh.name}",
-        )
+    failed = failure(verdicts)
+    if failed:
+        raise failed
     return 0
 
 
 def _nobody(event: Event) -> None:
     """Progress that nobody asked for."""
-
-
-def _why(verdict: Verdict) -> str:
-    missing = f"heard nothing from {listing(verdict.missing)}" if verdict.missing else "errors"
-    return f"{missing} ({one_line(verdict.last)})" if verdict.last else missing
 
 
 def _shape(mesh: Mesh, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -86,6 +76,7 @@ def _shape(mesh: Mesh, verdicts: Sequence[Verdict]) -> dict[str, Any]:
                 "missing": list(verdict.missing),
                 "errors": verdict.errors,
                 "last": one_line(verdict.last),
+                "remedy": printable(verdict.remedy),
                 "seconds": round(verdict.seconds, 3),
             }
             for verdict in verdicts

@@ -81,7 +81,8 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
     """Do the operation of a prepared session, shown as lines or as JSON; gives the exit code. The outcome is told: on
     stdout where all went well, else on stderr with what to do next.
     """
-    listener: Callable[[Event], None] = JsonLines() if json else Lines(out, session.mesh)
+    lines = Lines(out, session.mesh)
+    listener: Callable[[Event], None] = JsonLines() if json else lines
     brake = Brake(out.remark)
 
     def body() -> Outcome:
@@ -90,6 +91,8 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
             return engine.undo() if operation == "uninstall" else engine.run()
 
     outcome = in_background(body, brake.press)
+    if not json and operation == "apply":
+        lines.picture()
     tell(outcome, out, json=json)
     return outcome.exit_code
 

@@ -1,0 +1,45 @@
+"""Clusters named by flags, as the beginning of a mesh document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wizard.errors import BadInput, Mistake
+from wizard.mesh.document import Document
+from wizard.outside import ContextEntry, Outside
+from wizard.text import listing, one_line
+
+
+def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequence[str]) -> list[Document]:
+    """A cluster for each of these contexts, or for every context of the kubeconfigs where none is named. Raises
+    BadInput naming every context that is not there.
+    """
+    entries = outside.contexts([Path(name).expanduser() for name in kubeconfigs])
+    if not contexts:
+        return proposals(entries)
+    by_name: dict[str, ContextEntry] = {}
+    for entry in entries:
+        by_name.setdefault(entry.context, entry)
+    missing = [name for name in contexts if name not in by_name]
+    if missing:
+        known = listing(map(one_line, by_name)) or "none"
+        raise BadInput(
+            "these contexts are not there; nothing was touched",
+            f"There are: {known}.",
+            tuple(Mistake("--context", repr(one_line(name))) for name in missing),
+        )
+    return proposals([by_name[name] for name in dict.fromkeys(contexts)])
+
+
+def proposals(entries: Sequence[ContextEntry]) -> list[Document]:
+    """A cluster for each context, with a name and a network of its own."""
+    return [
+        {
+            "name": f"cluster{number}",
+            "kubeconfig": str(entry.kubeconfig),
+            "context": entry.context,
+            "network": f"network{number}",
+        }
+        for number, entry in enumerate(entries, 1)
+    ]

@@ -1,0 +1,75 @@
+"""`meshwizard demo`: the same wizard on two simulated clusters."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wizard.commands.output import has_terminal, is_dumb
+from wizard.commands.settings import Settings, with_settings
+from wizard.mesh.model import API_VERSION
+
+if TYPE_CHECKING:
+    from state import StateFolder
+    from wizard.outside import Outside
+
+
+def simulated_outside() -> Outside:
+    """The outside of the demo. The one place to put another in its stead."""
+    from wizard.simulated.outside import SimulatedOutside
+
+    return SimulatedOutside()
+
+
+@click.command("demo")
+@click.option("--auto", is_flag=True, help="Play it through without waiting for anybody.")
+@with_settings
+def command(settings: Settings, auto: bool) -> int:
+    """Try the wizard on two simulated clusters: nothing is needed, and nothing on this machine is touched.
+
+    Without a terminal it plays through by itself and prints lines.
+    """
+    outside = simulated_outside()
+    with _folder(settings) as folder:
+        if has_terminal() and not is_dumb():
+            from wizard.commands.screens import open_screens
+
+            return open_screens(settings, outside, folder, auto=auto)
+        return play(settings, outside, folder)
+
+
+def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
+    """The demo as lines: the drawing, the run, the outcome; gives the exit code."""
+    from wizard.commands import planned
+    from wizard.commands.choosing import proposals
+    from wizard.commands.working import looked, work
+    from wizard.mesh.document import mesh_from
+
+    document = {"apiVersion": API_VERSION, "kind": "Mesh", "name": "demo", "clusters": proposals(outside.contexts())}
+    session = settings.session(mesh_from(document), outside, folder)
+    out = settings.out
+    try:
+        looks = looked(session)
+        steps = planned.found(session.plan, looks)
+        out.line(planned.drawing(session.mesh, steps))
+        out.line()
+        return work(session, out)
+    finally:
+        session.close()
+
+
+@contextmanager
+def _folder(settings: Settings) -> Iterator[StateFolder]:
+    from state import StateFolder
+
+    if settings.state_dir:
+        yield settings.folder()
+        return
+    # What is recorded of simulated clusters must not be offered for resuming when the real wizard starts.
+    with tempfile.TemporaryDirectory(prefix="meshwizard-demo-") as place:
+        yield StateFolder(Path(place))

@@ -1,0 +1,68 @@
+"""`meshwizard export`: the whole install as a script that a person can read and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wizard.commands.names import from_file
+from wizard.commands.settings import Settings, with_settings
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from wizard.engine.step import Plan
+    from wizard.mesh.model import Mesh
+
+
+@click.command("export")
+@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@click.option(
+    "--as", "form", type=click.Choice(["runbook"]), default="runbook", help="What to make of it: a bash script."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write it there instead of stdout."
+)
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@with_settings
+def command(settings: Settings, path: str, form: str, output: Path | None, force: bool) -> int:
+    """Write the install as a shell script: every command, in order, with why.
+
+    Where the mesh file gives istio.version and each cluster's apiServer, gateway.address and gateway.port, nothing is
+    asked; otherwise the clusters are looked at to find what is left open.
+    """
+    from wizard.runbook import render
+
+    mesh, plan = _settled(settings, from_file(path))
+    text = render(mesh, plan)
+    if output is None:
+        settings.out.data(text.removesuffix("\n"))
+        return 0
+    from wizard.commands.files import write
+
+    write(output, text, overwrite=force, mode=0o755)
+    settings.out.line(f"Written to {one_line(output)}.")
+    return 0
+
+
+def _settled(settings: Settings, mesh: Mesh) -> tuple[Mesh, Plan]:
+    if is_settled(mesh):
+        from wizard.plan import plan_of
+
+        return mesh, plan_of(mesh)
+    from wizard.commands.working import prepared
+
+    session = settings.session(mesh)
+    try:
+        prepared(session)
+        return session.mesh, session.plan
+    finally:
+        session.close()
+
+
+def is_settled(mesh: Mesh) -> bool:
+    """Whether the mesh file leaves nothing to be found."""
+    return bool(mesh.istio.version) and all(
+        cluster.api_server and cluster.gateway.address and cluster.gateway.port for cluster in mesh.clusters
+    )

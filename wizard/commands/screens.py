@@ -1,0 +1,30 @@
+"""The way to the whole-screen wizard: the only arrow from this package to `screens`, followed only at run time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wizard.commands.settings import Settings
+from wizard.mesh.document import Document
+
+if TYPE_CHECKING:
+    from state import StateFolder
+    from wizard.outside import Outside
+
+
+def open_screens(
+    settings: Settings,
+    outside: Outside,
+    folder: StateFolder,
+    *,
+    document: Document | None = None,
+    auto: bool = False,
+) -> int:
+    """Run the wizard on the whole screen; gives the exit code, with the farewell printed."""
+    from screens.app import WizardApp
+
+    app = WizardApp(outside, folder, istioctl=settings.istioctl, document=document, auto=auto, log_file=settings.log)
+    code = app.run()
+    if app.farewell:
+        settings.out.line(app.farewell)
+    return int(code or 0)

@@ -1,0 +1,42 @@
+"""Asks a declared field: one renderer for every kind."""
+
+from __future__ import annotations
+
+from wizard.mesh.fields import Field, Value
+from wizard.plain.asking import Asker, Option
+
+CLEAR = "-"  # typed where a value is there and none is wanted
+
+
+def ask(asker: Asker, field: Field, current: Value, *, title: str = "") -> Value:
+    """The person's answer, as the mesh file holds it. None: left open, to be found or defaulted."""
+    title = title or field.title
+    known = field.default if current is None else current
+    if field.kind == "choice":
+        return _choice(asker, field, known, title)
+    return _typed(asker, field, known, title)
+
+
+def worth_asking(field: Field) -> bool:
+    """Whether there is more than one answer to this field in this release."""
+    return field.kind != "choice" or sum(not choice.unavailable for choice in field.choices) > 1
+
+
+def _choice(asker: Asker, field: Field, known: Value, title: str) -> Value:
+    options = [Option(choice.title, choice.unavailable) for choice in field.choices]
+    values = [choice.value for choice in field.choices]
+    default = values.index(str(known)) if known in values else 0
+    return values[asker.choose(title, options, default=default, hint=field.help)]
+
+
+def _typed(asker: Asker, field: Field, known: Value, title: str) -> Value:
+    optional = not field.required
+    hint = field.help
+    if optional and known not in (None, "", []):
+        hint = f"{hint} Type {CLEAR} for none."
+
+    def check(typed: str) -> str | None:
+        return None if optional and typed == CLEAR else field.mistake(field.parse(typed))
+
+    answer = asker.text(title, default=field.render(known), hint=hint, check=check)
+    return None if optional and answer == CLEAR else field.parse(answer)

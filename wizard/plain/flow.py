@@ -1,0 +1,164 @@
+"""The whole conversation: contexts, the mesh, its clusters, review, consent, the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wizard.commands import planned
+from wizard.commands import settings as doors
+from wizard.commands.files import write
+from wizard.commands.flags import prefilled
+from wizard.commands.settings import Settings
+from wizard.commands.working import looked, prepared, work
+from wizard.errors import Interrupted, Trouble
+from wizard.mesh.document import Document, mesh_from, put, value_at
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
+from wizard.mesh.meshfile import write_meshfile
+from wizard.outside import Outside
+from wizard.plain import contexts
+from wizard.plain.asking import Asker, Option
+from wizard.plain.fields import ask, worth_asking
+from wizard.session import Session
+from wizard.text import one_line
+
+_GO, _MESH, _WRITE, _LEAVE = "go", "mesh", "write", "leave"
+
+
+class Flow:
+    """One conversation. Nothing is touched before the person says so at the review."""
+
+    def __init__(self, asker: Asker, settings: Settings, flags: Mapping[str, Any]) -> None:
+        self._asker = asker
+        self._settings = settings
+        self._out = settings.out
+        self._flags = flags
+
+    def run(self) -> int:
+        """From the first question to the outcome; gives the exit code."""
+        document = prefilled(self._flags)
+        self._tell_unfinished()
+        outside = doors.outside_of(self._settings)
+        self._choose_istioctl(outside)
+        document["clusters"] = contexts.clusters(
+            self._asker, self._out, outside, self._flags.get("context") or (), self._flags.get("kubeconfig") or ()
+        )
+        self._fill(document)
+        while True:
+            session = self._review(document, outside)
+            try:
+                choice = self._menu(session is not None, document)
+                if choice == _GO and session:
+                    return self._go(session)
+            finally:
+                if session:
+                    session.close()
+            if choice == _WRITE:
+                self._write(document)
+            elif choice == _LEAVE:
+                raise Interrupted("left before anything was touched")
+            elif choice == _MESH:
+                self._change(document, MESH_FIELDS)
+            else:
+                self._change(document["clusters"][int(choice)], CLUSTER_FIELDS)
+
+    # -- questions
+
+    def _tell_unfinished(self) -> None:
+        for state in self._settings.folder().summaries():
+            if not getattr(state, "finished", True):
+                self._out.line(f"Mesh {state.name} is unfinished; go on with it by: meshwizard resume {state.name}")
+
+    def _choose_istioctl(self, outside: Outside) -> None:
+        if self._settings.istioctl:
+            return
+        found = outside.istioctls()
+        usable = [each for each in found if not each.problem]
+        if len({each.version for each in usable}) < 2:
+            return
+        options = [Option(f"{one_line(each.path)}  {each.version}", each.problem) for each in found]
+        chosen = self._asker.choose(
+            "istioctl", options, default=found.index(usable[0]), hint="It brings the Istio version."
+        )
+        self._settings.istioctl = found[chosen].path
+
+    def _fill(self, document: Document) -> None:
+        """Ask what must be known and was not told by a flag; the rest can be changed at the review."""
+        for field in MESH_FIELDS:
+            if field.required and worth_asking(field) and value_at(document, field.key) is None:
+                put(document, field.key, ask(self._asker, field, None))
+        for entry in document["clusters"]:
+            context = one_line(entry["context"], 60)
+            for field in CLUSTER_FIELDS:
+                if field.required and worth_asking(field) and field.key != "context":
+                    current = value_at(entry, field.key)
+                    put(entry, field.key, ask(self._asker, field, current, title=f"{field.title} of {context}"))
+
+    def _change(self, part: Document, fields: tuple[Field, ...]) -> None:
+        options = []
+        for field in fields:
+            value = value_at(part, field.key)
+            shown = field.render(field.default if value is None else value)
+            options.append(Option(f"{field.title}: {one_line(shown) or ('to be found' if field.found else '–')}"))
+        chosen = self._asker.choose_many("Which to change", options, check=lambda _: None)
+        for index in chosen:
+            put(part, fields[index].key, ask(self._asker, fields[index], value_at(part, fields[index].key)))
+
+    # -- review
+
+    def _review(self, document: Document, outside: Outside) -> Session | None:
+        """Show what would be done. None where it cannot be done as it stands; why was told."""
+        session = None
+        try:
+            session = self._settings.session(mesh_from(document), outside)
+            looks = looked(session)
+            steps = planned.found(session.plan, looks)
+        except Interrupted:
+            raise
+        except Trouble as trouble:
+            self._out.trouble(trouble)
+            if session:
+                session.close()
+            return None
+        self._out.line()
+        self._out.line(planned.drawing(session.mesh, steps))
+        self._out.line()
+        for line in planned.lines(steps, self._out):
+            self._out.line(line)
+        self._out.line(planned.summary(steps))
+        return session
+
+    def _menu(self, ready: bool, document: Document) -> str:
+        entries = [(_GO, Option("Do it now", "" if ready else "what is said above comes first"))]
+        entries.append((_MESH, Option("Change settings of the mesh")))
+        for index, cluster in enumerate(document["clusters"]):
+            entries.append((str(index), Option(f"Change settings of {one_line(cluster.get('name') or index + 1)}")))
+        entries.append((_WRITE, Option("Write a mesh file, for `meshwizard apply -f`")))
+        entries.append((_LEAVE, Option("Leave; nothing was touched")))
+        default = 0 if ready else 1
+        return entries[self._asker.choose("What now", [option for _, option in entries], default=default)][0]
+
+    def _write(self, document: Document) -> None:
+        def check(name: str) -> str | None:
+            return None if name else "a file name, please"
+
+        try:
+            text = write_meshfile(mesh_from(document))
+            name = self._asker.text("File", default="mesh.yaml", hint="It is not overwritten.", check=check)
+            write(Path(name).expanduser(), text, overwrite=False, mode=0o644)
+            self._out.line(f"Written to {one_line(name)}.")
+        except Trouble as trouble:
+            self._out.trouble(trouble)
+
+    # -- the run
+
+    def _go(self, session: Session) -> int:
+        while True:
+            code = work(session, self._out)
+            if code in (0, 130):
+                return code
+            options = [Option("Try again what failed"), Option("Leave; it can be resumed")]
+            if self._asker.choose("What now", options) == 1:
+                return code
+            prepared(session)
