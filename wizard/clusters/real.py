@@ -35,6 +35,10 @@ _INLINE = {
 }
 
 
+# The client library loads its modules lazily, which is not safe from several threads at once.
+_loading = threading.Lock()
+
+
 class RealCluster:
     """One kubeconfig context. Implements `wizard.clusters.port.Cluster`; connects at the first call."""
 
@@ -145,7 +149,8 @@ class RealCluster:
 
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
         # The websocket client wants an API client of its own; this path builds the URL only.
-        from kubernetes.stream.ws_client import WSClient, get_websocket_url
+        with _loading:
+            from kubernetes.stream.ws_client import WSClient, get_websocket_url
 
         client = self._connected()
         pairs = [("command", word) for word in argv] + [
@@ -206,9 +211,10 @@ class RealCluster:
             return self._client
 
     def _connect(self) -> Any:
-        from kubernetes.client import ApiClient, Configuration
-        from kubernetes.config.config_exception import ConfigException
-        from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
+        with _loading:
+            from kubernetes.client import ApiClient, Configuration
+            from kubernetes.config.config_exception import ConfigException
+            from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
 
         source = str(self._kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
         try:

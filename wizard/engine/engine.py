@@ -251,8 +251,9 @@ class Engine:
     def _apply_ready(self, step: Step) -> Status | None:
         needs = [self._status[id] for id in step.needs]
         joins = [self._status[id] for id in step.joins]
-        if isinstance(self._looked.get(step.id), Done) and not self._upstream_pending(step):
-            return Status.PROBING  # already as wanted, whatever became of what it was built from
+        if isinstance(self._looked.get(step.id), Done):
+            # Already as wanted, whatever becomes of what it was built from; but looked at again if that changes.
+            return None if self._upstream_pending(step) else Status.PROBING
         if any(status in _BROKEN for status in needs + joins):
             return Status.BLOCKED
         if all(status in _SATISFIED for status in needs) and not any(status is Status.WAITING for status in joins):

@@ -81,14 +81,6 @@ class RealIstioctl:
                 return document
         raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")
 
-    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
-        files = [argument for path in overlays for argument in ("-f", str(path))]
-        done = process.run([self.path, "manifest", "generate", *files, "-f", "-"], stdin=operator, seconds=60)
-        if done.code or done.stopped:
-            raise Failed(f"istioctl manifest generate: {last_words(done.stderr)}", "")
-        documents = yaml.load_all(done.stdout, Loader=_LOADER)
-        return [document for document in documents if isinstance(document, dict) and "kind" in document]
-
 
 def _at(cluster: Cluster) -> list[str]:
     kubeconfig = ["--kubeconfig", str(cluster.kubeconfig)] if cluster.kubeconfig else []

@@ -40,7 +40,3 @@ class Istioctl(Protocol):
         that lets an istiod elsewhere read it at `server`. Holds a credential: never logged, never stored.
         """
         ...
-
-    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
-        """`istioctl manifest generate`: every object that `install` would make. Asks no cluster."""
-        ...

@@ -100,9 +100,7 @@ class Install(Step):
         record = cluster.get(RECORD)
         if record is None or annotation(record, MESH) != self.mesh.name:
             return
-        before = set(record["data"].get("crds-before", "").split())
-        operator = record["data"].get("operator.yaml") or operator_yaml(self.mesh, self.member)
-        removal.remove_istio(cluster, world.istioctl.manifest(operator, self.mesh.istio.overlays), before, job)
+        removal.remove_istio(cluster, set(record["data"].get("crds-before", "").split()), job)
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
