@@ -1,0 +1,143 @@
+"""The door to a simulated cluster: implements `wizard.clusters.port.Cluster`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
+from wizard.clusters.port import MANAGER, Executed, Right, ServerVersion
+from wizard.errors import Failed, NotAllowed, Unreachable
+from wizard.simulated.machine import KUBERNETES, Machine
+from wizard.simulated.shell import Shell
+
+_LATENCY = 0.012  # of one call
+
+
+class SimulatedCluster:
+    """One simulated cluster under the name that the mesh gives it. Thread-safe; costs nothing to make."""
+
+    def __init__(self, name: str, machine: Machine, shell: Shell) -> None:
+        self.name = name
+        self.server = machine.server
+        self.machine = machine
+        self._shell = shell
+
+    def version(self) -> ServerVersion:
+        began = self.machine.pace.now()
+        with self._asked("version"):
+            major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
+            date = self.machine.clock().replace(microsecond=0)
+            return ServerVersion(KUBERNETES, int(major), int(minor), date, self.machine.pace.now() - began)
+
+    def identity(self) -> str:
+        with self._asked("identity"):
+            found = self.machine.store.find(Ref(NAMESPACE, "kube-system"))
+            if found is None:
+                raise Failed(f"{self.name} has no namespace kube-system", "Is this a Kubernetes cluster?")
+            return str(found.manifest["metadata"]["uid"])
+
+    def get(self, ref: Ref) -> Object | None:
+        with self._asked("get", ref.kind):
+            self.machine.settle()
+            record = self.machine.store.find(ref)
+            return {**record.show(), "apiVersion": ref.kind.api_version} if record else None
+
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        with self._asked("list", kind, namespace):
+            self.machine.settle()
+            found = self.machine.store.all(kind, namespace, labels)
+            return [{**record.show(), "apiVersion": kind.api_version} for record in found]
+
+    def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
+        ref = ref_of(manifest)
+        with self._asked("patch", ref.kind, ref.namespace, call="apply"):
+            self.machine.settle()
+            return self.machine.store.apply(manifest, MANAGER, force=force, dry_run=dry_run)
+
+    def delete(self, ref: Ref, *, uid: str = "") -> bool:
+        with self._asked("delete", ref.kind, ref.namespace):
+            self.machine.settle()
+            store = self.machine.store
+            record = store.find(ref)
+            if record is None:
+                return False
+            metadata = record.manifest["metadata"]
+            if uid and uid != metadata["uid"]:
+                raise Failed(
+                    f'{self.name}: delete {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the UID '
+                    f"in the precondition ({uid}) does not match the UID in record ({metadata['uid']}). The object might "
+                    "have been deleted and then recreated",
+                    "",
+                )
+            if ref.kind == NAMESPACE:
+                if not metadata.get("deletionTimestamp"):
+                    stamp = self.machine.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+                    doomed = {**record.manifest, "metadata": {**metadata, "deletionTimestamp": stamp}}
+                    store.update({**doomed, "status": {"phase": "Terminating"}}, "kube-apiserver")
+            else:
+                store.remove(ref)
+            self.machine.settle()
+            return True
+
+    def denied(self, rights: Sequence[Right]) -> list[Right]:
+        with self._asked("review"):
+            return [right for right in rights if self._lacks(right)]
+
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+        with self._asked("exec", POD):
+            self.machine.settle()
+            record = self.machine.store.find(pod)
+            problem = _not_running(record.manifest, container) if record else f'pods "{pod.name}" not found'
+        if record is None or problem:
+            raise Failed(f"{self.name}: no command could be run in {pod}: {problem}", "")
+        return self._shell.run(self.machine, record.manifest, container, list(argv), seconds)
+
+    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
+        with self._asked("logs", POD):
+            self.machine.settle()
+            record = self.machine.store.find(pod)
+            if record is None or _not_running(record.manifest, container):
+                return ""
+            return f"info\t{container} of {pod.name} is ready (simulated)\n"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    @contextmanager
+    def _asked(self, verb: str, kind: Kind | None = None, namespace: str = "", *, call: str = "") -> Iterator[None]:
+        """One request: its time passes, its failures happen, and then its answer is made under the lock."""
+        machine, call = self.machine, call or verb
+        machine.pace.sleep(_LATENCY)
+        if machine.slow:
+            machine.pace.sleep(machine.slow)
+        if machine.unreachable:
+            raise Unreachable(
+                f"{self.name}: the API server {self.server} does not answer: connection refused",
+                "Check that it runs and that this machine reaches it, then try again.",
+            )
+        failure = machine.failure(call, f"{call} {kind.kind}" if kind else call)
+        if failure is not None:
+            raise failure
+        with machine.lock:
+            machine.asked[call] = machine.asked.get(call, 0) + 1
+            if kind is not None and self._lacks(Right(verb, kind, namespace)):
+                raise NotAllowed(
+                    f"{self.name}: not allowed to {call} {kind.resource}: {kind.resource} is forbidden: User "
+                    f'"kubernetes-admin" cannot {verb} resource "{kind.plural}" in API group "{kind.group}"',
+                    "Ask for a context of a cluster administrator.",
+                )
+            yield
+
+    def _lacks(self, right: Right) -> bool:
+        what = f"{right.kind.resource}/{right.subresource}" if right.subresource else right.kind.resource
+        return f"{right.verb} {what}" in self.machine.missing_rights
+
+
+def _not_running(pod: Object, container: str) -> str:
+    named = [*(pod["spec"].get("containers") or []), *(pod["spec"].get("initContainers") or [])]
+    if container not in [each["name"] for each in named]:
+        return f"container {container} is not valid for pod {pod['metadata']['name']}"
+    if (pod.get("status") or {}).get("phase") != "Running":
+        return f'container not found ("{container}")'
+    return ""

@@ -1,0 +1,246 @@
+"""What happens in a cluster by itself: Deployments make Pods, Pods become ready, namespaces and tokens are filled."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, Object, Ref
+from wizard.simulated import istiod
+from wizard.simulated.fields import clone
+from wizard.simulated.pace import suffix
+
+if TYPE_CHECKING:
+    from wizard.simulated.machine import Machine
+
+_START = {"istiod": 3.0, "istio-eastwestgateway": 2.2}  # seconds until a Pod of this app is ready
+_OTHERS_START = 1.6
+
+
+def run(machine: Machine) -> float | None:
+    """One round of all controllers. Gives the moment when the next thing is due, None where nothing is."""
+    namespaces = _namespaces(machine)
+    _tokens(machine)
+    for record in machine.store.all(DEPLOYMENT):
+        _deployment(machine, record.manifest)
+    due = _pods(machine)
+    istiod.run(machine)
+    moments = [moment for moment in (namespaces, due) if moment is not None]
+    return min(moments) if moments else None
+
+
+def _namespaces(machine: Machine) -> float | None:
+    due: list[float] = []
+    for record in machine.store.all(NAMESPACE):
+        name = record.manifest["metadata"]["name"]
+        if record.manifest["metadata"].get("deletionTimestamp"):
+            moment = machine.ready_at.setdefault(("", name), machine.pace.due(0.8))
+            if machine.pace.now() >= moment:
+                machine.ready_at.pop(("", name))
+                machine.store.remove(Ref(NAMESPACE, name))
+            else:
+                due.append(moment)
+            continue
+        if machine.store.find(Ref(SERVICE_ACCOUNT, "default", name)) is None:
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
+            machine.store.update(account, "kube-controller-manager")
+        if machine.store.find(Ref(CONFIG_MAP, "kube-root-ca.crt", name)) is None:
+            bundle = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "kube-root-ca.crt", "namespace": name},
+                "data": {"ca.crt": ca_of(machine)},
+            }
+            machine.store.update(bundle, "kube-controller-manager")
+    return min(due, default=None)
+
+
+def ca_of(machine: Machine) -> str:
+    """The API server's certificate authority: recognisably no certificate."""
+    return (
+        "-----BEGIN CERTIFICATE-----\n"
+        + base64.b64encode(f"simulated API server of {machine.context}".encode()).decode()
+        + "\n-----END CERTIFICATE-----\n"
+    )
+
+
+def _tokens(machine: Machine) -> None:
+    for record in machine.store.all(SECRET):
+        secret = record.manifest
+        if secret.get("type") != "kubernetes.io/service-account-token" or (secret.get("data") or {}).get("token"):
+            continue
+        metadata = secret["metadata"]
+        name = (metadata.get("annotations") or {}).get("kubernetes.io/service-account.name", "")
+        account = machine.store.find(Ref(SERVICE_ACCOUNT, name, metadata["namespace"]))
+        if account is None:
+            machine.store.remove(Ref(SECRET, metadata["name"], metadata["namespace"]))
+            continue
+        texts = {
+            "ca.crt": ca_of(machine),
+            "namespace": metadata["namespace"],
+            "token": f"simulated-token-{suffix(24, machine.seed, machine.context, metadata['uid'])}",
+        }
+        filled = clone(secret)
+        filled["data"] = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        uid = account.manifest["metadata"]["uid"]
+        filled["metadata"]["annotations"]["kubernetes.io/service-account.uid"] = uid
+        machine.store.update(filled, "kube-controller-manager")
+
+
+def _deployment(machine: Machine, deployment: Object) -> None:
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    place = metadata["namespace"]
+    own = [
+        record.manifest
+        for record in machine.store.all(POD, place)
+        if any(o.get("uid") == metadata["uid"] for o in record.manifest["metadata"].get("ownerReferences") or [])
+    ]
+    hashed = suffix(10, metadata["uid"], json.dumps(spec["template"], sort_keys=True))
+    current = [pod for pod in own if pod["metadata"]["labels"].get("pod-template-hash") == hashed]
+    old = [pod for pod in own if pod not in current]
+    wanted = int(spec.get("replicas", 1))
+    for _ in range(wanted - len(current)):
+        made = _make_pod(machine, deployment, hashed)
+        if made is None:
+            break
+        current.append(made)
+    for pod in current[wanted:]:
+        _remove_pod(machine, pod)
+    current = current[:wanted]
+    ready = [pod for pod in current if is_ready(pod)]
+    if len(ready) >= wanted:
+        for pod in old:
+            _remove_pod(machine, pod)
+        old = []
+    available = len(ready) + sum(is_ready(pod) for pod in old)
+    status: dict[str, Any] = {
+        "observedGeneration": metadata.get("generation", 1),
+        "replicas": len(current) + len(old),
+        "updatedReplicas": len(current),
+        "readyReplicas": available,
+        "availableReplicas": available,
+        "conditions": [
+            {
+                "type": "Available",
+                "status": "True" if available >= wanted else "False",
+                "reason": "MinimumReplicasAvailable" if available >= wanted else "MinimumReplicasUnavailable",
+            }
+        ],
+    }
+    status = {key: value for key, value in status.items() if value}
+    if deployment.get("status") != status:
+        machine.store.update({**deployment, "status": status}, "kube-controller-manager")
+
+
+def _make_pod(machine: Machine, deployment: Object, hashed: str) -> Object | None:
+    """A Pod of this Deployment; None where the API server would refuse it for now."""
+    metadata, template = deployment["metadata"], clone(deployment["spec"]["template"])
+    place, spec = metadata["namespace"], template["spec"]
+    account = spec.setdefault("serviceAccountName", "default")
+    if machine.store.find(Ref(SERVICE_ACCOUNT, account, place)) is None:
+        return None
+    births = machine.made_pods = machine.made_pods + 1
+    name = f"{metadata['name']}-{hashed}-{suffix(5, metadata['uid'], hashed, births)}"
+    given = template.get("metadata") or {}
+    pod: Object = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": place,
+            "labels": {**(given.get("labels") or {}), "pod-template-hash": hashed},
+            "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": metadata["name"], "uid": metadata["uid"],
+                 "controller": True}
+            ],
+        },
+        "spec": spec,
+    }  # fmt: skip
+    if given.get("annotations"):
+        pod["metadata"]["annotations"] = given["annotations"]
+    injected = istiod.injected(machine, pod)
+    if injected is None:
+        return None
+    app = (given.get("labels") or {}).get("app", "")
+    machine.ready_at[place, name] = machine.pace.due(_START.get(app, _OTHERS_START))
+    injected["status"] = _status(machine, injected, ready=False)
+    return machine.store.update(injected, "kube-controller-manager")
+
+
+def _remove_pod(machine: Machine, pod: Object) -> None:
+    metadata = pod["metadata"]
+    machine.ready_at.pop((metadata["namespace"], metadata["name"]), None)
+    machine.store.remove(Ref(POD, metadata["name"], metadata["namespace"]))
+
+
+def _pods(machine: Machine) -> float | None:
+    due: list[float] = []
+    now = machine.pace.now()
+    for record in machine.store.all(POD):
+        pod = record.manifest
+        moment = machine.ready_at.get((pod["metadata"]["namespace"], pod["metadata"]["name"]))
+        if moment is None:
+            continue
+        ready = now >= moment and not _unpullable(machine, pod)
+        status = _status(machine, pod, ready=ready)
+        if status != pod.get("status"):
+            machine.store.update({**pod, "status": status}, "kubelet")
+        if not ready:
+            due.append(max(moment, now))
+    return min(due, default=None)
+
+
+def _unpullable(machine: Machine, pod: Object) -> bool:
+    return any(_missing(machine, container["image"]) for container in _containers(pod))
+
+
+def _missing(machine: Machine, image: str) -> bool:
+    return image == "auto" or any(image.startswith(beginning) for beginning in machine.missing_images)
+
+
+def _containers(pod: Object) -> list[Object]:
+    return [*(pod["spec"].get("initContainers") or []), *(pod["spec"].get("containers") or [])]
+
+
+def _status(machine: Machine, pod: Object, *, ready: bool) -> Object:
+    missing = _unpullable(machine, pod)
+
+    def told(container: Object) -> Object:
+        state: Object
+        if ready:
+            state = {"running": {}}
+        elif _missing(machine, container["image"]):
+            state = {
+                "waiting": {
+                    "reason": "ImagePullBackOff",
+                    "message": f'Back-off pulling image "{container["image"]}": ErrImagePull: it is not there (simulated)',
+                }
+            }
+        else:
+            state = {"waiting": {"reason": "PodInitializing" if missing else "ContainerCreating"}}
+        return {"name": container["name"], "image": container["image"], "ready": ready, "started": ready,
+                "restartCount": 0, "state": state}  # fmt: skip
+
+    flag = "True" if ready else "False"
+    number = 2 + sum(pod["metadata"]["name"].encode()) % 250
+    status: Object = {
+        "phase": "Running" if ready else "Pending",
+        "hostIP": machine.node_address,
+        "podIP": f"10.244.0.{number}",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "ContainersReady", "status": flag},
+            {"type": "Ready", "status": flag},
+        ],
+        "containerStatuses": [told(container) for container in pod["spec"].get("containers") or []],
+    }
+    if pod["spec"].get("initContainers"):
+        status["initContainerStatuses"] = [told(container) for container in pod["spec"]["initContainers"]]
+    return status
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the Pod's Ready condition is True."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -1,0 +1,192 @@
+"""Which fields an object has and who owns them: the rules of server-side apply, as the API server keeps them.
+
+A path is a tuple of steps in the notation of `fieldsV1`: `f:NAME` a field, `k:{"name":"x"}` an item of a list that is
+keyed. Lists and maps that Kubernetes treats as one value ("atomic") end the path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from wizard.clusters.kinds import Object
+
+Path = tuple[str, ...]
+MISSING: Any = object()
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    "conditions": ("type",),
+    "containerStatuses": ("name",),
+    "containers": ("name",),
+    "env": ("name",),
+    "imagePullSecrets": ("name",),
+    "initContainers": ("name",),
+    "ownerReferences": ("uid",),
+    "secrets": ("name",),
+    "volumeMounts": ("mountPath",),
+    "volumes": ("name",),
+    "webhooks": ("name",),
+}
+_ATOMIC = frozenset(
+    {
+        "configMapKeyRef", "fieldRef", "involvedObject", "labelSelector", "namespaceSelector", "nodeSelector",
+        "objectSelector", "podSelector", "resourceFieldRef", "roleRef", "scaleTargetRef", "secretKeyRef", "selector",
+    }
+)  # fmt: skip
+# What names the object belongs to no manager.
+_UNOWNED = frozenset({("f:apiVersion",), ("f:kind",)} | {
+    ("f:metadata", f"f:{name}")
+    for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
+                 "deletionTimestamp", "selfLink")
+})  # fmt: skip
+
+
+def clone(value: Any) -> Any:
+    """A deep copy of plain data."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
+
+
+def _custom(manifest: Object) -> bool:
+    return str(manifest.get("apiVersion", "")).partition("/")[0].endswith("istio.io")
+
+
+def _keys(path: Path, custom: bool) -> tuple[str, ...]:
+    """The fields that key the list at this path; empty: the list is atomic. Custom resources declare no keys."""
+    if custom and path[:1] != ("f:metadata",):
+        return ()
+    name = path[-1][2:]
+    if name == "ports":
+        return ("port", "protocol") if len(path) == 2 else ("containerPort", "protocol")
+    return _KEYS.get(name, ())
+
+
+def _key(item: Any, keys: tuple[str, ...]) -> str:
+    return "k:" + json.dumps({key: item.get(key) for key in keys}, separators=(",", ":"), sort_keys=True)
+
+
+def owned(manifest: Object) -> frozenset[Path]:
+    """The paths that whoever writes this manifest owns."""
+    return frozenset(path for path in _walk(manifest, (), _custom(manifest)) if path not in _UNOWNED)
+
+
+def _walk(value: Any, at: Path, custom: bool) -> Iterator[Path]:
+    if at in _UNOWNED:
+        return
+    if isinstance(value, dict) and value and not (at and at[-1][2:] in _ATOMIC):
+        for name, item in value.items():
+            yield from _walk(item, (*at, f"f:{name}"), custom)
+        return
+    if isinstance(value, list) and at and (keys := _keys(at, custom)):
+        for item in value:
+            place = (*at, _key(item, keys))
+            yield place
+            yield from _walk(item, place, custom)
+        return
+    if at:
+        yield at
+
+
+def value_at(manifest: Object, path: Path) -> Any:
+    """The value at this path, or MISSING."""
+    here: Any = manifest
+    for step in path:
+        if step.startswith("f:"):
+            if not isinstance(here, dict) or step[2:] not in here:
+                return MISSING
+            here = here[step[2:]]
+        else:
+            here = _item(here, step)
+            if here is MISSING:
+                return MISSING
+    return here
+
+
+def _item(items: Any, step: str) -> Any:
+    wanted = json.loads(step[2:])
+    if isinstance(items, list):
+        for item in items:
+            if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted.items()):
+                return item
+    return MISSING
+
+
+def merged(live: Object, applied: Object) -> Object:
+    """The live object with every applied field set."""
+    result: Object = _merge(live, applied, (), _custom(applied))
+    return result
+
+
+def _merge(live: Any, applied: Any, at: Path, custom: bool) -> Any:
+    if isinstance(applied, dict) and isinstance(live, dict) and not (at and at[-1][2:] in _ATOMIC):
+        result = dict(live)
+        for name, item in applied.items():
+            result[name] = _merge(live.get(name), item, (*at, f"f:{name}"), custom)
+        return result
+    if isinstance(applied, list) and isinstance(live, list) and at and (keys := _keys(at, custom)):
+        items = list(live)
+        for item in applied:
+            step = _key(item, keys)
+            old = _item(items, step)
+            new = _merge(None if old is MISSING else old, item, (*at, step), custom)
+            if old is MISSING:
+                items.append(new)
+            else:
+                items[next(index for index, one in enumerate(items) if one is old)] = new
+        return items
+    return clone(applied)
+
+
+def without(manifest: Object, paths: Iterable[Path]) -> Object:
+    """A copy with the values at these paths taken away."""
+    result: Object = clone(manifest)
+    # The deepest first: an item of a list can be found only while its key fields are there.
+    for path in sorted(paths, key=len, reverse=True):
+        _drop(result, path)
+    return result
+
+
+def _drop(manifest: Object, path: Path) -> None:
+    parent = value_at(manifest, path[:-1])
+    if path[-1].startswith("k:"):
+        item = _item(parent, path[-1])
+        if item is not MISSING:
+            parent.remove(item)
+    elif isinstance(parent, dict):
+        if len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in json.loads(path[-2][2:]):
+            return  # what keys an item goes only with the item
+        if parent.pop(path[-1][2:], MISSING) is not MISSING and not parent and len(path) > 1:
+            _drop(manifest, path[:-1])  # the API server does not keep empty maps
+
+
+def as_fields_v1(paths: Iterable[Path]) -> Object:
+    """The paths in the shape of `managedFields[].fieldsV1`."""
+    root: Object = {}
+    for path in sorted(paths, key=len):
+        here = root
+        for step in path:
+            here = here.setdefault(step, {})
+        here.setdefault(".", {})
+    return _plain(root)
+
+
+def _plain(node: Object) -> Object:
+    if set(node) == {"."}:
+        return {}
+    return {name: child if name == "." else _plain(child) for name, child in node.items()}
+
+
+def spelled(path: Path) -> str:
+    """The path as the API server's messages spell it: `.spec.ports[port=15443,protocol="TCP"].nodePort`."""
+    words = []
+    for step in path:
+        if step.startswith("f:"):
+            words.append(f".{step[2:]}")
+        else:
+            pairs = ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(step[2:]).items())
+            words.append(f"[{pairs}]")
+    return "".join(words)

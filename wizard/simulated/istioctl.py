@@ -1,0 +1,263 @@
+"""The simulated istioctl: implements `wizard.istio.port.Istioctl` over simulated clusters."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from wizard.clusters.kinds import DEPLOYMENT, KINDS, NAMESPACE, SECRET, SERVICE_ACCOUNT, Object, Ref, kind_of
+from wizard.errors import Failed, Interrupted, Unreachable
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
+from wizard.simulated import charts
+from wizard.simulated import operator as operators
+from wizard.simulated.machine import Machine
+from wizard.text import duration
+
+MANAGER = "istio-operator"
+READER = "istio-reader-service-account"
+_TITLES = {charts.BASE: "Istio core", charts.PILOT: "Istiod", charts.INGRESS: "Ingress gateways"}
+_ICONS = {charts.BASE: "⛵️", charts.PILOT: "🧠", charts.INGRESS: "🛬"}
+_APPLIES = {charts.BASE: 1.0, charts.PILOT: 0.5, charts.INGRESS: 0.3}  # seconds
+_START = 0.4
+_LOOK = 0.1
+
+
+class SimulatedIstioctl:
+    """One istioctl for all simulated clusters. `fail_at` and `hang_at` break an install at a component (`Base`, `Pilot`,
+    `IngressGateways`): `fail_at` maps it to istioctl's message, `hang_at` names those that never become ready.
+    """
+
+    def __init__(self, machine_of: Callable[[str], Machine], version: str = "1.29.1") -> None:
+        self.path = "(simulated) istioctl"
+        self.fail_at: dict[str, str] = {}
+        self.hang_at: set[str] = set()
+        self._machine_of = machine_of
+        self._version = version
+        self._lock = threading.Lock()
+        self.installs = 0
+
+    def version(self) -> str:
+        return self._version
+
+    def install(
+        self,
+        cluster: Cluster,
+        operator: str,
+        overlays: Sequence[Path],
+        *,
+        say: Callable[[str], None],
+        cancelled: Callable[[], bool],
+        seconds: float,
+    ) -> None:
+        machine = self._reached(cluster)
+        wanted = operators.read(operator, overlays, self._version)
+        with self._lock:
+            self.installs += 1
+        run = _Run(machine, wanted, say, cancelled, seconds, f"istioctl install in {cluster.name}")
+        run.sleep(_START)
+        run.namespace()
+        for component, manifests in charts.rendered(wanted).items():
+            title = _TITLES[component]
+            say(f"- Processing resources for {title}.")
+            run.sleep(_APPLIES[component])
+            if component in self.fail_at:
+                say(f"✘ {title} encountered an error: {self.fail_at[component]}")
+                raise Failed(
+                    f"istioctl install: Error: {self.fail_at[component]}", "See the log for all that istioctl said."
+                )
+            run.apply(component, manifests)
+            run.ready(title, manifests, hang=component in self.hang_at)
+            say(f"✔ {title} installed {_ICONS[component]}")
+        say("- Pruning removed resources")
+        run.prune()
+        run.apply("", charts.default_webhooks(wanted))
+        say("✔ Installation complete")
+
+    def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
+        machine = self._reached(cluster)
+        machine.pace.sleep(0.3)
+        place = {"namespace": SYSTEM_NAMESPACE}
+        with machine.lock:
+            machine.settle()
+            if machine.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE)) is None:
+                raise Failed(f'istioctl create-remote-secret: Error: namespaces "{SYSTEM_NAMESPACE}" not found', "")
+            if machine.store.find(Ref(SERVICE_ACCOUNT, READER, SYSTEM_NAMESPACE)) is None:
+                account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": READER, **place}}
+                machine.store.update(account, MANAGER)
+            ref = Ref(SECRET, f"{READER}-istio-remote-secret-token", SYSTEM_NAMESPACE)
+            if machine.store.find(ref) is None:
+                annotations = {"kubernetes.io/service-account.name": READER}
+                made = {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": ref.name, **place, "annotations": annotations},
+                    "type": "kubernetes.io/service-account-token",
+                }
+                machine.store.update(made, "istioctl")
+            token = machine.found(ref)
+        data = {name: base64.b64decode(text).decode() for name, text in ((token or {}).get("data") or {}).items()}
+        kubeconfig = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "preferences": {},
+            "current-context": cluster.name,
+            "clusters": [
+                {
+                    "name": cluster.name,
+                    "cluster": {
+                        "certificate-authority-data": base64.b64encode(data["ca.crt"].encode()).decode(),
+                        "server": server,
+                    },
+                }
+            ],
+            "contexts": [{"name": cluster.name, "context": {"cluster": cluster.name, "user": cluster.name}}],
+            "users": [{"name": cluster.name, "user": {"token": data["token"]}}],
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": f"istio-remote-secret-{cluster.name}",
+                "namespace": SYSTEM_NAMESPACE,
+                "labels": {"istio/multiCluster": "true"},
+                "annotations": {"networking.istio.io/cluster": cluster.name},
+            },
+            "stringData": {cluster.name: yaml.safe_dump(kubeconfig)},
+        }
+
+    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
+        wanted = operators.read(operator, overlays, self._version)
+        return [item for manifests in charts.rendered(wanted).values() for item in manifests]
+
+    def _reached(self, cluster: Cluster) -> Machine:
+        machine = self._machine_of(cluster.context)
+        if machine.unreachable:
+            raise Unreachable(
+                f"istioctl: Error: {cluster.name}: Get {machine.server}/version: connection refused",
+                "Check that it runs and that this machine reaches it, then try again.",
+            )
+        return machine
+
+
+class _Run:
+    """One `istioctl install` in progress."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        operator: Object,
+        say: Callable[[str], None],
+        cancelled: Callable[[], bool],
+        seconds: float,
+        what: str,
+    ) -> None:
+        self._machine = machine
+        self._operator = operator
+        self._say = say
+        self._cancelled = cancelled
+        self._seconds = seconds
+        self._end = machine.pace.now() + seconds
+        self._what = what
+        self._applied: set[Ref] = set()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass. Interrupted or Failed where it should not."""
+        self._machine.pace.sleep(seconds, lambda: self._machine.pace.now() >= self._end or self._cancelled())
+        self._check()
+
+    def namespace(self) -> None:
+        """istioctl makes the namespace where it is missing, and labels it only then."""
+        with self._machine.lock:
+            if self._machine.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE)) is None:
+                network = operators.at(self._operator, "spec.values.global.network")
+                labels = {"labels": {"topology.istio.io/network": network}} if network else {}
+                made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE, **labels}}
+                self._machine.store.update(made, MANAGER)
+
+    def apply(self, component: str, manifests: Sequence[Object]) -> None:
+        """Apply a component's objects with the owner's labels on them."""
+        for manifest in manifests:
+            labels = {**manifest["metadata"].get("labels", {}), **self._owner(), **_component(component)}
+            owned = {**manifest, "metadata": {**manifest["metadata"], "labels": labels}}
+            ref = Ref(kind_of(owned), owned["metadata"]["name"], owned["metadata"].get("namespace", ""))
+            with self._machine.lock:
+                self._machine.settle()
+                try:
+                    self._machine.store.apply(owned, MANAGER, force=True)
+                except Failed as failure:
+                    place = f"{ref.kind.kind}/{ref.namespace}/{ref.name}"
+                    error = f"failed to update resource with server-side apply for obj {place}: {failure.what}"
+                    self._say(f"✘ {_TITLES.get(component, 'Webhooks')} encountered an error: {error}")
+                    raise Failed(
+                        f"istioctl install: Error: {error}", "See the log for all that istioctl said."
+                    ) from failure
+            self._applied.add(ref)
+
+    def ready(self, title: str, manifests: Sequence[Object], *, hang: bool) -> None:
+        """Wait until the component's Deployments are available."""
+        waits = [item["metadata"]["name"] for item in manifests if item["kind"] == "Deployment"]
+        if hang and not waits:
+            waits = ["(simulated)"]
+        told: list[str] = []
+        while True:
+            waiting = [name for name in waits if hang or not self._available(name)]
+            if not waiting:
+                return
+            if waiting != told:
+                told = waiting
+                places = ", ".join(f"Deployment/{SYSTEM_NAMESPACE}/{name}" for name in waiting)
+                self._say(f"- Processing resources for {title}. Waiting for {places}")
+            self._machine.pace.sleep(_LOOK, self._cancelled)
+            if self._machine.pace.speed == 0:
+                threading.Event().wait(0.005)
+            self._check()
+
+    def prune(self) -> None:
+        """Remove what the same IstioOperator made before and does not make any more."""
+        wanted = {name: value for name, value in self._owner().items() if name != "operator.istio.io/version"}
+        with self._machine.lock:
+            for kind in KINDS:
+                for record in self._machine.store.all(kind):
+                    metadata = record.manifest["metadata"]
+                    labels = metadata.get("labels") or {}
+                    ref = Ref(kind, metadata["name"], metadata.get("namespace", ""))
+                    ours = wanted.items() <= labels.items() and "operator.istio.io/component" in labels
+                    if ours and ref not in self._applied:
+                        self._machine.store.remove(ref)
+            self._machine.settle()
+
+    def _available(self, name: str) -> bool:
+        deployment = self._machine.found(Ref(DEPLOYMENT, name, SYSTEM_NAMESPACE)) or {}
+        return bool((deployment.get("status") or {}).get("availableReplicas"))
+
+    def _owner(self) -> dict[str, str]:
+        labels = {
+            "operator.istio.io/managed": "Reconcile",
+            "operator.istio.io/version": str(operators.at(self._operator, "spec.tag")),
+            "istio.io/rev": str(operators.at(self._operator, "spec.values.revision", "default")),
+        }
+        # Without a name istioctl leaves these two out, and so prunes what others made.
+        name = operators.at(self._operator, "metadata.name")
+        if name:
+            labels["install.operator.istio.io/owning-resource"] = str(name)
+            place = operators.at(self._operator, "metadata.namespace", SYSTEM_NAMESPACE)
+            labels["install.operator.istio.io/owning-resource-namespace"] = str(place)
+        return labels
+
+    def _check(self) -> None:
+        if self._cancelled():
+            raise Interrupted(f"{self._what} was stopped")
+        if self._machine.unreachable:
+            raise Failed(f"{self._what}: Error: the API server {self._machine.server} does not answer", "")
+        if self._machine.pace.now() >= self._end:
+            raise Failed(
+                f"istioctl install did not end within {duration(self._seconds)}", "See the log for what it waited for."
+            )
+
+
+def _component(name: str) -> dict[str, str]:
+    return {"operator.istio.io/component": name} if name else {}

@@ -1,0 +1,127 @@
+"""The demo's outside: contexts, clusters and istioctl that exist only in memory. Implements `wizard.outside.Outside`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from wizard.clusters.kinds import DEPLOYMENT, NODE, SERVICE, Ref
+from wizard.engine.step import RootStore, World
+from wizard.errors import BadInput, NeedsPerson, Trouble
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
+from wizard.simulated.cluster import SimulatedCluster
+from wizard.simulated.controllers import is_ready
+from wizard.simulated.istioctl import SimulatedIstioctl
+from wizard.simulated.machine import KUBERNETES, Machine
+from wizard.simulated.mesh import Traffic
+from wizard.simulated.pace import Pace
+from wizard.simulated.shell import Shell
+
+KUBECONFIG = Path("(simulated)") / "kubeconfig"
+
+
+class MemoryRoots(RootStore):
+    """The mesh's root certificate, in memory."""
+
+    place = "memory (simulated)"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[bytes, bytes] | None = None
+
+    def load(self) -> tuple[bytes, bytes] | None:
+        with self._lock:
+            return self._kept
+
+    def save(self, certificate: bytes, key: bytes) -> None:
+        with self._lock:
+            if self._kept is not None:
+                raise NeedsPerson(f"{self.place} holds a root certificate already", "Start a new demo.")
+            self._kept = (certificate, key)
+
+
+class SimulatedOutside:
+    """One universe of clusters: every `world` works in the same. `machines` has the knobs that break them, `istioctl`
+    those that break an install; `speed` scales all delays.
+    """
+
+    simulated = True
+
+    def __init__(self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1") -> None:
+        self.pace = Pace(speed)
+        lock = threading.RLock()
+        self.machines = [Machine(index, self.pace, seed, lock) for index in range(1, clusters + 1)]
+        self.istioctl = SimulatedIstioctl(self.machine, istio)
+        self._shell = Shell(Traffic(self.machines))
+        self._roots: dict[str, MemoryRoots] = {}
+
+    def machine(self, context: str) -> Machine:
+        """The machine behind a context. BadInput where there is none."""
+        for machine in self.machines:
+            if machine.context == context:
+                return machine
+        known = ", ".join(machine.context for machine in self.machines)
+        raise BadInput(f"there is no context {context!r} in the simulation", f"There are: {known}.")
+
+    def cluster(self, name: str, context: str) -> SimulatedCluster:
+        """A door to the cluster behind a context, under the mesh's name for it."""
+        return SimulatedCluster(name, self.machine(context), self._shell)
+
+    def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
+        return [
+            ContextEntry(
+                machine.context, KUBECONFIG, machine.server, f"kubernetes-admin{machine.index}", "client certificate",
+                current=machine is self.machines[0],
+            )
+            for machine in self.machines
+        ]  # fmt: skip
+
+    def facts(self, entry: ContextEntry) -> ContextFacts:
+        try:
+            cluster = self.cluster(entry.context, entry.context)
+            version = cluster.version()
+            nodes = cluster.objects(NODE)
+            ready = [node for node in nodes if is_ready(node)]
+            istiod = cluster.get(Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE))
+            skew = cluster.machine.clock_skew
+            return ContextFacts(
+                reachable=True,
+                uid=cluster.identity(),
+                version=version.git,
+                nodes=len(nodes),
+                ready_nodes=len(ready),
+                addresses=tuple(
+                    address["address"]
+                    for node in ready
+                    for address in node["status"]["addresses"]
+                    if address["type"] == "InternalIP"
+                ),
+                missing_rights=tuple(sorted(cluster.machine.missing_rights)),
+                istio=(istiod["metadata"].get("labels") or {}).get("operator.istio.io/version", "") if istiod else "",
+                clock_offset=skew if abs(skew) > 1 else 0.0,
+                node_ports=frozenset(
+                    port["nodePort"]
+                    for service in cluster.objects(SERVICE)
+                    if service["metadata"]["name"] != GATEWAY_NAME
+                    for port in service["spec"].get("ports") or []
+                    if port.get("nodePort")
+                ),
+            )
+        except Trouble as trouble:
+            return ContextFacts(reachable=False, problem=f"{trouble.what} {trouble.remedy}".strip())
+
+    def istioctls(self) -> list[IstioctlFound]:
+        return [IstioctlFound(self.istioctl.path, self.istioctl.version())]
+
+    def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
+        return World(
+            clusters={cluster.name: self.cluster(cluster.name, cluster.context) for cluster in mesh.clusters},
+            istioctl=self.istioctl,
+            roots=self._roots.setdefault(mesh.name, MemoryRoots()),
+            simulated=True,
+        )
+
+
+__all__ = ["KUBECONFIG", "KUBERNETES", "MemoryRoots", "SimulatedOutside"]

@@ -1,0 +1,117 @@
+"""The few commands that may be run in a simulated container."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from wizard.clusters.kinds import Object
+from wizard.clusters.port import Executed
+from wizard.simulated import istiod, mesh
+from wizard.simulated.machine import Machine
+
+_REQUEST = 0.012  # seconds that one answered request takes
+_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry"}
+_HELLO = re.compile(r"http://helloworld\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?:5000/hello(.*)")
+_RANGE = re.compile(r"\[(\d+)-(\d+)\]")
+
+
+class Shell:
+    """Runs `curl` to the sample, istiod's debug requests, and `echo`, `true`, `false`, `sleep`, `printenv`."""
+
+    def __init__(self, traffic: mesh.Traffic) -> None:
+        self._traffic = traffic
+
+    def run(self, machine: Machine, pod: Object, container: str, argv: list[str], seconds: float) -> Executed:
+        """What the command prints, within that many (scaled) seconds."""
+        commands: dict[str, Callable[[], Executed]] = {
+            "curl": lambda: self._curl(machine, pod, argv[1:], seconds),
+            "echo": lambda: Executed(" ".join(argv[1:]) + "\n", "", 0),
+            "true": lambda: Executed("", "", 0),
+            "false": lambda: Executed("", "", 1),
+            "sleep": lambda: _sleep(machine, float(argv[1]), seconds),
+            "printenv": lambda: _printenv(pod, container, argv[1:]),
+            "pilot-discovery": lambda: _debug(machine, argv[1:]),
+        }
+        name = (argv[0] if argv else "").rpartition("/")[2]
+        if name not in commands:
+            return Executed("", f'exec: "{name}": executable file not found in $PATH (simulated)\n', 127)
+        return commands[name]()
+
+    def _curl(self, machine: Machine, pod: Object, arguments: Sequence[str], seconds: float) -> Executed:
+        urls, patience, words = [], seconds, iter(arguments)
+        for word in words:
+            if word in _WITH_VALUE:
+                value = next(words, "")
+                if word in ("-m", "--max-time"):
+                    patience = float(value)
+            elif not word.startswith("-"):
+                urls.append(word)
+        found = _HELLO.fullmatch(urls[0]) if urls else None
+        if not found:
+            host = re.sub(r"^\w+://|[:/?].*$", "", urls[0]) if urls else ""
+            return Executed("", f"curl: (6) Could not resolve host: {host}\n", 6)
+        # curl repeats the request for every number of the range itself.
+        spread = _RANGE.search(found[2])
+        count = int(spread[2]) - int(spread[1]) + 1 if spread else 1
+        return self._ask(machine, pod, found[1], count, patience, seconds)
+
+    def _ask(
+        self, machine: Machine, pod: Object, namespace: str, count: int, patience: float, seconds: float
+    ) -> Executed:
+        upstreams = self._traffic.upstreams(machine, namespace, injected=istiod.has_sidecar(pod))
+        if upstreams is None:
+            host = f"helloworld.{namespace}"
+            return Executed("", f"curl: (6) Could not resolve host: {host}\n" * count, 6)
+        out, err, code, left = "", "", 0, seconds
+        for _ in range(count):
+            with machine.lock:
+                turn = machine.turn
+                machine.turn += 1
+            chosen = upstreams[turn % len(upstreams)] if upstreams else mesh.Upstream(body=mesh.UNHEALTHY)
+            took = _REQUEST if chosen.answer or chosen.body else patience
+            machine.pace.sleep(min(took, left))
+            left -= took
+            if left <= 0:
+                return Executed(out, f"{err}\nno end within {seconds:.0f} s", -1)
+            if chosen.answer:
+                out, code = f"{out}{chosen.answer}\n", 0
+            elif chosen.body:
+                out, code = out + chosen.body, 0  # Envoy ends it without a newline, and it is an answer to curl
+            else:
+                err += (
+                    f"curl: (28) Operation timed out after {int(patience * 1000)} milliseconds with 0 bytes received\n"
+                )
+                code = 28
+        return Executed(out, err, code)
+
+
+def _sleep(machine: Machine, wanted: float, seconds: float) -> Executed:
+    machine.pace.sleep(min(wanted, seconds))
+    return Executed("", "", 0) if wanted <= seconds else Executed("", f"\nno end within {seconds:.0f} s", -1)
+
+
+def _printenv(pod: Object, container: str, names: Sequence[str]) -> Executed:
+    named = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
+    env = next((each.get("env") or [] for each in named if each["name"] == container), [])
+    values = {variable["name"]: str(variable.get("value", "")) for variable in env}
+    if any(name not in values for name in names):
+        return Executed("", "", 1)
+    return Executed("".join(f"{values[name]}\n" for name in names), "", 0)
+
+
+def _debug(machine: Machine, arguments: Sequence[str]) -> Executed:
+    if list(arguments[:2]) != ["request", "GET"]:
+        return Executed("", "unknown command (simulated)\n", 1)
+    path = arguments[2] if len(arguments) > 2 else ""
+    if path.endswith("/debug/clusterz"):
+        return Executed(json.dumps(mesh.remote_clusters(machine), indent=2) + "\n", "", 0)
+    if path.endswith("/debug/networkz"):
+        gateways = [
+            {"Network": network, "Cluster": "", "Addr": gateway.get("address"), "Port": gateway.get("port")}
+            for network, entry in mesh.networks_of(machine).items()
+            for gateway in entry.get("gateways") or []
+        ]
+        return Executed(json.dumps(gateways, indent=2) + "\n", "", 0)
+    return Executed("404 page not found\n", "", 0)

@@ -1,0 +1,274 @@
+"""The objects of one simulated cluster, with the answers of an API server. Not thread-safe: its owner holds the lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from wizard.clusters.kinds import CRD, NAMESPACE, Kind, Object, Ref, ref_of
+from wizard.clusters.port import Conflicting
+from wizard.errors import Failed
+from wizard.simulated import fields
+from wizard.simulated.admission import Ports, admit
+from wizard.simulated.pace import made_uid
+
+_BUILT_IN = re.compile(r"|apps|autoscaling|batch|policy|.*\.k8s\.io")
+
+
+@dataclass
+class Owned:
+    """What one manager owns of an object."""
+
+    manager: str
+    operation: str  # Apply or Update
+    paths: frozenset[fields.Path]
+    at: str
+
+
+@dataclass
+class Record:
+    """One stored object. `manifest` is never changed in place."""
+
+    manifest: Object
+    owners: list[Owned]
+    born: float  # monotonic; what depends on age asks this, not the settable clock
+    shown: Object = field(default_factory=dict)
+
+    def show(self) -> Object:
+        """A copy as the API server gives it, with managedFields."""
+        if not self.shown:
+            entries = [
+                {
+                    "manager": owner.manager,
+                    "operation": owner.operation,
+                    "apiVersion": self.manifest["apiVersion"],
+                    "time": owner.at,
+                    "fieldsType": "FieldsV1",
+                    "fieldsV1": fields.as_fields_v1(owner.paths),
+                }
+                for owner in self.owners
+                if owner.paths
+            ]
+            self.shown = {**self.manifest, "metadata": {**self.manifest["metadata"], "managedFields": entries}}
+        copy: Object = fields.clone(self.shown)
+        return copy
+
+
+class Store:
+    """Objects by their address. Every write goes through `put`; refusals are Failed with the API server's sentence."""
+
+    def __init__(self, cluster: str, seed: int, clock: Callable[[], datetime], now: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self._seed = seed
+        self._clock = clock
+        self._now = now
+        # By resource, not by kind: all versions of a kind show the same objects.
+        self._records: dict[str, dict[tuple[str, str], Record]] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._births: dict[Ref, int] = {}
+        self._version = 1000
+        self.ports = Ports()
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change."""
+        return self._version
+
+    def knows(self, kind: Kind) -> bool:
+        """Whether the kind is built in or its CustomResourceDefinition is there."""
+        return bool(_BUILT_IN.fullmatch(kind.group)) or ("", kind.resource) in self._records.get(CRD.resource, {})
+
+    def find(self, ref: Ref) -> Record | None:
+        """The record at this address."""
+        if not self.knows(ref.kind):
+            return None
+        return self._records.get(ref.kind.resource, {}).get((ref.namespace if ref.kind.namespaced else "", ref.name))
+
+    def all(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Record]:
+        """The records of a kind in the order of their names."""
+        if not self.knows(kind):
+            return []
+        wanted = selector(labels)
+        return [
+            record
+            for (place, _), record in sorted(self._records.get(kind.resource, {}).items())
+            if (not namespace or place == namespace or not kind.namespaced)
+            and wanted(record.manifest["metadata"].get("labels") or {})
+        ]
+
+    def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
+        """Server-side apply. Gives the object as it is (or, for a dry run, would be) afterwards."""
+        ref = self._address(manifest)
+        manifest = admit(manifest)
+        record = self.find(ref)
+        config = fields.owned(manifest)
+        if record is None:
+            return self._create(ref, manifest, manager, "Apply", config, dry_run)
+        live = record.manifest
+        mine = next((o for o in record.owners if (o.manager, o.operation) == (manager, "Apply")), None)
+        others = [owner for owner in record.owners if owner is not mine]
+        contested = {
+            path: owner.manager
+            for owner in others
+            for path in config & owner.paths
+            if not path[-1].startswith("k:") and fields.value_at(live, path) != fields.value_at(manifest, path)
+        }
+        if contested and not force:
+            raise self._conflict(ref, contested)
+        kept = frozenset[fields.Path]().union(*(owner.paths for owner in others))
+        dropped = (mine.paths if mine else frozenset()) - config - kept
+        result = fields.without(fields.merged(live, manifest), dropped)
+        owners = [Owned(o.manager, o.operation, o.paths - contested.keys(), o.at) for o in others]
+        owners.append(Owned(manager, "Apply", config, mine.at if mine and mine.paths == config else self._stamp()))
+        return self._replace(ref, record, result, owners, dry_run)
+
+    def update(self, manifest: Object, manager: str) -> Object:
+        """Create, or replace whole, as a controller or a person with `kubectl edit` does."""
+        ref = self._address(manifest)
+        manifest = admit(manifest)
+        record = self.find(ref)
+        if record is None:
+            return self._create(ref, manifest, manager, "Update", fields.owned(manifest), dry_run=False)
+        manifest = {**manifest, "metadata": {**record.manifest["metadata"], **manifest["metadata"]}}
+        manifest["metadata"].pop("managedFields", None)
+        new = fields.owned(manifest)
+        changed = frozenset(p for p in new if fields.value_at(record.manifest, p) != fields.value_at(manifest, p))
+        mine = next((o.paths for o in record.owners if (o.manager, o.operation) == (manager, "Update")), frozenset())
+        owners = [
+            Owned(o.manager, o.operation, (o.paths - changed) & new, o.at)
+            for o in record.owners
+            if (o.manager, o.operation) != (manager, "Update")
+        ]
+        owners.append(Owned(manager, "Update", (mine & new) | changed, self._stamp()))
+        return self._replace(ref, record, manifest, owners, dry_run=False)
+
+    def remove(self, ref: Ref) -> None:
+        """Take the record away, with what a namespace or a definition of a kind holds."""
+        record = self._records.get(ref.kind.resource, {}).pop(
+            (ref.namespace if ref.kind.namespaced else "", ref.name), None
+        )
+        if record is None:
+            return
+        self._version += 1
+        self.ports.release(ref)
+        if ref.kind == NAMESPACE:
+            self._remove_where(lambda kind, key, _: kind.namespaced and key[0] == ref.name)
+        elif ref.kind == CRD:
+            self._remove_where(lambda kind, _, __: kind.resource == ref.name)
+        uid = record.manifest["metadata"]["uid"]
+        self._remove_where(
+            lambda _, __, other: any(
+                owner.get("uid") == uid for owner in other.manifest["metadata"].get("ownerReferences") or []
+            )
+        )
+
+    def _remove_where(self, doomed: Callable[[Kind, tuple[str, str], Record], bool]) -> None:
+        found = [
+            Ref(kind, key[1], key[0])
+            for resource, kind in self._kinds.items()
+            for key, record in self._records.get(resource, {}).items()
+            if doomed(kind, key, record)
+        ]
+        for ref in found:
+            self.remove(ref)
+
+    # -- writing
+
+    def _address(self, manifest: Object) -> Ref:
+        try:
+            ref = ref_of(manifest)
+        except KeyError as error:
+            raise Failed(f"{self._cluster}: the server could not find the requested resource ({error})") from error
+        if not self.knows(ref.kind):
+            raise Failed(f"{self._cluster}: {ref} cannot be made: the server could not find the requested resource")
+        if ref.kind.namespaced:
+            place = self.find(Ref(NAMESPACE, ref.namespace))
+            if place is None:
+                raise Failed(f'{self._cluster}: {ref} cannot be made: namespaces "{ref.namespace}" not found')
+            if place.manifest["metadata"].get("deletionTimestamp") and self.find(ref) is None:
+                raise Failed(
+                    f'{self._cluster}: {ref} cannot be made: {ref.kind.resource} "{ref.name}" is forbidden: unable to '
+                    f"create new content in namespace {ref.namespace} because it is being terminated"
+                )
+        return ref
+
+    def _create(
+        self,
+        ref: Ref,
+        manifest: Object,
+        manager: str,
+        operation: str,
+        paths: Iterable[fields.Path],
+        dry_run: bool,
+    ) -> Object:
+        births = self._births.get(ref, 0)
+        manifest = self.ports.allocate(self._cluster, ref, manifest, None, dry_run=dry_run)
+        stamp = self._stamp()
+        metadata = {
+            **manifest["metadata"],
+            "uid": made_uid(self._seed, self._cluster, ref, births),
+            "creationTimestamp": stamp,
+            "resourceVersion": str(self._version + 1),
+            "generation": 1,
+        }
+        record = Record(
+            {**manifest, "metadata": metadata}, [Owned(manager, operation, frozenset(paths), stamp)], self._now()
+        )
+        if not dry_run:
+            self._births[ref] = births + 1
+            self._version += 1
+            self._kinds[ref.kind.resource] = ref.kind
+            self._records.setdefault(ref.kind.resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = (
+                record
+            )
+        return record.show()
+
+    def _replace(self, ref: Ref, record: Record, manifest: Object, owners: list[Owned], dry_run: bool) -> Object:
+        owners = [owner for owner in owners if owner.paths]
+        before = {(owner.manager, owner.operation): owner.paths for owner in record.owners if owner.paths}
+        if manifest == record.manifest and before == {(o.manager, o.operation): o.paths for o in owners}:
+            return record.show()
+        manifest = self.ports.allocate(self._cluster, ref, manifest, record.manifest, dry_run=dry_run)
+        metadata = {**manifest["metadata"], "resourceVersion": str(self._version + 1)}
+        if manifest.get("spec") != record.manifest.get("spec"):
+            metadata["generation"] = record.manifest["metadata"].get("generation", 1) + 1
+        result = Record({**manifest, "metadata": metadata}, owners, record.born)
+        if not dry_run:
+            self._version += 1
+            self._records[ref.kind.resource][ref.namespace if ref.kind.namespaced else "", ref.name] = result
+        return result.show()
+
+    def _conflict(self, ref: Ref, contested: dict[fields.Path, str]) -> Conflicting:
+        owners = {fields.spelled(path): manager for path, manager in sorted(contested.items())}
+        told = ", ".join(f"{path} (by {manager})" for path, manager in owners.items())
+        return Conflicting(f"{self._cluster}: apply {ref}: others own {told}", "Agree with them who sets it.", owners)
+
+    def _stamp(self) -> str:
+        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_REQUIREMENT = re.compile(r"(?P<not>!?)\s*(?P<name>[\w./-]+)\s*(?:(?P<op>==|=|!=)\s*(?P<value>[\w.-]*))?")
+_SET = re.compile(r"(?P<name>[\w./-]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
+
+
+def selector(text: str) -> Callable[[dict[str, str]], bool]:
+    """A label selector (`a=b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b)`, with commas) as a test."""
+    tests: list[tuple[str, bool, frozenset[str] | None]] = []  # name, whether wanted, values (None: any)
+    for part in filter(None, (piece.strip() for piece in re.split(r",(?![^(]*\))", text))):
+        if found := _SET.fullmatch(part):
+            values = frozenset(value.strip() for value in found["values"].split(","))
+            tests.append((found["name"], found["op"] == "in", values))
+        elif found := _REQUIREMENT.fullmatch(part):
+            one = None if found["op"] is None else frozenset([found["value"] or ""])
+            tests.append((found["name"], not found["not"] and found["op"] != "!=", one))
+        else:
+            raise Failed(f'unable to parse requirement: found "{part}"', "")
+
+    def matches(labels: dict[str, str]) -> bool:
+        return all(
+            (name in labels and (values is None or labels[name] in values)) is wanted for name, wanted, values in tests
+        )
+
+    return matches
