@@ -215,3 +215,24 @@ def test_leftovers_of_dead_writers_are_swept(folder: StateFolder) -> None:
     folder.open(MESH).close()
     assert {name for name in contents(path) if not name.startswith("state.json")} == {"lock", "mesh1.log"}
     assert folder.read(MESH)
+
+
+def test_killed_while_forgetting_no_older_state_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in count(1):
+        folder = StateFolder(tmp_path / str(number))
+        remember(folder)
+        remember(folder)
+        newest = folder.read(MESH)
+
+        def work(folder: StateFolder = folder, number: int = number) -> None:
+            install(monkeypatch, FaultyOs("unlink", number, killing))
+            folder.forget(MESH)
+
+        code = wait(fork(work))
+        monkeypatch.undo()
+        assert folder.read(MESH) == (newest if code else None)
+        folder.forget(MESH)
+        assert folder.names() == []
+        if code == 0:
+            break
+    assert number == 5, "four generations"
