@@ -39,7 +39,7 @@ class StateFolder:
         """The folder of this mesh's files; log files may live there too. Not created."""
         if not _NAME.fullmatch(name):
             raise StateError(
-                f"{name[:80]!r} is not a name for a mesh: its state would lie outside {self.folder}, or nowhere.",
+                f"{name[:80]!r} is not a name for a mesh; no state is kept under it.",
                 "Use lower-case letters, digits and '-', at most 63 of them, with a letter or digit at both ends.",
             )
         return self.folder / name
