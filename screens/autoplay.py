@@ -1,0 +1,75 @@
+"""Plays the wizard through by itself, with the keys a person would press and short pauses to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+
+LOOK = 0.1  # seconds between two looks at whether a screen is ready
+GIVE_UP = 120.0  # seconds on one screen
+
+
+class Player:
+    """Presses keys on the current screen, waits until it is ready, goes on; leaves the app after the last."""
+
+    def __init__(self, app: WizardApp, pause: float) -> None:
+        self._app = app
+        self._pause = pause
+        self._keys: Iterator[str] = iter(())
+        self._stage: object = None
+        self._rest = pause
+        self._spent = 0.0
+
+    def start(self) -> None:
+        """Begin; everything happens on a timer of the app."""
+        self._app.set_interval(LOOK, self._look)
+
+    def _look(self) -> None:
+        stage = self._app.stage
+        if stage is not self._stage:
+            self._stage, self._rest, self._spent = stage, self._pause, 0.0
+            self._keys = iter(self._script(stage.STAGE))
+        self._spent += LOOK
+        if self._spent > GIVE_UP:
+            self._app.finish()
+            return
+        if not stage.is_mounted or not stage.ready() or self._app.screen is not stage:
+            return
+        if stage.STAGE in ("install", "verify") and self._failed():
+            self._app.stop_and_leave()
+            return
+        self._rest -= LOOK
+        if self._rest > 0:
+            return
+        key = next(self._keys, None)
+        if key is None:
+            return
+        self._rest = self._pause / 2
+        if key == "…":  # a longer look
+            self._rest = self._pause * 1.5
+            return
+        self._app.simulate_key(key)
+
+    def _failed(self) -> bool:
+        view = self._app.active_run.view if self._app.active_run else None
+        return bool(view and view.ended and not view.ended.ok)
+
+    def _script(self, stage: str) -> list[str]:
+        match stage:
+            case "start":
+                return ["enter"]
+            case "contexts":
+                count = len(self._app.draft.candidates) or 2
+                missing = [] if len(self._app.draft.chosen) > 1 else [*(["space", "down"] * (count - 1)), "space"]
+                return [*missing, "ctrl+n"]
+            case "topology":
+                return ["…", "ctrl+n"]
+            case "review":
+                return ["2", "3", "1", "ctrl+n"]
+            case "done":
+                return ["…", "ctrl+n"]
+            case _:
+                return ["ctrl+n"]

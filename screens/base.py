@@ -1,0 +1,226 @@
+"""What all screens of the wizard share: where one is, the demo's banner, help, the sentence, and the way back and on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import DescendantFocus
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Button, Footer, Static
+
+from screens.stages import PATH, TITLES
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+    from wizard.mesh.fields import Field
+
+Refusal = tuple[str, Widget | None]  # the sentence, and what should have the focus
+
+
+class WizardScreen(Screen[None]):
+    """One stage of the wizard."""
+
+    STAGE: ClassVar[str] = ""
+    HEADING: ClassVar[str] = ""
+    HINT = ""  # what the help line says while no question has the focus
+    NEXT_LABEL: ClassVar[str] = "Next"
+    BACK_LABEL: ClassVar[str] = "Back"
+    AUTO_FOCUS = ""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", show=True),
+        Binding("ctrl+n", "next", "Next", show=True, priority=True),
+        Binding("f1,question_mark", "help", "Help", key_display="F1", show=True),
+    ]
+
+    @property
+    def wizard(self) -> WizardApp:
+        """The app."""
+        return cast("WizardApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Header, the stage's own body, help, sentence and buttons, keys."""
+        with Vertical(id="head"):
+            yield Static("", id="where", markup=False)
+            yield Static("", id="path", markup=False)
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Static("", id="help", markup=False)
+        with Horizontal(id="actions"):
+            yield Static("", id="sentence", markup=False)
+            if self.BACK_LABEL:
+                yield Button(
+                    f"‹ {self.BACK_LABEL}" if not self.wizard.ascii else self.BACK_LABEL, id="back", compact=True
+                )
+            if self.NEXT_LABEL:
+                yield Button(
+                    f"{self.NEXT_LABEL} ›" if not self.wizard.ascii else self.NEXT_LABEL, id="next", compact=True
+                )
+        yield Footer(compact=True, show_command_palette=False)
+
+    def body(self) -> ComposeResult:
+        """The widgets of this stage."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Say where one is, and put the focus where the first answer goes."""
+        self.show_head()
+        self.tell_help(None)
+        self.arrived()
+        first = self.first_focus()
+        if first is not None:
+            first.focus()
+
+    def arrived(self) -> None:
+        """The widgets are there: fill them."""
+
+    def first_focus(self) -> Widget | None:
+        """What has the focus at first."""
+        inside = [widget for widget in self.focus_chain if self.query_one("#body") in widget.ancestors]
+        return inside[0] if inside else next(iter(self.query("#next")), None)
+
+    # -- where
+
+    def show_head(self) -> None:
+        """The two lines on top."""
+        wizard = self.wizard
+        demo = "DEMO – simulated clusters"
+        left = f" meshwizard  {self.HEADING}"
+        right = wizard.running_marker(self.STAGE)
+        parts = [(left, "bold")]
+        if wizard.outside.simulated:
+            parts += [("   ", ""), (f" {demo} ", "bold reverse")]
+        used = sum(cell_len(text) for text, _ in parts)
+        gap = max(2, self.size.width - used - cell_len(right) - 1)
+        self.query_one("#where", Static).update(Content.assemble(*parts, " " * gap, (right, "bold")))
+        self.query_one("#path", Static).update(self._path())
+
+    def _path(self) -> Content:
+        if self.STAGE not in PATH:
+            return Content("")
+        here = PATH.index(self.STAGE)
+        done, now, later = ("+", ">", ".") if self.wizard.ascii else ("✓", "●", "○")
+        parts: list[tuple[str, str]] = []
+        for index, stage in enumerate(PATH):
+            glyph, style = (
+                (done, "$text-success") if index < here else (now, "bold") if index == here else (later, "dim")
+            )
+            parts.append((f" {glyph}{TITLES[stage]}", style))
+        return Content.assemble(*parts)
+
+    def on_resize(self) -> None:
+        """The head is aligned to the right edge."""
+        self.show_head()
+
+    # -- help and sentences
+
+    @on(DescendantFocus)
+    def _focused(self, event: DescendantFocus) -> None:
+        from screens.fields import control_of
+
+        control = control_of(event.widget)
+        self.tell_help(control.field if control else None)
+
+    def tell_help(self, field: Field | None) -> None:
+        """The help line: of the question that has the focus, or of the screen."""
+        text = f"{field.title}: {field.help}" if field else self.HINT
+        place = self.query_one("#help", Static)
+        place.update(Content(text))
+        place.display = bool(text)
+
+    def say(self, sentence: str, *, wrong: bool = False) -> None:
+        """One sentence beside the buttons; `wrong` for what keeps one from going on."""
+        place = self.query_one("#sentence", Static)
+        sign = "x " if self.wizard.ascii else "✗ "
+        place.update(Content(one_line(f"{sign}{sentence}" if wrong else sentence, 400)))
+        place.set_class(wrong, "-wrong")
+
+    @property
+    def sentence(self) -> str:
+        """What was said last."""
+        return str(self.query_one("#sentence", Static).content)
+
+    def action_help(self) -> None:
+        """Help on the question that has the focus, or on the screen."""
+        from screens.dialogs import Help, help_on
+        from screens.fields import control_of
+
+        control = control_of(self.focused)
+        title, text = help_on(control.field) if control else (self.HEADING, self.screen_help())
+        self.app.push_screen(Help(title, text))
+
+    def screen_help(self) -> str:
+        """The help text on the whole screen."""
+        keys = "\n".join(
+            f"{binding.key_display or binding.key:>10}  {binding.tooltip or binding.description}"
+            for _, binding, enabled, _ in self.active_bindings.values()
+            if enabled and binding.show and binding.description
+        )
+        return f"{(self.__class__.__doc__ or '').strip()}\n\n{self.HINT}\n\nKeys:\n{keys}"
+
+    # -- the way
+
+    def ready(self) -> bool:
+        """Whether nothing is awaited any more, so that Next makes sense. The player of the demo waits for it."""
+        return True
+
+    def refuse(self) -> Refusal | None:
+        """Why one cannot go on yet."""
+        return None
+
+    def leave(self) -> None:
+        """Go on: the next stage."""
+        self.wizard.go(PATH[PATH.index(self.STAGE) + 1])
+
+    def action_next(self) -> None:
+        """Go on, or say why not and put the focus there."""
+        refusal = self.refuse()
+        if refusal is None:
+            self.leave()
+            return
+        sentence, widget = refusal
+        self.say(sentence, wrong=True)
+        if widget is not None:
+            widget.focus()
+
+    def action_back(self) -> None:
+        """One stage back."""
+        index = PATH.index(self.STAGE)
+        self.wizard.go(PATH[index - 1] if index else "start")
+
+    @on(Button.Pressed, "#next")
+    def _next_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_next()
+
+    @on(Button.Pressed, "#back")
+    def _back_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_back()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Back and Next exist where their buttons do."""
+        if action == "next":
+            return bool(self.NEXT_LABEL)
+        if action == "back":
+            return bool(self.BACK_LABEL)
+        return True
+
+    def confirm(self, question: str, explanation: str, yes: str, then: Callable[[], object], no: str = "No") -> None:
+        """Ask, and do it when the answer is yes."""
+        from screens.dialogs import Confirm
+
+        def answered(consent: bool | None) -> None:
+            if consent:
+                then()
+
+        self.app.push_screen(Confirm(question, explanation, yes, no), answered)

@@ -1,0 +1,269 @@
+"""Contexts: which clusters. Each is looked at live, in the background, while the person chooses."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from screens.base import Refusal, WizardScreen
+from screens.draft import Candidate, ContextId
+from screens.lines import Line, Lines, Piece
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from wizard.outside import ContextEntry, ContextFacts
+
+COLUMNS = (
+    ("#", 3),
+    ("Context", 0),
+    ("State", 13),
+    ("Kubernetes", 11),
+    ("Nodes", 6),
+    ("Rights", 9),
+    ("Istio", 8),
+    ("Clock", 7),
+)
+SLOW = 2.0  # seconds of waiting after which one wants to know what for
+MUCH_CLOCK = 5.0
+
+
+class ContextsScreen(WizardScreen):
+    """Choose the clusters of the mesh, at least two. The first one chosen becomes cluster 1, the next cluster 2."""
+
+    STAGE = "contexts"
+    HEADING = "Which clusters?"
+    HINT = "Space chooses. Every context is asked in the background; nothing is changed there."
+    CSS_PATH = "contexts.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "choose", "Choose"),
+        Binding("r", "retry", "Ask again"),
+        Binding("k", "kubeconfig", "Add kubeconfig"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: Timer | None = None
+        self._listed = False
+
+    def body(self) -> ComposeResult:
+        """The table, and what is known of the highlighted row."""
+        table: DataTable[str] = DataTable(cursor_type="row", cell_padding=0, id="contexts")
+        yield table
+        yield Lines(id="detail", wrap=True)
+
+    def first_focus(self) -> DataTable[str]:
+        """The table."""
+        return self._table()
+
+    def _table(self) -> DataTable[str]:
+        return self.query_one("#contexts", DataTable)
+
+    def arrived(self) -> None:
+        """Show what is known already, and ask for the rest."""
+        for title, width in COLUMNS:
+            self._table().add_column(title, width=width or self._context_width(), key=title)
+        if self.wizard.draft.candidates:
+            self._offer([])
+        else:
+            self.say("Reading kubeconfigs …")
+            self.wizard.background(self.wizard.outside.contexts, self._offer, self._no_contexts)
+        self._timer = self.set_interval(0.5, self._tick)
+
+    def _context_width(self) -> int:
+        return max(18, self.size.width - 3 - sum(width for _, width in COLUMNS))
+
+    def on_resize(self) -> None:
+        """The context column takes what is left."""
+        super().on_resize()
+        column = next((column for column in self._table().columns.values() if column.label.plain == "Context"), None)
+        if column:
+            column.width = self._context_width()
+            self._table().refresh()
+
+    # -- what there is
+
+    def _no_contexts(self, trouble: object) -> None:
+        self._listed = True
+        text = f"{getattr(trouble, 'what', '')} {getattr(trouble, 'remedy', '')}".strip()
+        self.say(f"{text} Press K to give a kubeconfig.", wrong=True)
+
+    def _offer(self, entries: list[ContextEntry]) -> None:
+        draft = self.wizard.draft
+        draft.offer(entries)
+        self._listed = True
+        if not self.is_attached:
+            return
+        for candidate in draft.candidates.values():
+            if _key(candidate.id) not in self._table().rows:
+                self._table().add_row(*self._cells(candidate), key=_key(candidate.id))
+            if candidate.facts is None and candidate.looked_since is None:
+                self._look(candidate)
+        self.say("" if draft.candidates else "No contexts were found. Press K to give a kubeconfig.")
+        self._show_detail()
+
+    def _look(self, candidate: Candidate) -> None:
+        candidate.facts, candidate.looked_since = None, time.monotonic()
+        self.wizard.background(
+            lambda: self.wizard.outside.facts(candidate.entry), lambda facts: self._found(candidate, facts)
+        )
+
+    def _found(self, candidate: Candidate, facts: ContextFacts) -> None:
+        candidate.facts, candidate.looked_since = facts, None
+        if self.is_attached and self.is_mounted:
+            self._update(candidate)
+            self._show_detail()
+
+    def _tick(self) -> None:
+        waiting = [candidate for candidate in self.wizard.draft.candidates.values() if candidate.looked_since]
+        for candidate in waiting:
+            self._update(candidate)
+        if waiting:
+            self._show_detail()
+
+    # -- showing
+
+    def _update(self, candidate: Candidate) -> None:
+        key = _key(candidate.id)
+        if key in self._table().rows:
+            for (title, _), value in zip(COLUMNS, self._cells(candidate), strict=True):
+                self._table().update_cell(key, title, value)
+
+    def _cells(self, candidate: Candidate) -> list[str]:
+        from rich.text import Text
+
+        draft, facts = self.wizard.draft, candidate.facts
+        number = str(draft.chosen.index(candidate.id) + 1) if candidate.id in draft.chosen else ""
+        mark = f"[{number}]" if number else "[ ]"
+        name = one_line(candidate.entry.context, 120) + (" *" if candidate.entry.current else "")
+        if facts is None:
+            waited = time.monotonic() - (candidate.looked_since or time.monotonic())
+            state = f"asking {waited:.0f} s" if waited >= SLOW else "asking …"
+            cells = [mark, name, state, "", "", "", "", ""]
+        elif not facts.reachable:
+            cells = [mark, name, "✗ no answer", "", "", "", "", ""]
+        else:
+            clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
+            rights = f"{len(facts.missing_rights)} missing" if facts.missing_rights else "✓ all"
+            nodes = f"{facts.ready_nodes}/{facts.nodes}"
+            cells = [
+                mark, name, "✓ reachable" if not facts.problem else "! see below", one_line(facts.version, 10), nodes,
+                rights, one_line(facts.istio, 8) or "none", clock,
+            ]  # fmt: skip
+        # Rich Text is shown as it is; a plain str would be read as markup.
+        style = "bold" if number else ""
+        if self.wizard.ascii:
+            cells = [cell.replace("✓ ", "").replace("✗", "x").replace("…", "") for cell in cells]
+        return [Text(cell, style=style, no_wrap=True, overflow="ellipsis") for cell in cells]  # type: ignore[misc]
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self) -> None:
+        self._show_detail()
+
+    def _current(self) -> Candidate | None:
+        table = self._table()
+        if not table.row_count:
+            return None
+        row = min(table.cursor_row, table.row_count - 1)
+        key = table.ordered_rows[row].key.value
+        return next((one for one in self.wizard.draft.candidates.values() if _key(one.id) == key), None)
+
+    def _show_detail(self) -> None:
+        candidate = self._current()
+        detail = self.query_one("#detail", Lines)
+        detail.show(_detail(candidate) if candidate else [])
+
+    # -- doing
+
+    def action_choose(self) -> None:
+        """Choose the highlighted context, or no longer."""
+        candidate = self._current()
+        if candidate is None:
+            return
+        refused = self.wizard.draft.toggle(candidate.id)
+        if refused:
+            self.say(refused, wrong=True)
+            return
+        for one in self.wizard.draft.candidates.values():
+            self._update(one)
+        count = len(self.wizard.draft.chosen)
+        self.say(f"{count} chosen" + (": Ctrl+N goes on." if count > 1 else "; choose one more." if count else "."))
+
+    @on(DataTable.RowSelected)
+    def _row_selected(self, event: DataTable.RowSelected) -> None:
+        event.stop()
+        self.action_choose()
+
+    def action_retry(self) -> None:
+        """Ask the highlighted cluster again."""
+        candidate = self._current()
+        if candidate and candidate.looked_since is None:
+            self._look(candidate)
+            self._update(candidate)
+            self._show_detail()
+
+    def action_kubeconfig(self) -> None:
+        """Add the contexts of one more file."""
+        from screens.dialogs import Ask
+
+        def check(typed: str) -> str | None:
+            path = Path(typed).expanduser()
+            return None if self.wizard.outside.simulated or path.is_file() else f"{one_line(path)} is not a file"
+
+        def given(typed: str | None) -> None:
+            if typed:
+                path = Path(typed).expanduser().absolute()
+                self.wizard.background(lambda: self.wizard.outside.contexts([path]), self._offer)
+
+        self.app.push_screen(Ask("Add a kubeconfig", "Path of a kubeconfig file; it is only read.", "", check), given)
+
+    # -- going on
+
+    def ready(self) -> bool:
+        """Once every context has answered or failed to."""
+        candidates = self.wizard.draft.candidates.values()
+        return self._listed and bool(candidates) and all(candidate.facts for candidate in candidates)
+
+    def refuse(self) -> Refusal | None:
+        """At least two different clusters that answer."""
+        unfit = self.wizard.draft.unfit()
+        if unfit is None:
+            return None
+        sentence, blamed = unfit
+        if blamed is not None:
+            self._table().move_cursor(row=self._table().get_row_index(_key(blamed)))
+        return sentence, self._table()
+
+
+def _key(context: ContextId) -> str:
+    return "\0".join(context)
+
+
+def _detail(candidate: Candidate) -> list[Line]:
+    entry, facts = candidate.entry, candidate.facts
+    lines: list[Line] = [
+        [Piece(one_line(entry.context), "name"), Piece(f"  in {one_line(entry.kubeconfig)}", "muted")],
+        [Piece("server ", "muted"), Piece(one_line(entry.server)), Piece("  user ", "muted"),
+         Piece(f"{one_line(entry.user)} ({one_line(entry.credentials)})")],
+    ]  # fmt: skip
+    if facts is None:
+        lines.append([Piece(f"waiting for the API server at {one_line(entry.server)}", "working")])
+        return lines
+    if facts.problem:
+        lines.append([Piece(one_line(facts.problem, 600), "broken" if not facts.reachable else "working")])
+    if facts.missing_rights:
+        lines.append([Piece("may not: ", "working"), Piece(one_line(", ".join(facts.missing_rights), 600))])
+    if facts.reachable:
+        addresses = one_line(", ".join(facts.addresses)) or "none found"
+        lines.append([Piece("node addresses ", "muted"), Piece(addresses)])
+    if facts.clock_offset is not None and abs(facts.clock_offset) >= MUCH_CLOCK:
+        said = f"its clock differs by {facts.clock_offset:+.0f} s from this machine's: certificates may be refused"
+        lines.append([Piece(said, "working")])
+    return lines

@@ -1,0 +1,225 @@
+"""What the person has answered so far. One object for all screens, so that going back and forth loses nothing.
+
+Typed answers are kept per context, also of contexts that are not chosen at the moment; what was not typed is suggested
+afresh from what the clusters told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wizard.errors import Mistake
+from wizard.mesh.document import Document, mistakes_in, put, value_at
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field
+from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
+from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
+
+ContextId = tuple[str, str]  # kubeconfig, context
+
+
+@dataclass
+class Candidate:
+    """A context that can be chosen, and what a look at its cluster found."""
+
+    entry: ContextEntry
+    facts: ContextFacts | None = None
+    looked_since: float | None = None  # monotonic; None: nobody is looking at the moment
+
+    @property
+    def id(self) -> ContextId:
+        """What tells it from the others."""
+        return id_of(self.entry)
+
+
+def id_of(entry: ContextEntry) -> ContextId:
+    """The identity of a context: contexts of the same name in two files are two."""
+    return str(entry.kubeconfig), entry.context
+
+
+class Draft:
+    """A mesh document in the making."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None, istioctl: str | None = None) -> None:
+        self.mesh: Document = {}
+        self.candidates: dict[ContextId, Candidate] = {}
+        self.chosen: list[ContextId] = []  # in the order of choosing: the first is cluster 1
+        self.typed: dict[ContextId, dict[str, Value]] = {}
+        self.istioctl = istioctl
+        self.istioctls: list[IstioctlFound] | None = None
+        self._given: list[Mapping[str, Any]] = []
+        if document:
+            self.fill(document)
+
+    def fill(self, document: Mapping[str, Any]) -> None:
+        """Take over the answers of a mesh document; its clusters are chosen as soon as their contexts are known."""
+        for field in MESH_FIELDS:
+            value = value_at(document, field.key)
+            if value is not None:
+                put(self.mesh, field.key, value)
+        self._given = [entry for entry in document.get("clusters") or [] if isinstance(entry, Mapping)]
+        self._choose_given()
+
+    def offer(self, entries: Iterable[ContextEntry]) -> list[Candidate]:
+        """Add contexts that were found; those known already stay as they are. Gives the new ones."""
+        new = []
+        for entry in entries:
+            if id_of(entry) not in self.candidates:
+                candidate = Candidate(entry)
+                self.candidates[candidate.id] = candidate
+                new.append(candidate)
+        self._choose_given()
+        return new
+
+    def _choose_given(self) -> None:
+        for given in list(self._given):
+            for candidate in self.candidates.values():
+                entry, kubeconfig = candidate.entry, given.get("kubeconfig")
+                same_file = not kubeconfig or Path(str(kubeconfig)).expanduser() == entry.kubeconfig
+                if entry.context == given.get("context") and same_file and candidate.id not in self.chosen:
+                    self.chosen.append(candidate.id)
+                    self.typed[candidate.id] = {
+                        field.key: value_at(given, field.key)
+                        for field in CLUSTER_FIELDS
+                        if field.key not in ("context", "kubeconfig") and value_at(given, field.key) is not None
+                    }
+                    self._given.remove(given)
+                    break
+
+    # -- choosing
+
+    def toggle(self, chosen: ContextId) -> str | None:
+        """Choose a context, or no longer. The sentence of why not, or None."""
+        if chosen in self.chosen:
+            self.chosen.remove(chosen)
+            return None
+        twin = self._twin(chosen, self.chosen)
+        if twin:
+            return twin
+        self.chosen.append(chosen)
+        return None
+
+    def _twin(self, chosen: ContextId, others: Iterable[ContextId]) -> str | None:
+        mine = self.candidates[chosen]
+        for other in others:
+            theirs = self.candidates[other]
+            if mine.facts and theirs.facts and mine.facts.uid and mine.facts.uid == theirs.facts.uid:
+                names = f"{_named(theirs.entry)} and {_named(mine.entry)}"
+                return f"{names} are the same cluster (the same kube-system UID); a mesh needs each cluster once"
+        return None
+
+    def unfit(self) -> tuple[str, ContextId | None] | None:
+        """Why these contexts do not make a mesh yet, and which one is to blame; None if they do."""
+        if len(self.chosen) < 2:
+            have = "one is" if self.chosen else "none is"
+            return f"A mesh needs at least two clusters; {have} chosen. Space chooses.", None
+        for index, chosen in enumerate(self.chosen):
+            candidate = self.candidates[chosen]
+            name, facts = candidate.entry.context, candidate.facts
+            if facts is None:
+                return f"{name} has not answered yet; wait a moment, or leave it out with space.", chosen
+            if not facts.reachable:
+                return f"{name}: {facts.problem or 'not reachable'}. R tries again, space leaves it out.", chosen
+            twin = self._twin(chosen, self.chosen[:index])
+            if twin:
+                return f"{twin}.", chosen
+        return None
+
+    # -- answers
+
+    def mesh_value(self, key: str) -> Value:
+        """The answer to a question about the whole mesh; its default where none was given."""
+        found: Value = value_at(self.mesh, key)
+        default = next(field.default for field in MESH_FIELDS if field.key == key)
+        return default if found is None else found
+
+    def answer(self, key: str, value: Value) -> None:
+        """Record an answer about the whole mesh."""
+        put(self.mesh, key, value)
+
+    def cluster_value(self, chosen: ContextId, key: str) -> Value:
+        """The answer about one cluster: what was typed, or else what is suggested. An emptied field stays empty."""
+        typed = self.typed.get(chosen, {})
+        return typed[key] if key in typed else self.suggestion(chosen, key)
+
+    def answer_cluster(self, chosen: ContextId, key: str, value: Value) -> None:
+        """Record an answer about one cluster."""
+        if value == self.suggestion(chosen, key):
+            self.typed.get(chosen, {}).pop(key, None)  # follows the suggestion, also when that changes
+        else:
+            self.typed.setdefault(chosen, {})[key] = value
+
+    def suggestion(self, chosen: ContextId, key: str) -> Value:
+        """What to propose for a field that nobody typed: from the order of choosing, and from what was found."""
+        field = cluster_field(key)
+        candidate = self.candidates[chosen]
+        facts = candidate.facts
+        if key in ("name", "network"):
+            stem = "cluster" if key == "name" else "network"
+            return f"{stem}{self.chosen.index(chosen) + 1 if chosen in self.chosen else 0}"
+        if key == "gateway.address" and facts and facts.addresses:
+            return facts.addresses[0] if field.mistake(facts.addresses[0]) is None else None
+        if key == "gateway.port":
+            return self.free_port()
+        if key == "apiServer":
+            return candidate.entry.server if field.mistake(candidate.entry.server) is None else None
+        return field.default
+
+    def free_port(self) -> int:
+        """The NodePort to propose: the usual one, or the next that no chosen cluster uses."""
+        taken: set[int] = set()
+        for chosen in self.chosen:
+            facts = self.candidates[chosen].facts
+            taken |= facts.node_ports if facts else frozenset()
+        ports = [*range(DEFAULT_NODE_PORT, NODE_PORTS.stop), *range(NODE_PORTS.start, DEFAULT_NODE_PORT)]
+        return next((port for port in ports if port not in taken), DEFAULT_NODE_PORT)
+
+    # -- the document
+
+    def document(self) -> Document:
+        """The mesh document as it stands, mistakes included."""
+        document: Document = {"apiVersion": API_VERSION, "kind": "Mesh"}
+        for field in MESH_FIELDS:
+            put(document, field.key, self.mesh_value(field.key))
+        document["clusters"] = [self._cluster(chosen) for chosen in self.chosen]
+        return document
+
+    def _cluster(self, chosen: ContextId) -> Document:
+        entry: Document = {}
+        for field in CLUSTER_FIELDS:
+            if field.key == "kubeconfig":
+                put(entry, field.key, chosen[0])
+            elif field.key == "context":
+                put(entry, field.key, chosen[1])
+            else:
+                put(entry, field.key, self.cluster_value(chosen, field.key))
+        return entry
+
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Everything wrong with the document as it stands."""
+        return tuple(
+            mistake
+            for mistake in mistakes_in(self.document())
+            if not (mistake.path == "clusters" and len(self.chosen) < 2)  # said by `unfit`, in better words
+        )
+
+    def path_of(self, chosen: ContextId, key: str) -> str:
+        """The path that a mistake about this field carries."""
+        return f"clusters[{self.chosen.index(chosen)}].{key}"
+
+
+def stage_of(path: str) -> str:
+    """The screen on which a mistake with this path is corrected."""
+    key = re.sub(r"^clusters\[\d+\]\.?", "", path)
+    if path.startswith("clusters"):
+        return {"name": "names", "network": "names", "context": "contexts", "": "contexts"}.get(key, "networks")
+    if key in ("name", "trustDomain"):
+        return "names"
+    return "topology" if key == "topology" else "istio"
+
+
+def _named(entry: ContextEntry) -> str:
+    return f"{entry.context} ({entry.kubeconfig.name})"

@@ -1,0 +1,127 @@
+"""Install: every step live, the drawing lighting up, the log, and what to do when something fails."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from screens.base import Refusal
+from screens.lines import Lines, Piece
+from screens.picture import Picture
+from screens.run import Run, RunView, StepView
+from screens.running import RunScreen
+from screens.steplist import StepList
+from wizard.mesh.drawing import Board
+
+
+class InstallScreen(RunScreen):
+    """The steps by lane, with state and time. Lanes are independent: one slow cluster holds up nobody else. Leaving this
+    screen does not stop the work; aborting or quitting does, and asks before.
+    """
+
+    STAGE = "install"
+    HEADING = "Install"
+    NEXT_LABEL = "Verification"
+    CSS_PATH = "install.tcss"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._only: str | None = None  # the lane whose log lines are shown
+        self._went_on = False
+
+    def body(self) -> ComposeResult:
+        """State, drawing, steps, log."""
+        run = self.run_of_app
+        view = run.view if run else RunView(Board({}))
+        yield Static("", id="state", markup=False)
+        with Vertical(id="work"):
+            with Vertical(id="seen"):
+                yield Picture(id="picture", ascii_only=self.wizard.ascii, small=True)
+                yield Lines(id="log", follow=True)
+            yield StepList(view, id="steps", ascii_only=self.wizard.ascii)
+
+    def first_focus(self) -> StepList:
+        """The steps."""
+        return self._steps()
+
+    def _steps(self) -> StepList:
+        return self.query_one("#steps", StepList)
+
+    def on_resize(self) -> None:
+        """The full drawing where there is room for it beside the steps."""
+        super().on_resize()
+        picture = self.query_one(Picture)
+        picture.small = self.size.width < 120
+        if self.view:
+            self._draw(self.view)
+
+    def render_run(self, view: RunView, news: bool) -> None:
+        """Steps, drawing, log, and what the chosen step says."""
+        if not news:
+            self._steps().refresh()
+            self.show_note(self.chosen_step())
+            return
+        self._steps().update_steps()
+        self._draw(view)
+        self.query_one("#log", Lines).add(self._log_lines(view))
+        self.show_note(self.chosen_step())
+        if view.verifying() and not self._went_on and self.is_current and not view.ended:
+            self._went_on = True
+            self.wizard.go("verify")
+
+    def _draw(self, view: RunView) -> None:
+        run = self.run_of_app
+        if run:
+            self.query_one(Picture).draw(run.session.mesh, view.board.links, view.board.counts or None)
+
+    def _log_lines(self, view: RunView) -> list[list[Piece]]:
+        lines = [
+            [Piece(f"{cluster:<10} ", "box"), Piece(f"{step.removeprefix(cluster + '/'):<16} ", "muted"), Piece(text)]
+            for cluster, step, text in view.lines_since(self._seen)
+            if self._only is None or cluster == self._only
+        ]
+        self._seen = view.logged
+        return lines
+
+    def action_filter(self) -> None:
+        """The log of one lane, or of all."""
+        row = self._steps().chosen
+        lane = row if isinstance(row, str) else (row.cluster or "") if row else ""
+        self._only = lane if self._only is None else None
+        self._seen = 0
+        log = self.query_one("#log", Lines)
+        if self.view:
+            log.show(self._log_lines(self.view))
+            log.scroll_end(animate=False)
+        self.say(
+            f"Log of {lane or 'all clusters'} only; F shows all." if self._only is not None else "Log of all lanes."
+        )
+
+    def chosen_step(self) -> StepView | None:
+        """The step under the cursor."""
+        row = self._steps().chosen
+        return row if isinstance(row, StepView) else None
+
+    def restarted(self) -> None:
+        """Render the new run."""
+        run: Run | None = self.run_of_app
+        if run:
+            self._went_on = False
+            self._steps().view = run.view
+            self.query_one("#log", Lines).show([])
+
+    def ready(self) -> bool:
+        """Once it is over, or only the verification is left."""
+        return bool(self.view and (self.view.ended or self.view.verifying()))
+
+    def refuse(self) -> Refusal | None:
+        """The verification has begun."""
+        view = self.view
+        if view is None:
+            return "Nothing is being installed yet.", None
+        if any(step.id.endswith("/verify") and step.status != "waiting" for step in view.steps.values()):
+            return None
+        if view.ended:
+            return None if view.ended.ok else (f"{view.ended.what} R tries again.", self._steps())
+        return "The verification begins by itself, when every cluster is ready.", self._steps()

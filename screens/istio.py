@@ -1,0 +1,144 @@
+"""Istio: which istioctl, which images, whose certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Select, Static
+
+from screens.base import Refusal
+from screens.form import FormScreen
+from wizard.outside import IstioctlFound
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from wizard.errors import Trouble
+
+
+class IstioScreen(FormScreen):
+    """The istioctl that does the installing (yours; its version is the mesh's), where images come from, certificates."""
+
+    STAGE = "istio"
+    HEADING = "Istio"
+    HINT = "The control plane gets the version of the istioctl chosen."
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "other", "Other istioctl")]
+    CSS_PATH = "istio.tcss"
+
+    def body(self) -> ComposeResult:
+        """istioctl first, because it decides the version."""
+        with VerticalScroll(can_focus=False):
+            yield Static("Program and images", classes="heading", markup=False)
+            with Horizontal(id="istioctl-row"):
+                yield Static("istioctl", classes="row-label", markup=False)
+                yield Select[str]([], prompt="looking on the PATH …", id="istioctl", compact=True)
+            yield Static("", id="istioctl-trouble", classes="mistake", markup=False)
+            for key in ("istio.version", "istio.hub", "istio.imagePullPolicy", "istio.overlays"):
+                yield self.row(key)
+            yield Static("Certificates", classes="heading", markup=False)
+            yield self.row("certificates.source")
+            yield self.row("certificates.path", "the platform's data folder")
+            yield Static("Verification", classes="heading", markup=False)
+            yield self.row("verify.namespace")
+            yield self.row("verify.hub")
+            yield self.row("verify.curlImage", "derived from the hub")
+
+    def arrived(self) -> None:
+        """Look for istioctl."""
+        super().arrived()
+        if self.wizard.draft.istioctls is None:
+            self.wizard.background(self.wizard.outside.istioctls, self._found, self._none_found)
+        else:
+            self._show(self.wizard.draft.istioctls)
+
+    def _found(self, found: list[IstioctlFound]) -> None:
+        given = self.wizard.draft.istioctl
+        if given and all(one.path != given for one in found):
+            found = [IstioctlFound(given), *found]
+        self.wizard.draft.istioctls = found
+        if self.is_attached and self.is_mounted:
+            self._show(found)
+
+    def _none_found(self, trouble: Trouble) -> None:
+        self.wizard.draft.istioctls = []
+        self.say(f"{trouble.what} {trouble.remedy}".strip(), wrong=True)
+
+    def _show(self, found: list[IstioctlFound]) -> None:
+        select = self._select()
+        select.set_options([(Content(_titled(one)), one.path) for one in found])
+        usable = [one.path for one in found if not one.problem]
+        wished = self.wizard.draft.istioctl
+        if wished and any(one.path == wished for one in found):
+            select.value = wished
+        elif usable:
+            select.value = usable[0]
+        elif found:
+            select.value = found[0].path
+        else:
+            select.prompt = "none found"
+        self._judge_istioctl()
+
+    def _select(self) -> Select[str]:
+        return self.query_one("#istioctl", Select)
+
+    @on(Select.Changed, "#istioctl")
+    def _chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        if isinstance(event.value, str):
+            self.wizard.draft.istioctl = event.value
+        self._judge_istioctl()
+
+    def _judge_istioctl(self) -> None:
+        wrong = self._wrong_istioctl()
+        place = self.query_one("#istioctl-trouble", Static)
+        place.update(Content(f"✗ {wrong}" if wrong else ""))
+        place.display = bool(wrong)
+
+    def _wrong_istioctl(self) -> str | None:
+        found = self.wizard.draft.istioctls
+        if found is None:
+            return None
+        if not found:
+            return "no istioctl was found on the PATH; Ctrl+O names one"
+        chosen = next((one for one in found if one.path == self.wizard.draft.istioctl), None)
+        return one_line(chosen.problem) if chosen and chosen.problem else None
+
+    def action_other(self) -> None:
+        """Name another istioctl."""
+        from screens.dialogs import Ask
+
+        def check(typed: str) -> str | None:
+            path = Path(typed).expanduser()
+            return None if self.wizard.outside.simulated or path.is_file() else f"{one_line(path)} is not a file"
+
+        def given(typed: str | None) -> None:
+            if typed:
+                path = str(Path(typed).expanduser().absolute())
+                self.wizard.draft.istioctl = path
+                others = [one for one in self.wizard.draft.istioctls or [] if one.path != path]
+                self._found([IstioctlFound(path), *others])
+
+        self.app.push_screen(Ask("Another istioctl", "Path of the istioctl to use.", "", check), given)
+
+    def ready(self) -> bool:
+        """Once istioctl was looked for."""
+        return self.wizard.draft.istioctls is not None
+
+    def refuse(self) -> Refusal | None:
+        """An istioctl that can be used, and no mistakes."""
+        if self.wizard.draft.istioctls is None:
+            return "Still looking for istioctl.", self._select()
+        wrong = self._wrong_istioctl()
+        if wrong:
+            return f"istioctl: {wrong}", self._select()
+        return super().refuse()
+
+
+def _titled(found: IstioctlFound) -> str:
+    version = found.version or ("cannot be used" if found.problem else "version not asked yet")
+    return one_line(f"{found.path}  ({version})", 120)

@@ -1,0 +1,46 @@
+"""The mesh drawing as a widget, at whatever width there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from screens.lines import Lines
+from wizard.mesh.drawing import Counts, States, draw
+from wizard.mesh.model import Mesh
+
+
+class Picture(Lines):
+    """Draws a mesh or an unfinished mesh document, and draws it again when states or the width change."""
+
+    def __init__(
+        self, *, id: str | None = None, small: bool = False, ascii_only: bool = False, classes: str = "-fit"
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._of: Mesh | Mapping[str, Any] | None = None
+        self._links: States | None = None
+        self._counts: Counts | None = None
+        self.small = small
+        self._ascii = ascii_only
+        self._drawn: tuple[object, ...] = ()
+
+    def draw(self, of: Mesh | Mapping[str, Any], links: States | None = None, counts: Counts | None = None) -> None:
+        """Draw this."""
+        self._of, self._links, self._counts = of, links, counts
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """The drawing fits the width."""
+        super().on_resize()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        width = self.scrollable_content_region.width or self.content_region.width
+        if self._of is None or width < 4:
+            return
+        drawing = draw(
+            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self.small
+        )
+        if drawing.lines != self._drawn:  # most events change no arrow
+            self._drawn = drawing.lines
+            self.show(drawing.lines)

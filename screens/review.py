@@ -1,0 +1,244 @@
+"""Review: every step with its differences, and the commands that do the same. Nothing was changed until here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static, TabbedContent, TabPane
+
+from screens.base import Refusal, WizardScreen
+from screens.draft import stage_of
+from screens.lines import Line, Lines, Piece
+from screens.picture import Picture
+from screens.stages import TITLES
+from wizard.errors import BadInput, Trouble
+from wizard.text import listing, one_line
+
+if TYPE_CHECKING:
+    from screens.run import SessionLike
+    from wizard.engine.engine import Look
+    from wizard.engine.step import Plan
+
+DIFFERENCES = 6  # shown per step; the plan command shows all
+
+
+class ReviewScreen(WizardScreen):
+    """What will be done, step by step, compared with what the clusters hold now. Install is the first thing that changes
+    anything; a conflict or an unreachable cluster is settled before.
+    """
+
+    STAGE = "review"
+    HEADING = "Review: nothing was changed yet"
+    NEXT_LABEL = "Install"
+    CSS_PATH = "review.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "tab('drawing')", "Drawing", show=False),
+        Binding("2", "tab('steps')", "Steps", show=False),
+        Binding("3", "tab('commands')", "Commands", show=False),
+        Binding("c", "copy", "Copy commands"),
+        Binding("s", "save", "Save mesh file"),
+        Binding("r", "again", "Look again"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._session: SessionLike | None = None
+        self._obstacles: list[str] = []
+        self._looking = False
+        self._looked = False
+
+    def body(self) -> ComposeResult:
+        """Three views of one plan."""
+        with TabbedContent(initial="drawing"):
+            with TabPane("1 Drawing", id="drawing"):
+                yield Picture(id="picture", ascii_only=self.wizard.ascii)
+                yield Lines(id="summary", wrap=True)
+            with TabPane("2 Steps", id="steps"):
+                yield Lines(id="step-lines", wrap=True)
+            with TabPane("3 Commands", id="commands"):
+                yield Static("What a person could type instead; C copies it.", classes="note", markup=False)
+                yield Lines(id="command-lines", most=20000)
+
+    def first_focus(self) -> None:
+        """Nothing until there is something to confirm."""
+
+    def arrived(self) -> None:
+        """Look."""
+        self.action_again()
+
+    # -- looking
+
+    def action_again(self) -> None:
+        """Prepare the mesh and compare it with the clusters."""
+        if self._looking:
+            return
+        from wizard.mesh.document import mesh_from
+
+        document = self.wizard.draft.document()
+        self.query_one(Picture).draw(document)
+        try:
+            mesh = mesh_from(document)
+        except BadInput as bad:
+            self._refused(bad)
+            return
+        self._looking, self._looked, self._obstacles = True, False, []
+        self.say("Looking at the clusters; this changes nothing …")
+        self.query_one("#summary", Lines).show([[Piece("Comparing every step with the clusters …", "working")]])
+        session = self.wizard.make_session(mesh)
+
+        def look() -> dict[str, Look]:
+            session.prepare()
+            return session.look()
+
+        self.wizard.background(look, lambda looks: self._compared(session, looks), self._refused)
+
+    def _refused(self, trouble: Trouble) -> None:
+        self._looking, self._looked = False, True
+        lines: list[Line] = [[Piece(self._sign("broken")), Piece(one_line(trouble.what, 900), "broken")]]
+        for mistake in getattr(trouble, "mistakes", ()):
+            where = TITLES[stage_of(mistake.path)]
+            lines.append([Piece("   "), Piece(one_line(mistake, 600)), Piece(f"  (screen {where})", "muted")])
+        if trouble.remedy:
+            lines.append([Piece("  "), Piece(one_line(trouble.remedy, 900))])
+        self._obstacles = [one_line(f"{trouble.what} {trouble.remedy}")]
+        if self.is_attached and self.is_mounted:
+            self.query_one("#summary", Lines).show(lines)
+            self.say(self._obstacles[0], wrong=True)
+
+    def _sign(self, role: str) -> str:
+        signs = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
+        plain_signs = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
+        return (plain_signs if self.wizard.ascii else signs)[role]
+
+    def _compared(self, session: SessionLike, looks: dict[str, Look]) -> None:
+        self._looking, self._looked, self._session = False, True, session
+        if not (self.is_attached and self.is_mounted):
+            return
+        self._obstacles = list(_obstacles(session.plan, looks))
+        self.query_one(Picture).draw(session.mesh)
+        self.query_one("#summary", Lines).show(self._summary(session, looks))
+        self.query_one("#step-lines", Lines).show(
+            line
+            for step in session.plan.steps
+            for line in self._step(step.id, step.title, step.cluster, looks.get(step.id))
+        )
+        self.query_one("#command-lines", Lines).show(_commands(session.plan))
+        if self._obstacles:
+            self.say(self._obstacles[0], wrong=True)
+        else:
+            self.say("")
+            self.query_one("#next").focus()
+
+    def _summary(self, session: SessionLike, looks: dict[str, Look]) -> Iterator[Line]:
+        from wizard.engine.step import Done, Needed
+
+        done = sum(isinstance(look, Done) for look in looks.values())
+        needed = sum(isinstance(look, Needed) for look in looks.values())
+        istio = session.mesh.istio
+        yield [Piece(f"Istio {istio.version or '?'}", "name"), Piece(f" from {one_line(istio.hub)} with "),
+               Piece(one_line(session.world.istioctl.path))]  # fmt: skip
+        clusters = listing(cluster.name for cluster in session.mesh.clusters[:6])
+        more = f" and {len(session.mesh.clusters) - 6} more" if len(session.mesh.clusters) > 6 else ""
+        yield [Piece(f"{len(session.plan.steps)} steps", "name"), Piece(f" for {clusters}{more}: "),
+               Piece(f"{needed} to do", "working"), Piece(", "), Piece(f"{done} done already", "ok")]  # fmt: skip
+        for obstacle in self._obstacles:
+            yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
+        if not self._obstacles:
+            yield [Piece("2 shows the steps, 3 the commands that do the same. Install begins the work.", "muted")]
+
+    def _step(self, step: str, title: str, cluster: str | None, look: Look | None) -> Iterator[Line]:
+        from wizard.engine.step import Conflict, Done, Needed
+
+        role, word, rest = "waiting", "checked first", list[str]()
+        match look:
+            case Done(note):
+                role, word, rest = "ok", "done", [note] if note else []
+            case Needed(differences):
+                role, word, rest = "working", "to do", [str(one) for one in differences[:DIFFERENCES]]
+                if len(differences) > DIFFERENCES:
+                    rest.append(f"and {len(differences) - DIFFERENCES} more; `meshwizard plan` shows all")
+            case Conflict(what, remedy):
+                role, word, rest = "broken", "conflict", [what, remedy]
+            case Trouble():
+                role, word, rest = "broken", "trouble", [look.what, look.remedy]
+            case _:
+                pass
+        where = f"{cluster}: " if cluster else ""
+        yield [Piece(f"{self._sign(role)}{word:<14}", role), Piece(where, "box"), Piece(one_line(title), "name")]
+        for text in rest:
+            if text:
+                yield [Piece(" " * 16), Piece(one_line(text, 400), "broken" if role == "broken" else "muted")]
+
+    # -- doing
+
+    def ready(self) -> bool:
+        """Once the clusters were looked at."""
+        return self._looked
+
+    def refuse(self) -> Refusal | None:
+        """Nothing stands in the way."""
+        if self.wizard.running:
+            return "Another install is running; Ctrl+R shows it.", None
+        if not self._looked:
+            return "Still looking at the clusters.", None
+        if self._obstacles:
+            return self._obstacles[0], self.query_one("#step-lines", Lines)
+        return None
+
+    def leave(self) -> None:
+        """Begin."""
+        self.wizard.start_run()
+        self.wizard.go("install")
+
+    def action_tab(self, tab: str) -> None:
+        """Show that view, and let the keys scroll it."""
+        self.query_one(TabbedContent).active = tab
+        target = {"steps": "#step-lines", "commands": "#command-lines", "drawing": "#summary"}[tab]
+        self.call_after_refresh(self.query_one(target).focus)
+
+    def action_copy(self) -> None:
+        """The commands into the terminal's clipboard."""
+        lines = self.query_one("#command-lines", Lines)
+        self.app.copy_to_clipboard(lines.text)
+        self.say(
+            "The commands were sent to the terminal's clipboard (OSC 52)." if lines.text else "Nothing to copy yet."
+        )
+
+    def action_save(self) -> None:
+        """As a mesh file."""
+        from screens.saving import save_mesh
+
+        if self._session is None:
+            self.say("The mesh is saved once it was looked at.", wrong=True)
+            return
+        save_mesh(self, self._session.mesh)
+
+
+def _obstacles(plan: Plan, looks: dict[str, Look]) -> Iterator[str]:
+    from wizard.engine.step import Conflict
+
+    said = set()
+    for step in plan.steps:
+        look = looks.get(step.id)
+        if isinstance(look, Conflict | Trouble) and look.what not in said:
+            said.add(look.what)
+            where = f"{step.cluster}: " if step.cluster else ""
+            yield one_line(f"{where}{look.what} {look.remedy}", 600)
+
+
+def _commands(plan: Plan) -> Iterator[Line]:
+    for step in plan.steps:
+        commands = step.commands()
+        if not commands:
+            continue
+        where = f"{step.cluster}: " if step.cluster else ""
+        yield [Piece(f"# {where}{one_line(step.title)}", "title")]
+        for command in commands:
+            if command.why:
+                yield [Piece(f"# {one_line(command.why)}", "muted")]
+            for line in command.text.splitlines():
+                yield [Piece(line, "command")]
+        yield []

@@ -1,0 +1,241 @@
+"""The run that the app owns: a thread with the engine, and the picture of it that the screens render.
+
+The thread outlives every screen. Events wait in a queue until the app drains it, some fifteen times a second, so that
+five hundred lines a second cost fifteen updates.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+from wizard.engine.events import (
+    Answered,
+    Event,
+    Paused,
+    RunEnded,
+    RunStarted,
+    Status,
+    StepChanged,
+    StepSaid,
+    StepWaits,
+)
+from wizard.errors import Trouble
+from wizard.mesh.drawing import Board
+from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from wizard.engine.engine import Engine, Look
+    from wizard.engine.step import Plan, World
+    from wizard.mesh.model import Mesh
+
+log = logging.getLogger(__name__)
+
+BROKEN = frozenset({Status.FAILED, Status.CONFLICT})
+ACTIVE = frozenset({Status.PROBING, Status.RUNNING, Status.UNDOING})
+PASSED = frozenset({Status.DONE, Status.SKIPPED})
+MOST_EVENTS = 4000  # drained in one go, so that a flood never blocks the keys
+
+
+class SessionLike(Protocol):
+    """What the screens need of `wizard.session.Session`."""
+
+    mesh: Mesh
+    plan: Plan
+
+    @property
+    def world(self) -> World: ...
+    @property
+    def resume_command(self) -> str: ...
+    def prepare(self) -> None: ...
+    def look(self) -> dict[str, Look]: ...
+    def engine(self, listener: Callable[[Event], None], *, linger: bool = False) -> AbstractContextManager[Engine]: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class StepView:
+    """One step as the screens show it."""
+
+    id: str
+    title: str
+    cluster: str | None
+    status: Status = Status.WAITING
+    detail: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+    since: float = 0.0  # monotonic: when it became active
+    waits: StepWaits | None = None
+
+    def elapsed(self) -> float:
+        """Seconds of work so far."""
+        return time.monotonic() - self.since if self.status in ACTIVE else self.seconds
+
+
+@dataclass
+class RunView:
+    """A run, folded from its events."""
+
+    board: Board
+    steps: dict[str, StepView] = field(default_factory=dict)
+    log: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=5000))  # cluster, step, text
+    logged: int = 0
+    answers: dict[str, Answered] = field(default_factory=dict)
+    paused: bool = False
+    ended: RunEnded | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def take(self, event: Event) -> None:
+        """Account for one event."""
+        match event:
+            case RunStarted():
+                self.began, self.ended = time.monotonic(), None
+            case StepChanged():
+                self._changed(event)
+            case StepSaid():
+                self.say(event.cluster, event.step, event.text)
+            case StepWaits():
+                if event.step in self.steps:
+                    before = self.steps[event.step].waits
+                    self.steps[event.step].waits = event
+                    if not before or before.seen != event.seen:
+                        self.say(event.cluster, event.step, f"waits: {event.what}; sees: {event.seen}")
+            case Answered():
+                self.answers[event.cluster] = event
+                self.board.answered(event.cluster, event.counts)
+            case Paused():
+                self.paused = event.paused
+                self.say(None, "", "paused: no further steps are started" if event.paused else "going on")
+            case RunEnded():
+                self.ended = event
+                self.say(None, "", event.what)
+
+    def _changed(self, event: StepChanged) -> None:
+        view = self.steps.get(event.step)
+        if view is None:
+            view = self.steps[event.step] = StepView(event.step, one_line(event.title), event.cluster)
+        if event.status in ACTIVE and view.status not in ACTIVE:
+            view.since = time.monotonic()
+        if event.status not in ACTIVE:
+            view.waits = None
+        view.status, view.detail, view.remedy = event.status, event.detail, event.remedy
+        view.seconds = event.seconds
+        self.board.step(event.step, event.status)
+        if event.status is not Status.WAITING:
+            self.say(event.cluster, event.step, f"{event.status}{': ' if event.detail else ''}{event.detail}")
+
+    def say(self, cluster: str | None, step: str, text: str) -> None:
+        """One line of the log."""
+        self.log.append((cluster or "", step, one_line(text, 1000)))
+        self.logged += 1
+
+    def lines_since(self, seen: int) -> Iterator[tuple[str, str, str]]:
+        """The log lines after the first `seen` ever logged, as far as they are kept."""
+        start = max(0, len(self.log) - (self.logged - seen))
+        for index in range(start, len(self.log)):
+            yield self.log[index]
+
+    @property
+    def broken(self) -> list[StepView]:
+        """Steps that wait for a person: to try again, skip or give up."""
+        return [step for step in self.steps.values() if step.status in BROKEN]
+
+    @property
+    def active(self) -> list[StepView]:
+        """Steps at work."""
+        return [step for step in self.steps.values() if step.status in ACTIVE]
+
+    @property
+    def passed(self) -> int:
+        """How many steps are done or skipped."""
+        return sum(step.status in PASSED for step in self.steps.values())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began, until it ended."""
+        return self.ended.seconds if self.ended else time.monotonic() - self.began
+
+    def verifying(self) -> bool:
+        """Whether all that is left is to verify."""
+        kinds = {step.id.endswith("/verify") for step in self.steps.values() if step.status not in PASSED}
+        started = any(step.id.endswith("/verify") and step.status is not Status.WAITING for step in self.steps.values())
+        return bool(self.steps) and started and kinds <= {True}
+
+
+class Run:
+    """The engine in a thread of its own."""
+
+    def __init__(self, session: SessionLike) -> None:
+        self.session = session
+        self.view = RunView(Board(session.mesh))
+        self.engine: Engine | None = None
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        # A daemon thread: one that hangs in a call to a dead cluster must not keep the program from ending.
+        self._thread = threading.Thread(target=self._work, name="run", daemon=True)
+
+    def start(self) -> None:
+        """Begin the work."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it goes on, or its end has not been seen yet."""
+        return self.view.ended is None
+
+    def drain(self) -> bool:
+        """Account for what happened since the last time; whether anything did."""
+        any_event = False
+        for _ in range(MOST_EVENTS):
+            try:
+                event = self._events.get_nowait()
+            except Empty:
+                break
+            self.view.take(event)
+            any_event = True
+        return any_event
+
+    def give_up(self) -> None:
+        """Stop: what failed stays failed, what runs is ended. What was done stays recorded."""
+        if self.engine:
+            if self.view.active:
+                self.engine.abort()
+            else:
+                self.engine.drain()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread's end, so that the state is closed properly."""
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        began = time.monotonic()
+        ended: RunEnded | None = None
+
+        def listen(event: Event) -> None:
+            nonlocal ended
+            if isinstance(event, RunEnded):
+                ended = event  # told when the state is written, so that whoever sees it may leave at once
+            else:
+                self._events.put(event)
+
+        try:
+            with self.session.engine(listen, linger=True) as engine:
+                self.engine = engine
+                engine.run()
+        except Trouble as trouble:
+            seconds = time.monotonic() - began
+            ended = RunEnded(
+                ok=False, exit_code=trouble.exit_code, what=trouble.what, remedy=trouble.remedy, seconds=seconds
+            )
+        except Exception as error:
+            log.exception("run")
+            what = f"unexpected {type(error).__name__}: {one_line(error)}"
+            remedy = f"Please report this, with the log. Go on with: {self.session.resume_command}"
+            ended = RunEnded(ok=False, exit_code=1, what=what, remedy=remedy, seconds=time.monotonic() - began)
+        self._events.put(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))

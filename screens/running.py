@@ -1,0 +1,207 @@
+"""What the two screens on a running install share: its state in one line, and the keys that steer it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from screens.base import WizardScreen
+from screens.run import BROKEN, Run, RunView, StepView
+from screens.steplist import note_on
+from wizard.text import duration, listing, one_line
+
+SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running seconds are painted
+
+
+class RunScreen(WizardScreen):
+    """Renders the app's run; steering it goes through the engine, and leaving the screen does not stop it."""
+
+    BACK_LABEL = "Leave running"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual declares it without ClassVar
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "Pause"),
+        Binding("r", "retry", "Retry"),
+        Binding("s", "skip", "Skip"),
+        Binding("a", "abort", "Abort"),
+        Binding("f", "filter", "Log of lane"),
+        Binding("q", "app.leave", "Quit", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ticks = 0
+        self._seen = 0
+        self._end_told = False
+
+    @property
+    def run_of_app(self) -> Run | None:
+        """The run that is rendered."""
+        return self.wizard.active_run
+
+    @property
+    def view(self) -> RunView | None:
+        """Its picture."""
+        return self.run_of_app.view if self.run_of_app else None
+
+    def arrived(self) -> None:
+        """Render what happened so far."""
+        self.show_run(True)
+
+    def show_run(self, news: bool) -> None:
+        """Called some fifteen times a second while there is a run."""
+        if not (self.is_attached and self.is_mounted) or self.view is None:
+            return
+        self._ticks += 1
+        if news or self._ticks % SECONDS_EVERY == 0:
+            self.show_state(self.view)
+            self.render_run(self.view, news)
+        if self.view.ended and not self._end_told:
+            self._end_told = True
+            self.tell_end(self.view)
+        self.refresh_bindings()
+
+    def render_run(self, view: RunView, news: bool) -> None:
+        """The screen's own part."""
+
+    def tell_end(self, view: RunView) -> None:
+        """The run is over."""
+        ended = view.ended
+        if ended is None:
+            return
+        if ended.ok:
+            self.say("All steps are done. Ctrl+N goes on.")
+            self.query_one("#next").focus()
+        else:
+            self.say(f"{ended.what} R tries again, Q leaves.", wrong=True)
+
+    def show_state(self, view: RunView) -> None:
+        """How far it is, for how long, and what it waits for."""
+        total = len(view.steps)
+        head = f"{view.passed}/{total} steps  {duration(view.elapsed)}"
+        word, style = "working", "$text-warning"
+        if view.ended:
+            word, style = ("done", "$text-success") if view.ended.ok else ("stopped", "$text-error")
+        elif view.paused:
+            word = "paused"
+        elif view.broken:
+            word, style = ("needs you", "$text-error")
+        waiting = [step for step in view.active if step.waits]
+        rest = ""
+        if view.broken and not view.ended:
+            names = listing(f"{step.cluster or 'mesh'}: {step.title}" for step in view.broken[:2])
+            rest = f"failed: {names}  R retry, S skip, A abort"
+        elif waiting:
+            slowest = max(waiting, key=lambda step: step.elapsed())
+            rest = f"{slowest.cluster or 'mesh'}: {note_on(slowest)}"
+        parts = [(f"{word} ", f"bold {style}"), (head, "bold"), (f"  {one_line(rest, 300)}" if rest else "", "")]
+        self.query_one("#state", Static).update(Content.assemble(*parts))
+
+    def show_note(self, step: StepView | None) -> None:
+        """The help line: what is to be said of that step."""
+        place = self.query_one("#help", Static)
+        parts: list[tuple[str, str]] = []
+        if step is not None:
+            bad = step.status in BROKEN
+            text = note_on(step) or step.status
+            parts.append((one_line(f"{step.title}: {text}", 500), "$text-error" if bad else ""))
+            if step.remedy:
+                parts.append((f"\n{one_line(step.remedy, 400)}", "bold"))
+        place.update(Content.assemble(*parts))
+        place.display = True
+
+    # -- steering
+
+    def chosen_step(self) -> StepView | None:
+        """The step that the person points at."""
+        return None
+
+    def _broken_step(self) -> StepView | None:
+        chosen = self.chosen_step()
+        if chosen is not None and chosen.status in BROKEN:
+            return chosen
+        return self.view.broken[0] if self.view and self.view.broken else None
+
+    def action_pause(self) -> None:
+        """Start no further steps, or go on."""
+        run = self.run_of_app
+        if run and run.engine and run.alive:
+            run.engine.pause(not run.view.paused)
+
+    def action_retry(self) -> None:
+        """Try what failed again: the chosen step, or all; after the end, the whole run."""
+        run = self.run_of_app
+        if run is None:
+            return
+        if not run.alive:
+            if run.view.ended and not run.view.ended.ok:
+                self._end_told, self._seen = False, 0
+                self.wizard.start_run()
+                self.say("Going on where it stopped.")
+                self.restarted()
+            return
+        chosen = self.chosen_step()
+        steps = [chosen] if chosen and chosen.status in BROKEN else run.view.broken
+        engine = run.engine
+        if not steps or engine is None:
+            self.say("Nothing failed, so there is nothing to try again.")
+            return
+        self.say(f"Trying again: {listing(step.title for step in steps[:3])}")
+        for step in steps:
+            engine.retry(step.id)
+
+    def restarted(self) -> None:
+        """There is a new run to render."""
+
+    def action_skip(self) -> None:
+        """Count a failed step as done, by consent."""
+        run, step = self.run_of_app, self._broken_step()
+        engine = run.engine if run else None
+        if step is None or engine is None or not (run and run.alive):
+            self.say("Only a step that failed can be skipped.")
+            return
+        self.confirm(
+            "Skip this step?",
+            f"{step.cluster or 'mesh'}: {step.title} counts as done, because you say so. What builds on it goes on and may "
+            f"fail in its turn.\n\nIt failed with: {one_line(step.detail, 600)}",
+            "Skip it",
+            lambda: engine.skip(step.id),
+        )
+
+    def action_abort(self) -> None:
+        """End the run now, by consent."""
+        run = self.run_of_app
+        if run is None or not run.alive:
+            self.say("The run has ended already.")
+            return
+        self.confirm(
+            "Abort the install?",
+            "Steps at work are ended now. What was done stays recorded; a resume goes on from there.",
+            "Abort",
+            run.give_up,
+            no="Go on",
+        )
+
+    def action_filter(self) -> None:
+        """Only the log lines of the lane that the cursor is in, or all again."""
+
+    def action_back(self) -> None:
+        """To the start screen; the run goes on."""
+        self.wizard.go("start")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing now are shown grey."""
+        view = self.view
+        alive = view is not None and view.ended is None
+        if action in ("pause", "abort"):
+            return True if alive else None
+        if action == "skip":
+            return True if alive and view and view.broken else None
+        if action == "retry":
+            return True if view and (view.broken or (view.ended and not view.ended.ok)) else None
+        return super().check_action(action, parameters)
+
+    def on_unmount(self) -> None:
+        """Nothing is stopped: the run belongs to the app."""

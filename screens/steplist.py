@@ -1,0 +1,166 @@
+"""The steps of a run, grouped by lane. Lines are made when they are painted, so three thousand steps cost what twenty do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+
+from screens.lines import Line, Lines, Piece
+from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
+from wizard.engine.events import Status
+from wizard.text import duration, one_line
+
+ROLES = {
+    Status.WAITING: "waiting", Status.PROBING: "working", Status.RUNNING: "working", Status.DONE: "ok",
+    Status.SKIPPED: "skipped", Status.FAILED: "broken", Status.CONFLICT: "broken", Status.BLOCKED: "waiting",
+    Status.UNDOING: "working", Status.UNDONE: "ok",
+}  # fmt: skip
+SIGNS = dict(zip(ROLES, "○●●✓~✗✗◌●✓", strict=True))
+PLAIN_SIGNS = dict(zip(ROLES, ".**+~xx-*+", strict=True))
+FOLDED_FROM = 7  # lanes; with so many, only those that need looking at are unfolded
+
+
+class StepList(Lines):
+    """Lanes and their steps, with a cursor. Enter folds a lane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+        Binding("enter,space", "fold", show=False),
+    ]
+
+    def __init__(self, view: RunView, *, id: str | None = None, ascii_only: bool = False) -> None:
+        super().__init__(id=id)
+        self.view = view
+        self._signs = PLAIN_SIGNS if ascii_only else SIGNS
+        self._rows: list[str | StepView] = []
+        self._lanes: dict[str, list[StepView]] = {}
+        self._folded: dict[str, bool] = {}  # what the person decided
+        self._following = True
+        self.cursor = 0
+
+    def update_steps(self) -> None:
+        """Something happened: order the lanes again where steps came or folds changed, and paint."""
+        if sum(map(len, self._lanes.values())) != len(self.view.steps):
+            self._lanes = {}
+            for step in self.view.steps.values():
+                self._lanes.setdefault(step.cluster or "", []).append(step)
+        rows: list[str | StepView] = []
+        for lane, steps in self._lanes.items():
+            rows.append(lane)
+            if not self._is_folded(lane, steps):
+                rows += steps
+        if len(rows) != len(self._rows):
+            before = self.chosen
+            self._rows = rows
+            self.cursor = rows.index(before) if before in rows else min(self.cursor or 0, max(0, len(rows) - 1))
+            self.virtual_size = Size(self.size.width, len(rows))
+        else:
+            self._rows = rows
+        if self._following:
+            self._follow_work()
+        self.refresh()
+
+    def _is_folded(self, lane: str, steps: list[StepView]) -> bool:
+        if lane in self._folded:
+            return self._folded[lane]
+        if len(self._lanes) < FOLDED_FROM:
+            return False
+        return not any(step.status in BROKEN for step in steps)
+
+    def _follow_work(self) -> None:
+        """Until the person moves the cursor it stays where the work, or the trouble, is."""
+        pick = None
+        for index, row in enumerate(self._rows):
+            if isinstance(row, StepView):
+                if row.status in BROKEN:
+                    pick = index
+                    break
+                if row.status in ACTIVE and pick is None:
+                    pick = index
+        if pick is not None and pick != self.cursor:
+            self.cursor = pick
+            self._reveal()
+
+    @property
+    def chosen(self) -> StepView | str | None:
+        """What the cursor is on: a step or a lane's name."""
+        return self._rows[self.cursor] if self.cursor is not None and self.cursor < len(self._rows) else None
+
+    def show_step(self, id: str) -> None:
+        """Move the cursor to that step."""
+        for index, row in enumerate(self._rows):
+            if isinstance(row, StepView) and row.id == id:
+                self.cursor = index
+                self._reveal()
+                return
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._following = False
+        self.cursor = max(0, min(len(self._rows) - 1, (self.cursor or 0) + by))
+        self._reveal()
+        self.refresh()
+
+    def action_fold(self) -> None:
+        """Fold or unfold the lane that the cursor is in."""
+        row = self.chosen
+        if row is None:
+            return
+        lane = row if isinstance(row, str) else row.cluster or ""
+        self._folded[lane] = not self._is_folded(lane, self._lanes[lane])
+        self.update_steps()
+
+    def _reveal(self) -> None:
+        region = Region(0, max(0, (self.cursor or 0) - 1), 1, 3)
+        self.scroll_to_region(region, animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """The width of a line is the widget's."""
+        self.virtual_size = Size(self.size.width, len(self._rows))
+        self.refresh()
+
+    def line_at(self, index: int) -> Line:
+        """A lane's line or a step's."""
+        if index >= len(self._rows):
+            return ()
+        row = self._rows[index]
+        return self._lane_line(row) if isinstance(row, str) else self._step_line(row)
+
+    def _lane_line(self, lane: str) -> Line:
+        steps = self._lanes[lane]
+        passed = sum(step.status in PASSED for step in steps)
+        active = sum(step.status in ACTIVE for step in steps)
+        broken = sum(step.status in BROKEN for step in steps)
+        fold = "+" if self._is_folded(lane, steps) else "-"
+        parts = [Piece(f"{fold} ", "muted"), Piece(one_line(lane or "all clusters", 40), "title")]
+        parts.append(Piece(f"  {passed}/{len(steps)} done", "ok" if passed == len(steps) else "muted"))
+        if active:
+            parts.append(Piece(f", {active} at work", "working"))
+        if broken:
+            parts.append(Piece(f", {broken} failed", "broken"))
+        return parts
+
+    def _step_line(self, step: StepView) -> Line:
+        role = ROLES[step.status]
+        elapsed = step.elapsed()
+        seconds = duration(elapsed) if elapsed >= 0.05 else ""
+        head = f"  {self._signs[step.status]} {step.status:<9}"
+        return [
+            Piece(head, role), Piece(f"{seconds:>7} ", "muted"), Piece(one_line(step.title, 120), "label"),
+            Piece(f"  {note_on(step)}", "broken" if role == "broken" else "muted"),
+        ]  # fmt: skip
+
+
+def note_on(step: StepView) -> str:
+    """What there is to say of a step: what it waits for, or how it went."""
+    if step.waits and step.status in ACTIVE:
+        waits = step.waits
+        return one_line(f"{waits.what}: {waits.seen} ({waits.elapsed:.0f} of {waits.deadline:.0f} s)", 400)
+    return one_line(step.detail, 400)

@@ -1,0 +1,111 @@
+"""Verify: what each cluster answered, live, with the counts on the arrows of the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from screens.base import Refusal
+from screens.lines import Line, Lines, Piece
+from screens.picture import Picture
+from screens.run import BROKEN, RunView, StepView
+from screens.running import RunScreen
+from screens.steplist import ROLES, SIGNS, note_on
+from wizard.engine.events import Answered
+from wizard.text import one_line
+
+MOST_VERSIONS = 12  # named per cluster; a mesh of fifty is told in sums
+
+
+class VerifyScreen(RunScreen):
+    """A client in every cluster calls helloworld, which runs a different version in every cluster: v1 in the first, v2 in
+    the second. The mesh is proven when every cluster has heard every version.
+    """
+
+    STAGE = "verify"
+    HEADING = "Verification: every cluster must hear every other"
+    NEXT_LABEL = "Summary"
+    CSS_PATH = "verify.tcss"
+
+    def body(self) -> ComposeResult:
+        """State, drawing, counts."""
+        yield Static("", id="state", markup=False)
+        yield Picture(id="picture", ascii_only=self.wizard.ascii)
+        yield Lines(id="answers", wrap=True)
+
+    def first_focus(self) -> Lines:
+        """The counts, which scroll."""
+        return self.query_one("#answers", Lines)
+
+    def render_run(self, view: RunView, news: bool) -> None:
+        """The drawing with its counts, and each cluster's answers in words."""
+        run = self.run_of_app
+        if run is None or not news:
+            return
+        self.query_one(Picture).draw(run.session.mesh, view.board.links, view.board.counts)
+        self.query_one("#answers", Lines).show(self._answers(view))
+        broken = [step for step in view.broken if step.id.endswith("/verify")]
+        if broken:
+            self.show_note(broken[0])
+
+    def _answers(self, view: RunView) -> Iterator[Line]:
+        run = self.run_of_app
+        if run is None:
+            return
+        mesh = run.session.mesh
+        versions = {mesh.sample_version(cluster.name): cluster.name for cluster in mesh.clusters}
+        for cluster in mesh.clusters:
+            step = view.steps.get(f"{cluster.name}/verify")
+            if step is not None:
+                yield from self._cluster(step, view.answers.get(cluster.name), versions)
+
+    def _cluster(self, step: StepView, answered: Answered | None, versions: dict[str, str]) -> Iterator[Line]:
+        role = ROLES[step.status]
+        sign = SIGNS[step.status] if not self.wizard.ascii else ""
+        yield [Piece(f"{sign} {step.status:<9}", role), Piece(f"{step.cluster} ", "name"), Piece("hears", "muted")]
+        counts = answered.counts if answered else {}
+        row: list[Piece] = [Piece("   ")]
+        for version, home in list(versions.items())[:MOST_VERSIONS]:
+            count = counts.get(version, 0)
+            mark = "ok" if count else ("broken" if step.status in BROKEN else "waiting")
+            bar = ("#" if self.wizard.ascii else "▪") * min(count, 10)
+            row.append(Piece(f" {version} ({one_line(home, 30)}): {count:>3} {bar:<10}", mark))
+        yield row
+        if len(versions) > MOST_VERSIONS:
+            heard = sum(1 for version in versions if counts.get(version))
+            yield [Piece(f"    {heard} of {len(versions)} versions heard", "count")]
+        if answered and answered.missing and step.status in BROKEN:
+            yield [Piece(f"    never heard: {one_line(', '.join(answered.missing), 300)}", "broken")]
+        if answered and answered.errors:
+            yield [Piece(f"    {answered.errors} calls failed; last: {one_line(answered.last, 200)}", "working")]
+        elif note_on(step) and step.status not in BROKEN:
+            yield [Piece(f"    {note_on(step)}", "muted")]
+
+    def chosen_step(self) -> StepView | None:
+        """The first verification that failed."""
+        return next((step for step in self.view.broken if step.id.endswith("/verify")), None) if self.view else None
+
+    def tell_end(self, view: RunView) -> None:
+        """Verified, or not."""
+        if view.ended and view.ended.ok:
+            self.say("Verified: every cluster hears every other. Ctrl+N shows the summary.")
+            self.query_one("#next").focus()
+        else:
+            super().tell_end(view)
+
+    def action_filter(self) -> None:
+        """Back to the steps and the log."""
+        self.wizard.go("install")
+
+    def ready(self) -> bool:
+        """Once the run is over."""
+        return bool(self.view and self.view.ended)
+
+    def refuse(self) -> Refusal | None:
+        """All steps are done."""
+        view = self.view
+        if view is None or view.ended is None:
+            return "The verification goes on; F shows the steps and the log.", None
+        return None if view.ended.ok else (f"{view.ended.what} R tries again, Q leaves.", None)
