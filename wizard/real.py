@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.certificates.rootstore import RootFolder, default_place
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, Ref
 from wizard.clusters.kubeconfig import entries
-from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
 from wizard.engine.step import World
 from wizard.errors import BadInput, Trouble
+from wizard.facts import facts_of
 from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.versions import unsupported
-from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
-from wizard.preflight import RIGHTS, clock_offset, is_ready, node_addresses, used_node_ports
-from wizard.steps.ownership import MESH, annotation
 from wizard.text import one_line
 
 
@@ -38,9 +35,7 @@ class RealOutside:
     def facts(self, entry: ContextEntry) -> ContextFacts:
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context)
         try:
-            return _facts(cluster)
-        except Trouble as trouble:
-            return ContextFacts(reachable=False, problem=" ".join([trouble.what, trouble.remedy]).strip())
+            return facts_of(cluster)
         finally:
             cluster.close()
 
@@ -76,32 +71,3 @@ class RealOutside:
             return [self._istioctl]
         folders = dict.fromkeys(os.get_exec_path())
         return [path for folder in folders if (path := shutil.which("istioctl", path=folder))]
-
-
-def _facts(cluster: Cluster) -> ContextFacts:
-    version = cluster.version()
-    nodes = cluster.objects(NODE)
-    return ContextFacts(
-        reachable=True,
-        uid=cluster.identity(),
-        version=version.git,
-        nodes=len(nodes),
-        ready_nodes=sum(1 for node in nodes if is_ready(node)),
-        addresses=tuple(one_line(address) for address in node_addresses(cluster)),
-        missing_rights=tuple(str(right) for right in cluster.denied(RIGHTS)),
-        istio=_istio(cluster),
-        clock_offset=clock_offset(version),
-        node_ports=frozenset(used_node_ports(cluster)),
-    )
-
-
-def _istio(cluster: Cluster) -> str:
-    """What Istio stands there, as a few words; empty where none does."""
-    record = cluster.get(Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE))
-    mesh = annotation(record, MESH)
-    istiods = cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, "app=istiod")
-    if not istiods:
-        return ""
-    containers = istiods[0]["spec"]["template"]["spec"]["containers"]
-    version = one_line(str(containers[0].get("image", "")).rpartition(":")[2], 30)
-    return f"{version}, mesh {one_line(mesh, 63)}" if mesh else f"{version}, not by meshwizard"

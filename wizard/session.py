@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from state import Journal as StateJournal
-from state import MeshState, StateBusy, StateError, StateFolder
+from state import MeshState, StateBusy, StateError, StateFolder, redact
+from wizard import process
 from wizard.engine.engine import Engine, Look
-from wizard.engine.events import Event
+from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
 from wizard.errors import BadInput, Busy, Failed
 from wizard.mesh.document import document_of, mesh_from
@@ -24,6 +25,7 @@ from wizard.mesh.model import Mesh
 from wizard.outside import Outside
 from wizard.plan import plan_of
 from wizard.resolve import check_istioctl, check_overlays, resolve
+from wizard.text import one_line
 
 
 class Session:
@@ -88,13 +90,21 @@ class Session:
             raise Busy(busy.what, busy.remedy) from busy
         except StateError as error:
             raise Failed(error.what, error.remedy) from error
-        with journal:
+        # Children inherit the lock: an istioctl that outlives us keeps a second writer out until it ends.
+        with journal, process.holding(journal.lock_fd):
             recorder = _Recorder(journal)
             recorder.start(operation, self.mesh, {"istioctl": self.world.istioctl.path})
+            if journal.recovered:
+                listener(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
             engine = Engine(
-                self.plan, self.world, recorder, listener,
-                mesh=self.mesh.name, resume=self.resume_command, linger=linger,
-            )  # fmt: skip
+                self.plan,
+                self.world,
+                recorder,
+                listener,
+                mesh=self.mesh.name,
+                resume=self.resume_command,
+                linger=linger,
+            )
             yield engine
             recorder.finish(engine.succeeded)
 
@@ -130,7 +140,7 @@ class _Recorder:
         self._durably(lambda: self._journal.begin(step, inputs))
 
     def end(self, step: str, status: Any, detail: str = "") -> None:
-        self._durably(lambda: self._journal.end(step, status, detail))
+        self._durably(lambda: self._journal.end(step, status, redact(detail)))
 
     def finish(self, ok: bool) -> None:
         self._durably(lambda: self._journal.finish(ok))

@@ -22,7 +22,9 @@ WORLD: Any = World(clusters={}, istioctl=None, roots=None, simulated=True)  # ty
 class Toy(Step):
     """Counts what is done to it. `trouble`: raised by apply; cleared by tests to let a retry pass."""
 
-    def __init__(self, id: str, *needs: str, cluster: str | None = "c", joins: tuple[str, ...] = (), guard: bool = False):
+    def __init__(
+        self, id: str, *needs: str, cluster: str | None = "c", joins: tuple[str, ...] = (), guard: bool = False
+    ):
         super().__init__(id, id, cluster=cluster, needs=needs, joins=joins)
         self.guard = guard
         self.made = False

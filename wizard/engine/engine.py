@@ -94,6 +94,7 @@ class Engine:
         self._aborted = False
         self._fatal: Trouble | None = None
         self._succeeded = False
+        self._upstream = _upstream(plan)
 
     @property
     def succeeded(self) -> bool:
@@ -256,6 +257,9 @@ class Engine:
             return None if self._upstream_pending(step) else Status.PROBING
         if any(status in _BROKEN for status in needs + joins):
             return Status.BLOCKED
+        if any(self._status[id] is Status.CONFLICT for id in self._upstream[step.id]):
+            # What somebody must decide holds back all that would build on it, however far up it stands.
+            return Status.BLOCKED
         if all(status in _SATISFIED for status in needs) and not any(status is Status.WAITING for status in joins):
             return Status.PROBING
         return None
@@ -379,6 +383,7 @@ class Engine:
 
     def _why_blocked(self, step: Step) -> str:
         broken = [id for id in step.needs + step.joins if self._status[id] in _BROKEN]
+        broken = broken or [id for id in self._upstream[step.id] if self._status[id] is Status.CONFLICT]
         if not broken:
             broken = [
                 other.id
@@ -442,6 +447,15 @@ class Engine:
         go_on = f"Go on with: {self._resume}" if self._resume else ""
         remedy = "\n".join([*dict.fromkeys(remedy for remedy in remedies if remedy), *([go_on] if go_on else [])])
         return Outcome(False, code, what, remedy, dict(self._status))
+
+
+def _upstream(plan: Plan) -> dict[str, frozenset[str]]:
+    """For each step every step it builds on, however indirectly."""
+    found: dict[str, frozenset[str]] = {}
+    for step in plan.steps:
+        direct = step.needs + step.joins
+        found[step.id] = frozenset(direct).union(*(found[id] for id in direct))
+    return found
 
 
 def _at(step: Step) -> str:

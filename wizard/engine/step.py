@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 from wizard.clusters.port import Cluster
 from wizard.engine.events import Answered, Event, StepSaid, StepWaits
-from wizard.errors import Failed, Interrupted
+from wizard.errors import Failed, Interrupted, Unreachable
 from wizard.istio.port import Istioctl
 from wizard.text import duration, one_line, printable
 
 T = TypeVar("T")
+SILENT_SECONDS = 30  # how long a wait puts up with a cluster that does not answer
 
 
 @dataclass(frozen=True)
@@ -154,12 +155,19 @@ class Job:
         remedy: str = "",
     ) -> T:
         """Look until there is a result. `look` gives (result or None, what it saw). Failed after `seconds`, with what was
-        last seen. Says what it waits for and for how long.
+        last seen. Says what it waits for and for how long. A cluster that does not answer is asked again for half a minute.
         """
-        began = time.monotonic()
+        began = heard = time.monotonic()
+        result: T | None
         while True:
             self.check()
-            result, seen = look()
+            try:
+                result, seen = look()
+                heard = time.monotonic()
+            except Unreachable as silent:
+                if time.monotonic() - heard >= SILENT_SECONDS:
+                    raise
+                result, seen = None, silent.what
             elapsed = time.monotonic() - began
             if result is not None:
                 return result

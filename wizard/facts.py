@@ -1,0 +1,54 @@
+"""A live look at one cluster, for the person who chooses among contexts. Changes nothing."""
+
+from __future__ import annotations
+
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, Ref
+from wizard.clusters.port import Cluster
+from wizard.errors import Trouble
+from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.outside import ContextFacts
+from wizard.preflight import RIGHTS, clock_offset, is_ready, node_addresses, used_node_ports
+from wizard.steps.ownership import MESH, annotation
+from wizard.text import one_line
+
+
+def facts_of(cluster: Cluster) -> ContextFacts:
+    """What there is to know before choosing it. Never raises: what fails is told in `problem`."""
+    try:
+        version = cluster.version()
+        denied = cluster.denied(RIGHTS)
+        if denied:
+            # What this user may not list cannot be told; that it may not is what matters.
+            return ContextFacts(
+                reachable=True,
+                problem="this context lacks rights that installing Istio needs",
+                version=version.git,
+                missing_rights=tuple(str(right) for right in denied),
+                clock_offset=clock_offset(version),
+            )
+        nodes = cluster.objects(NODE)
+        return ContextFacts(
+            reachable=True,
+            uid=cluster.identity(),
+            version=version.git,
+            nodes=len(nodes),
+            ready_nodes=sum(1 for node in nodes if is_ready(node)),
+            addresses=tuple(one_line(address) for address in node_addresses(cluster)),
+            istio=_istio(cluster),
+            clock_offset=clock_offset(version),
+            node_ports=frozenset(used_node_ports(cluster)),
+        )
+    except Trouble as trouble:
+        return ContextFacts(reachable=False, problem=" ".join([trouble.what, trouble.remedy]).strip())
+
+
+def _istio(cluster: Cluster) -> str:
+    """What Istio stands there, in a few words; empty where none does."""
+    record = cluster.get(Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE))
+    mesh = annotation(record, MESH)
+    istiods = cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, "app=istiod")
+    if not istiods:
+        return ""
+    containers = istiods[0]["spec"]["template"]["spec"]["containers"]
+    version = one_line(str(containers[0].get("image", "")).rpartition(":")[2], 30)
+    return f"{version}, mesh {one_line(mesh, 63)}" if mesh else f"{version}, not by meshwizard"
