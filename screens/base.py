@@ -94,11 +94,11 @@ class WizardScreen(Screen[None]):
         """The two lines on top."""
         wizard = self.wizard
         demo = "DEMO – simulated clusters"
-        left = f" meshwizard  {self.HEADING}"
         right = wizard.running_marker(self.STAGE)
-        parts = [(left, "bold")]
+        parts = [(" meshwizard ", "bold")]
         if wizard.outside.simulated:
-            parts += [("   ", ""), (f" {demo} ", "bold reverse")]
+            parts.append((f" {demo} ", "bold $background on $warning" if not wizard.colourless else "reverse"))
+        parts.append((f"  {self.HEADING}", "bold"))
         used = sum(cell_len(text) for text, _ in parts)
         gap = max(2, self.size.width - used - cell_len(right) - 1)
         self.query_one("#where", Static).update(Content.assemble(*parts, " " * gap, (right, "bold")))

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts
 
 COLUMNS = (
-    ("#", 3),
+    ("#", 4),
     ("Context", 0),
-    ("State", 13),
-    ("Kubernetes", 11),
+    ("Answers", 10),
+    ("Version", 9),
     ("Nodes", 6),
-    ("Rights", 9),
+    ("Rights", 8),
     ("Istio", 8),
-    ("Clock", 7),
+    ("Clock", 6),
 )
 SLOW = 2.0  # seconds of waiting after which one wants to know what for
 MUCH_CLOCK = 5.0
@@ -145,16 +145,16 @@ class ContextsScreen(WizardScreen):
         name = one_line(candidate.entry.context, 120) + (" *" if candidate.entry.current else "")
         if facts is None:
             waited = time.monotonic() - (candidate.looked_since or time.monotonic())
-            state = f"asking {waited:.0f} s" if waited >= SLOW else "asking …"
+            state = f"… {waited:.0f} s" if waited >= SLOW else "asking"
             cells = [mark, name, state, "", "", "", "", ""]
         elif not facts.reachable:
-            cells = [mark, name, "✗ no answer", "", "", "", "", ""]
+            cells = [mark, name, "✗ no", "", "", "", "", ""]
         else:
             clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
             rights = f"{len(facts.missing_rights)} missing" if facts.missing_rights else "✓ all"
             nodes = f"{facts.ready_nodes}/{facts.nodes}"
             cells = [
-                mark, name, "✓ reachable" if not facts.problem else "! see below", one_line(facts.version, 10), nodes,
+                mark, name, "✓ yes" if not facts.problem else "! below", one_line(facts.version, 10), nodes,
                 rights, one_line(facts.istio, 8) or "none", clock,
             ]  # fmt: skip
         # Rich Text is shown as it is; a plain str would be read as markup.

@@ -45,25 +45,29 @@ class Lines(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Lines {
         height: 1fr;
-        scrollbar-size-vertical: 1;
+        scrollbar-size: 1 1;
+        overflow-x: hidden;
+        overflow-y: auto;
         & > .lines--network { color: $text-secondary; }
         & > .lines--box { color: $text-primary; }
         & > .lines--name { text-style: bold; }
         & > .lines--title { text-style: bold; color: $text-primary; }
         & > .lines--count { text-style: bold; }
-        & > .lines--waiting { color: $text-muted; }
-        & > .lines--muted { color: $text-muted; }
+        & > .lines--waiting { color: $foreground 60%; }
+        & > .lines--muted { color: $foreground 60%; }
         & > .lines--working { color: $text-warning; text-style: bold; }
         & > .lines--ready { color: $text-accent; }
         & > .lines--ok { color: $text-success; }
         & > .lines--broken { color: $text-error; text-style: bold; }
-        & > .lines--skipped { color: $text-muted; text-style: italic; }
+        & > .lines--skipped { color: $foreground 60%; text-style: italic; }
         & > .lines--command { color: $text-accent; }
         & > .lines--key { text-style: bold; color: $text-accent; }
-        & > .lines--cursor { background: $block-cursor-blurred-background; }
-        &:focus > .lines--cursor { background: $block-cursor-background 40%; text-style: bold; }
+        & > .lines--cursor { background: $primary 15%; }
+        &:focus > .lines--cursor { background: $primary 30%; text-style: bold; }
+        &:ansi > .lines--waiting { color: ansi_default; text-style: dim; }
+        &:ansi > .lines--muted { color: ansi_default; text-style: dim; }
+        &:ansi > .lines--skipped { color: ansi_default; text-style: dim; }
         &:ansi > .lines--cursor { text-style: reverse; }
-        &.-fit { height: auto; }
     }
     """
 
@@ -75,15 +79,21 @@ class Lines(ScrollView, can_focus=True):
         classes: str | None = None,
         wrap: bool = False,
         follow: bool = False,
+        sideways: bool = False,
         most: int = 5000,
     ) -> None:
-        """`follow`: stays at the end as lines come, unless the person scrolled up. `most`: lines kept."""
+        """`follow`: stays at the end as lines come, unless the person scrolled up. `sideways`: long lines are scrolled to.
+        `most`: lines kept.
+        """
         super().__init__(id=id, classes=classes)
         self._source: list[Line] = list(lines)
         self._shown: list[Line] = []
         self._wrap = wrap
         self._follow = follow
         self._most = most
+        self._sideways = sideways
+        if sideways:
+            self.styles.overflow_x = "auto"
         self._width = 0
         self.cursor: int | None = None
 
@@ -143,7 +153,8 @@ class Lines(ScrollView, can_focus=True):
             self.refresh(layout=True)
 
     def _measure(self) -> None:
-        self.virtual_size = Size(self._width, len(self._shown))
+        longest = max((cell_len(plain(line)) for line in self._shown), default=0) if self._sideways else 0
+        self.virtual_size = Size(max(self._width, longest), len(self._shown))
         self.refresh()
 
     def line_at(self, index: int) -> Line:
@@ -161,7 +172,8 @@ class Lines(ScrollView, can_focus=True):
             Segment(_safe(text), base + self.get_component_rich_style(f"lines--{role}", partial=True))
             for text, role in self.line_at(index)
         ]
-        return Strip(segments).adjust_cell_length(width, base).crop(0, width)
+        left = self.scroll_offset.x
+        return Strip(segments).crop(left, left + width).adjust_cell_length(width, base)
 
 
 def _safe(text: str) -> str:

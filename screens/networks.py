@@ -37,7 +37,7 @@ class NetworksScreen(FormScreen):
                     classes="place",
                 )  # fmt: skip
         yield Static("The meshNetworks that istiod gets:", classes="heading", markup=False)
-        yield Lines(id="yaml")
+        yield Lines(id="yaml", sideways=True)
 
     def _titled(self, chosen: ContextId) -> str:
         return str(self.wizard.draft.cluster_value(chosen, "name") or chosen[1])

@@ -10,7 +10,7 @@ from wizard.mesh.drawing import Counts, States, draw
 from wizard.mesh.model import Mesh
 
 
-class Picture(Lines):
+class Picture(Lines, can_focus=False):
     """Draws a mesh or an unfinished mesh document, and draws it again when states or the width change."""
 
     def __init__(
@@ -27,6 +27,8 @@ class Picture(Lines):
     def draw(self, of: Mesh | Mapping[str, Any], links: States | None = None, counts: Counts | None = None) -> None:
         """Draw this."""
         self._of, self._links, self._counts = of, links, counts
+        clusters = of.clusters if isinstance(of, Mesh) else of.get("clusters") or ()
+        self.can_focus = len(clusters) > 2  # a matrix may need scrolling; the picture of two never does
         self._redraw()
 
     def on_resize(self) -> None:

@@ -60,7 +60,7 @@ class ReviewScreen(WizardScreen):
                 yield Lines(id="step-lines", wrap=True)
             with TabPane("3 Commands", id="commands"):
                 yield Static("What a person could type instead; C copies it.", classes="note", markup=False)
-                yield Lines(id="command-lines", most=20000)
+                yield Lines(id="command-lines", most=20000, sideways=True)
 
     def first_focus(self) -> None:
         """Nothing until there is something to confirm."""

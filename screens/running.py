@@ -19,7 +19,7 @@ SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running sec
 class RunScreen(WizardScreen):
     """Renders the app's run; steering it goes through the engine, and leaving the screen does not stop it."""
 
-    BACK_LABEL = "Leave running"
+    BACK_LABEL = "Start screen"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause"),
@@ -34,6 +34,7 @@ class RunScreen(WizardScreen):
         super().__init__()
         self._ticks = 0
         self._seen = 0
+        self._keys: list[bool | None] = []
         self._end_told = False
 
     @property
@@ -61,7 +62,10 @@ class RunScreen(WizardScreen):
         if self.view.ended and not self._end_told:
             self._end_told = True
             self.tell_end(self.view)
-        self.refresh_bindings()
+        keys = [self.check_action(action, ()) for action in ("pause", "retry", "skip", "abort")]
+        if keys != self._keys:  # painting the keys anew fifteen times a second would cost more than all the rest
+            self._keys = keys
+            self.refresh_bindings()
 
     def render_run(self, view: RunView, news: bool) -> None:
         """The screen's own part."""

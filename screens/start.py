@@ -12,12 +12,14 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Refusal, WizardScreen
+from screens.picture import Picture
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from state import MeshState, StateFolder
     from state.records import Unreadable
 
+EMBLEM = {"clusters": [{"name": "cluster1", "network": "network1"}, {"name": "cluster2", "network": "network2"}]}
 NEW, RUNNING = "new", "running"
 
 
@@ -42,6 +44,7 @@ class StartScreen(WizardScreen):
 
     def body(self) -> ComposeResult:
         """What the program is, and what one can do."""
+        yield Picture(id="emblem", ascii_only=self.wizard.ascii)
         yield Static(
             Content(
                 "meshwizard joins clusters into one Istio mesh: it finds what is there, shows what it will do, does it, "
@@ -54,8 +57,13 @@ class StartScreen(WizardScreen):
             Option(_prompt("New mesh", "choose contexts, topology, names"), id=NEW), id="choices", markup=False
         )
 
+    def first_focus(self) -> OptionList:
+        """What one can do."""
+        return self._options()
+
     def arrived(self) -> None:
         """List what is recorded; that reads files, so not here."""
+        self.query_one(Picture).draw(EMBLEM)
         if self.wizard.running and self.wizard.active_run:
             name = self.wizard.active_run.session.mesh.name
             self._options().add_option(Option(_prompt(f"Back to {name}", "its install goes on"), id=RUNNING))

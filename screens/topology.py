@@ -15,8 +15,8 @@ from screens.picture import Picture
 from wizard.mesh.fields import mesh_field
 
 EXPLAINED = (
-    ("API server", "every istiod reads the other clusters' services there (remote secret)"),
-    ("gateway", "calls to another network enter there: node address and NodePort, mTLS"),
+    ("API server", "every istiod reads the others' services there (remote secret)"),
+    ("gateway", "calls from other networks enter there (mTLS, a NodePort)"),
     ("discovery", "the proxies of a remote cluster ask the primary's istiod"),
 )
 
