@@ -15,12 +15,19 @@ def main() -> None:
             # A terminal that cannot show a character gets a substitute, never an exception.
             stream.reconfigure(errors="replace")
     if sys.argv[1:] == ["--version"]:
-        if sys.stdout is not None:
-            sys.stdout.write(f"meshwizard {__version__}\n")
-        _leave(0)
+        _leave(_say(f"meshwizard {__version__}\n"))
     from wizard.commands.main import run
 
     _leave(run(sys.argv[1:]))
+
+
+def _say(text: str) -> int:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+    except OSError:
+        return 1
+    return 0
 
 
 def _leave(code: int) -> None:
