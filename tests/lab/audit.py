@@ -56,6 +56,10 @@ def mutations(entries: Iterable[dict[str, Any]], user: str = "lab-admin") -> Ite
 def describe(entry: dict[str, Any]) -> str:
     """One line about an entry, for the message of a failing test."""
     target = entry.get("objectRef") or {}
-    parts = [target.get(key, "") for key in ("apiGroup", "resource", "subresource", "namespace", "name")]
+    # A namespace's own requests name it twice.
+    keys = ["apiGroup", "resource", "subresource", "namespace", "name"]
+    if target.get("resource") == "namespaces":
+        keys.remove("namespace")
+    parts = [target.get(key, "") for key in keys]
     code = (entry.get("responseStatus") or {}).get("code", "?")
     return f"{entry.get('verb')} {'/'.join(p for p in parts if p)} {code} by {entry.get('userAgent', '?')}"

@@ -57,7 +57,7 @@ def kubernetes(cache_dir: Path) -> Path:
     package = "k8s.io/component-base/version"
     ldflags = (
         f"-X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-        f" -X {package}.gitTreeState=clean"
+        f" -X {package}.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=v{version}"
     )
 
     def build(target: Path) -> None:

@@ -101,7 +101,7 @@ def create(spec: ClusterSpec) -> None:
     _write(pki / "ca.crt", ca.certificate.public_bytes(pem))
     _write(pki / "ca.key", _pem(ca.key))
     _write(pki / "service-accounts.key", _pem(ec.generate_private_key(ec.SECP256R1())))
-    service = "kubernetes.default.svc.cluster.local".split(".")
+    service = ["kubernetes", "default", "svc", "cluster", "local"]
     names = [".".join(service[:end]) for end in range(1, len(service) + 1)]
     names += [spec.node, "localhost", "127.0.0.1", "10.96.0.1", spec.address]
     server = _issue("kube-apiserver", [], ca, names, server=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 import urllib.error
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.lab.machine import Machine
 from tests.lab.proc import LabError, run, say, wait_for
 from tests.lab.settings import ClusterSpec, Settings
 
+_ETCDCTL = ("env", "ETCDCTL_API=3", "etcdctl")
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -46,7 +47,7 @@ class Cluster:
     def _daemons(self) -> list[config.Daemon]:
         spec, programs = self.spec, self._programs
         return [
-            config.etcd(spec),
+            config.etcd(),
             config.containerd(spec),
             config.apiserver(spec, programs),
             config.controller_manager(spec, programs),
@@ -85,32 +86,44 @@ class Cluster:
         The node then registers anew after every start, so no state of an older node can be in it.
         """
         began = time.monotonic()
-        spec, machine = self.spec, self.machine
-        disk = threading.Thread(target=images.link_store, args=(self._store, spec.disk / "lib" / config.IMAGE_STORE))
-        disk.start()
-        machine.boot()
-        known = self._baseline.exists()
-        if known:
-            restore = ["env", "ETCDCTL_API=3", "etcdctl", "snapshot", "restore", self._baseline]
-            machine.run([*restore, "--data-dir", config.ETCD_DATA])
-        self._spawn("etcd")
-        self.start_apiserver()
-        self._spawn("kube-controller-manager", "kube-scheduler")
-        if not known:
-            self.kubectl("create", "-f", str(spec.conf / "coredns.yaml"))
-            self._take_baseline()
-        disk.join()
-        self._spawn("containerd", "kube-proxy")
-        wait_for("containerd", lambda: bool(self.ctr("version", check=False)), timeout=30, every=0.05)
+        spec = self.spec
+        self.machine.boot()
+        with ThreadPoolExecutor(1) as beside:
+            runtime = beside.submit(self._start_runtime)
+            self._start_control_plane()
+            runtime.result()
+        self._spawn("kube-proxy")
+        wait_for(f"{self.name}: containerd (see {spec.logs})", self._runtime_answers, timeout=30, every=0.05)
         self._spawn("kubelet")
         wait_for(f"{self.name}: node and DNS (see {spec.logs})", self._workable, timeout=90)
         say(f"{self.name}: ready after {time.monotonic() - began:.1f} s")
 
+    def _start_control_plane(self) -> None:
+        known = self._baseline.exists()
+        if known:
+            self.machine.run([*_ETCDCTL, "snapshot", "restore", self._baseline, "--data-dir", config.ETCD_DATA])
+        self._spawn("etcd")
+        self.start_apiserver()
+        self._spawn("kube-controller-manager", "kube-scheduler")
+        if not known:
+            self.kubectl("create", "-f", str(self.spec.conf / "coredns.yaml"))
+            self._take_baseline()
+
+    def _start_runtime(self) -> None:
+        """Give the node its disk and start containerd, while the control plane starts; then forget older disks."""
+        target = self.spec.disk / "lib" / config.IMAGE_STORE
+        images.link_store(self._store, target, lambda argv: self.machine.run(argv, timeout=300))
+        self._spawn("containerd")
+        for old in self.spec.dir.glob("old-disk-*"):
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _runtime_answers(self) -> bool:
+        return bool(self.ctr("version", check=False))
+
     def _take_baseline(self) -> None:
         wait_for(f"{self.name}: controllers (see {self.spec.logs})", self._populated, timeout=60)
         temporary = self._baseline.with_suffix(".new")
-        save = ["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://127.0.0.1:2379", "snapshot", "save"]
-        self.machine.run([*save, temporary])
+        self.machine.run([*_ETCDCTL, "snapshot", "save", temporary])
         temporary.rename(self._baseline)
 
     def _populated(self) -> bool:
@@ -140,7 +153,8 @@ class Cluster:
     def reset(self) -> None:
         """Bring the cluster back to its baseline: see the README for why this is a restart and no clean-up."""
         self.machine.off()
-        shutil.rmtree(self.spec.disk, ignore_errors=True)
+        if self.spec.disk.exists():
+            self.spec.disk.rename(self.spec.dir / f"old-disk-{time.time_ns()}")
         self.spec.audit_log.unlink(missing_ok=True)
         self.start()
 
@@ -167,10 +181,10 @@ class Cluster:
 
     def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
         """kubectl as the lab's own user, who does not count as the test's."""
-        program = self._programs.kubectl
-        argv = [program, "--kubeconfig", self.spec.pki / "lab.kubeconfig", *args]
+        kubeconfig = self.spec.pki / "lab.kubeconfig"
         # kubectl caches discovery per home folder: a reset cluster must not be seen through an old one.
         cached = {"KUBECACHEDIR": str(self.spec.dir / "kubectl-cache")}
+        argv = [str(self._programs.kubectl), "--kubeconfig", str(kubeconfig), *args]
         return run(argv, stdin=stdin, timeout=timeout, check=check, env=cached)
 
     def ctr(self, *args: str, check: bool = True) -> str:

@@ -120,7 +120,7 @@ def _kubelet(spec: ClusterSpec) -> dict[str, Any]:
         "failSwapOn": False,
         "oomScoreAdj": 0,
         # A full disk of the developer's machine is no reason to evict a mesh or to forget its images.
-        "evictionHard": {key: "0%" for key in ("memory.available", "nodefs.available", "imagefs.available")},
+        "evictionHard": dict.fromkeys(("memory.available", "nodefs.available", "imagefs.available"), "0%"),
         "imageGCHighThresholdPercent": 100,
         "podLogsDir": "/var/log/pods",
         "volumePluginDir": "/run/flexvolume",
@@ -147,11 +147,16 @@ def _kube_proxy(spec: ClusterSpec) -> dict[str, Any]:
     }
 
 
-def etcd(spec: ClusterSpec) -> Daemon:
+def etcd() -> Daemon:
     """The database; in memory, because a lab outlives no reboot and a disk would only be waited for."""
-    argv = ("etcd", "--name", "default", "--data-dir", ETCD_DATA, "--listen-client-urls", _ETCD)
-    argv += ("--advertise-client-urls", _ETCD, "--listen-peer-urls", "http://127.0.0.1:2380")
-    return Daemon("etcd", argv)
+    flags = {
+        "name": "default",
+        "data-dir": ETCD_DATA,
+        "listen-client-urls": _ETCD,
+        "advertise-client-urls": _ETCD,
+        "listen-peer-urls": "http://127.0.0.1:2380",
+    }
+    return Daemon("etcd", _argv("etcd", flags))
 
 
 def containerd(spec: ClusterSpec) -> Daemon:
@@ -231,5 +236,5 @@ def kube_proxy(spec: ClusterSpec, programs: Programs) -> Daemon:
     return Daemon("kube-proxy", _argv(programs.kubernetes / "kube-proxy", {"config": spec.conf / "kube-proxy.yaml"}))
 
 
-def _argv(program: Path, flags: dict[str, Any]) -> tuple[str, ...]:
+def _argv(program: str | Path, flags: dict[str, Any]) -> tuple[str, ...]:
     return (str(program), *(f"--{key}={value}" for key, value in flags.items()))

@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import platform
 import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,41 +24,11 @@ from tests.lab import cache, versions
 from tests.lab.build import Programs
 from tests.lab.proc import run, say, wait_for
 
+_RECIPE = "1"  # count up when the images' shape changes
 _BASE_PACKAGES = "ca-certificates,curl,iptables,iproute2,python3,procps"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
-
-HELLOWORLD = '''\
-"""Says which version it is: the other end of a mesh's traffic test."""
-import http.server
-import os
-import socket
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        path = self.path.split("?")[0]
-        if path == "/hello":
-            version = os.environ.get("SERVICE_VERSION")
-            code, body = 200, "Hello version: %s, instance: %s\\n" % (version, socket.gethostname())
-        elif path == "/health":
-            code, body = 200, "Helloworld is healthy"
-        else:
-            code, body = 404, "not found\\n"
-        self.send_response(code)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *args):
-        pass
-
-
-http.server.ThreadingHTTPServer(("", 5000), Handler).serve_forever()
-'''
+_HELLOWORLD = Path(__file__).with_name("helloworld.py")
 
 
 @dataclass(frozen=True)
@@ -100,8 +69,8 @@ def base_layer(cache_dir: Path) -> Path:
 
     def build(target: Path) -> None:
         root = target / "rootfs"
-        argv = ["debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", versions.DEBIAN_SUITE, root]
-        run(argv, timeout=1200)
+        options = ["--variant=minbase", f"--include={_BASE_PACKAGES}"]
+        run(["debootstrap", *options, versions.DEBIAN_SUITE, root], timeout=1200)
         for folder in ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"):
             shutil.rmtree(root / folder, ignore_errors=True)
         for folder in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
@@ -135,7 +104,7 @@ def _catalogue(programs: Programs, base: Path, istio_version: str, work: Path) -
             "var/lib/istio/envoy/envoy_bootstrap_tmpl.json": programs.istio / "envoy_bootstrap.json",
         },
     )
-    hello = layer("helloworld", {"opt/microservices/app.py": HELLOWORLD.encode()})
+    hello = layer("helloworld", {"opt/microservices/app.py": _HELLOWORLD})
     coredns = layer("coredns", {"coredns": programs.coredns / "coredns"})
     pause = layer("pause", {"busybox": Path("/bin/busybox")})
     images = [
@@ -270,16 +239,28 @@ def store(cache_dir: Path, programs: Programs, istio_version: str) -> Path:
         say(f"  images.tar: {time.monotonic() - start:.0f} s")
         _unpack(target / "images.tar", target)
 
-    folders = [programs.istio, programs.envoy, programs.coredns]
-    inputs: list[str | Path] = [*(f.name for f in folders), Path(__file__), versions.CURL, versions.HELLOWORLD]
+    folders = [programs.istio.name, programs.envoy.name, programs.coredns.name]
+    inputs: list[str | Path] = [
+        *folders,
+        _RECIPE,
+        _BASE_PACKAGES,
+        _HELLOWORLD,
+        versions.CURL,
+        versions.HELLOWORLD,
+        versions.SECOND_HUB,
+    ]
     return cache.ensure(cache_dir, f"images-istio-{istio_version}", inputs, build)
 
 
-def link_store(source: Path, target: Path) -> None:
-    """Give a cluster the image store: hard links for what never changes, copies of the databases."""
+def link_store(source: Path, target: Path, command: Callable[[list[str]], object]) -> None:
+    """Give a cluster the image store: hard links for what never changes, copies of the databases.
+
+    `command` runs a program where it ends with the cluster's machine: left to itself, a copying orphan would
+    write into a lab that is being removed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    same_disk = os.stat(source).st_dev == os.stat(target.parent).st_dev
-    run(["cp", "-al" if same_disk else "-a", source, target], timeout=300)
+    same_disk = source.stat().st_dev == target.parent.stat().st_dev
+    command(["cp", "-al" if same_disk else "-a", str(source), str(target)])
     if same_disk:
         for database in source.rglob("*.db"):
             copy = target / database.relative_to(source)

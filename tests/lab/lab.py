@@ -182,6 +182,11 @@ def down(settings: Settings | None = None) -> None:
     _need_root()
     settings = settings or from_environment()
     with locked(settings.lock, transient=True):
-        _sweep(settings)
-        if left := leftovers(settings):
-            raise LabError("left behind:\n  " + "\n  ".join(left))
+        # A helper command of a killed `up` may still have been at work during the first sweep.
+        for _ in range(5):
+            _sweep(settings)
+            left = leftovers(settings)
+            if not left:
+                return
+            time.sleep(0.2)
+        raise LabError("left behind:\n  " + "\n  ".join(left))

@@ -77,8 +77,8 @@ class Machine:
         spec, lab = self._spec, self._settings
         run(["ip", "link", "add", spec.link, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid)])
         run(["ip", "link", "set", spec.link, "master", lab.bridge, "up"])
-        # An empty bridge (not every kernel has dummy links) gives Service addresses a route before kube-proxy rewrites them. Everything else outside
-        # the lab is unreachable, and says so at once.
+        # Service addresses need a route before kube-proxy rewrites them; an empty bridge gives one (not every kernel
+        # has dummy links). Everything else outside the lab is unreachable, and says so at once.
         self.run(
             [
                 "sh",

@@ -21,9 +21,7 @@ def create_bridge(settings: Settings) -> None:
     for link in taken:
         for address in link.get("addr_info", []):
             if str(address.get("local", "")).startswith(settings.subnet + "."):
-                raise LabError(
-                    f"{link['ifname']} already has {address['local']}: choose another MESHWIZARD_LAB_ID"
-                )
+                raise LabError(f"{link['ifname']} already has {address['local']}: choose another MESHWIZARD_LAB_ID")
     run(["ip", "link", "add", settings.bridge, "type", "bridge"])
     run(["ip", "address", "add", f"{settings.host_address}/24", "dev", settings.bridge])
     run(["ip", "link", "set", settings.bridge, "up"])
