@@ -144,6 +144,13 @@ class WizardApp(App[int]):
         except InvalidThemeError:  # pragma: no cover - a Textual without ANSI themes
             self.theme = "textual-dark"
 
+    def get_css_variables(self) -> dict[str, str]:
+        """Two opaque colours of our own: lines of spans cannot blend transparent ones."""
+        own = {"dim-text": "#8792a6", "cursor-row": "#243a5e"}
+        if self.colourless:
+            own = dict.fromkeys(own, "ansi_default")
+        return {**super().get_css_variables(), **own}
+
     def on_mount(self) -> None:
         """The first screen."""
         self.push_screen(screen_of("start"))

@@ -106,7 +106,7 @@ class WizardScreen(Screen[None]):
 
     def _path(self) -> Content:
         if self.STAGE not in PATH:
-            return Content("")
+            return Content.styled(" From kubeconfig contexts to a verified Istio mesh", "dim")
         here = PATH.index(self.STAGE)
         done, now, later = ("+", ">", ".") if self.wizard.ascii else ("✓", "●", "○")
         parts: list[tuple[str, str]] = []

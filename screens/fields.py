@@ -83,7 +83,7 @@ def control_for(field: Field, path: str, value: Value, placeholder: str = "") ->
 
 
 def _choice(title: str, unavailable: str) -> Content:
-    return Content(f"{title} ({unavailable})" if unavailable else title)
+    return Content(f"{title} (not in this release)" if unavailable else title)
 
 
 def _placeholder(field: Field) -> str:

@@ -77,7 +77,7 @@ class InstallScreen(RunScreen):
 
     def _log_lines(self, view: RunView) -> list[list[Piece]]:
         lines = [
-            [Piece(f"{cluster:<10} ", "box"), Piece(f"{step.removeprefix(cluster + '/'):<16} ", "muted"), Piece(text)]
+            [Piece(f"{cluster:<9} ", "box"), Piece(f"{_brief(step):<15} ", "muted"), Piece(text)]
             for cluster, step, text in view.lines_since(self._seen)
             if self._only is None or cluster == self._only
         ]
@@ -125,3 +125,7 @@ class InstallScreen(RunScreen):
         if view.ended:
             return None if view.ended.ok else (f"{view.ended.what} R tries again.", self._steps())
         return "The verification begins by itself, when every cluster is ready.", self._steps()
+
+
+def _brief(step: str) -> str:
+    return step.partition("/")[2].replace("remote-secret/", "secret/") or step

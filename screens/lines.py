@@ -53,17 +53,17 @@ class Lines(ScrollView, can_focus=True):
         & > .lines--name { text-style: bold; }
         & > .lines--title { text-style: bold; color: $text-primary; }
         & > .lines--count { text-style: bold; }
-        & > .lines--waiting { color: $foreground 60%; }
-        & > .lines--muted { color: $foreground 60%; }
+        & > .lines--waiting { color: $dim-text; }
+        & > .lines--muted { color: $dim-text; }
         & > .lines--working { color: $text-warning; text-style: bold; }
         & > .lines--ready { color: $text-accent; }
         & > .lines--ok { color: $text-success; }
         & > .lines--broken { color: $text-error; text-style: bold; }
-        & > .lines--skipped { color: $foreground 60%; text-style: italic; }
+        & > .lines--skipped { color: $dim-text; text-style: italic; }
         & > .lines--command { color: $text-accent; }
         & > .lines--key { text-style: bold; color: $text-accent; }
-        & > .lines--cursor { background: $primary 15%; }
-        &:focus > .lines--cursor { background: $primary 30%; text-style: bold; }
+        & > .lines--cursor { background: $panel; }
+        &:focus > .lines--cursor { background: $cursor-row; text-style: bold; }
         &:ansi > .lines--waiting { color: ansi_default; text-style: dim; }
         &:ansi > .lines--muted { color: ansi_default; text-style: dim; }
         &:ansi > .lines--skipped { color: ansi_default; text-style: dim; }

@@ -27,7 +27,7 @@ class StartScreen(WizardScreen):
     """Begin a new mesh, go on with one that is unfinished, or look at what is recorded of one."""
 
     STAGE = "start"
-    HEADING = "From kubeconfig contexts to a verified mesh"
+    HEADING = "Start"
     HINT = "Nothing is changed before the review: every step is shown first, with the commands that do the same."
     NEXT_LABEL = "Go"
     BACK_LABEL = ""

@@ -49,6 +49,8 @@ class StepList(Lines):
         """Something happened: order the lanes again where steps came or folds changed, and paint."""
         if sum(map(len, self._lanes.values())) != len(self.view.steps):
             self._lanes = {}
+            if any(step.cluster is None for step in self.view.steps.values()):
+                self._lanes[""] = []  # what belongs to no cluster comes first
             for step in self.view.steps.values():
                 self._lanes.setdefault(step.cluster or "", []).append(step)
         rows: list[str | StepView] = []
@@ -139,7 +141,7 @@ class StepList(Lines):
         active = sum(step.status in ACTIVE for step in steps)
         broken = sum(step.status in BROKEN for step in steps)
         fold = "+" if self._is_folded(lane, steps) else "-"
-        parts = [Piece(f"{fold} ", "muted"), Piece(one_line(lane or "all clusters", 40), "title")]
+        parts = [Piece(f"{fold} ", "muted"), Piece(one_line(lane or "the mesh", 40), "title")]
         parts.append(Piece(f"  {passed}/{len(steps)} done", "ok" if passed == len(steps) else "muted"))
         if active:
             parts.append(Piece(f", {active} at work", "working"))
@@ -151,9 +153,9 @@ class StepList(Lines):
         role = ROLES[step.status]
         elapsed = step.elapsed()
         seconds = duration(elapsed) if elapsed >= 0.05 else ""
-        head = f"  {self._signs[step.status]} {step.status:<9}"
+        head = f" {self._signs[step.status]} {step.status:<8}"
         return [
-            Piece(head, role), Piece(f"{seconds:>7} ", "muted"), Piece(one_line(step.title, 120), "label"),
+            Piece(head, role), Piece(f"{seconds:>6} ", "muted"), Piece(one_line(step.title, 120), "label"),
             Piece(f"  {note_on(step)}", "broken" if role == "broken" else "muted"),
         ]  # fmt: skip
 

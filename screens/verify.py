@@ -90,7 +90,7 @@ class VerifyScreen(RunScreen):
     def tell_end(self, view: RunView) -> None:
         """Verified, or not."""
         if view.ended and view.ended.ok:
-            self.say("Verified: every cluster hears every other. Ctrl+N shows the summary.")
+            self.say("Verified: every cluster hears every other.")
             self.query_one("#next").focus()
         else:
             super().tell_end(view)
