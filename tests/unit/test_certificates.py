@@ -1,0 +1,135 @@
+"""The certificates: shape, what is refused, and how the root is kept."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from wizard.certificates import authority
+from wizard.certificates.rootstore import CERTIFICATE, KEY, RootFolder
+from wizard.errors import Failed, NeedsPerson
+
+
+@pytest.fixture(scope="module")
+def root() -> authority.Root:
+    return authority.make_root("mesh1")
+
+
+@pytest.fixture(scope="module")
+def files(root: authority.Root) -> dict[str, bytes]:
+    return authority.make_intermediate(root, "cluster1", "cluster.local")
+
+
+def test_root_is_p384_for_ten_years_with_one_level_below(root: authority.Root) -> None:
+    certificate = x509.load_pem_x509_certificate(root.certificate)
+    public = certificate.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert public.curve.name == "secp384r1"
+    basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert basic.critical
+    assert (basic.value.ca, basic.value.path_length) == (True, 1)
+    assert certificate.not_valid_before_utc <= datetime.now(UTC) - timedelta(minutes=59)
+
+
+def test_intermediate_is_p256_bound_to_the_trust_domain(files: dict[str, bytes]) -> None:
+    certificate = x509.load_pem_x509_certificate(files["ca-cert.pem"])
+    public = certificate.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert public.curve.name == "secp256r1"
+    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
+    names = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    assert names.critical
+    assert names.value.permitted_subtrees == [x509.UniformResourceIdentifier("cluster.local")]
+    with pytest.raises(x509.ExtensionNotFound):
+        certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+
+
+def test_what_we_make_has_no_problems(root: authority.Root, files: dict[str, bytes]) -> None:
+    facts = authority.facts(files, "cluster.local")
+    assert facts.problems == ()
+    assert facts.root == authority.fingerprint(root.certificate)
+    assert timedelta(days=720) < facts.expires - datetime.now(UTC) < timedelta(days=731)
+
+
+def test_every_intermediate_is_its_own(root: authority.Root, files: dict[str, bytes]) -> None:
+    other = authority.make_intermediate(root, "cluster1", "cluster.local")
+    assert other["ca-key.pem"] != files["ca-key.pem"]
+    assert other["root-cert.pem"] == files["root-cert.pem"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("foreign root", "not signed by"),
+        ("foreign key", "does not belong"),
+        ("foreign domain", "may sign for cluster.local only"),
+    ],
+)
+def test_what_istiod_or_peers_would_refuse_is_named(
+    root: authority.Root, files: dict[str, bytes], change: str, problem: str
+) -> None:
+    other = authority.make_root("other")
+    damaged, domain = dict(files), "cluster.local"
+    if change == "foreign root":
+        damaged |= {"root-cert.pem": other.certificate, "cert-chain.pem": files["ca-cert.pem"] + other.certificate}
+    elif change == "foreign key":
+        damaged["ca-key.pem"] = authority.make_intermediate(root, "x", domain)["ca-key.pem"]
+    else:
+        domain = "elsewhere.example"
+    assert any(problem in told for told in authority.facts(damaged, domain).problems)
+
+
+@pytest.mark.parametrize("name", authority.FILES)
+def test_a_missing_or_broken_file_is_a_value_error(files: dict[str, bytes], name: str) -> None:
+    with pytest.raises(ValueError, match="missing"):
+        authority.facts({key: value for key, value in files.items() if key != name}, "cluster.local")
+    with pytest.raises(ValueError):
+        authority.facts({**files, name: b"rubbish"}, "cluster.local")
+
+
+def test_a_root_whose_key_is_another_is_refused(root: authority.Root) -> None:
+    mixed = authority.Root(root.certificate, authority.make_root("x").key)
+    with pytest.raises(Failed, match="does not belong"):
+        authority.make_intermediate(mixed, "cluster1", "cluster.local")
+
+
+class TestRootFolder:
+    def test_what_is_kept_is_private_and_comes_back(self, tmp_path: Path, root: authority.Root) -> None:
+        folder = RootFolder(tmp_path / "deep" / "root-ca")
+        assert folder.load() is None
+        folder.save(root.certificate, root.key)
+        assert folder.load() == (root.certificate, root.key)
+        kept = tmp_path / "deep" / "root-ca"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+        assert {stat.S_IMODE((kept / name).stat().st_mode) for name in (CERTIFICATE, KEY)} == {0o600}
+        assert {entry.name for entry in kept.iterdir()} == {CERTIFICATE, KEY}
+
+    def test_a_certificate_without_its_key_is_never_overwritten(self, tmp_path: Path, root: authority.Root) -> None:
+        folder = RootFolder(tmp_path)
+        folder.save(root.certificate, root.key)
+        (tmp_path / KEY).unlink()
+        assert folder.load() is None
+        with pytest.raises(NeedsPerson, match="not its key"):
+            folder.save(b"other", b"other")
+        assert (tmp_path / CERTIFICATE).read_bytes() == root.certificate
+
+    def test_a_key_without_its_certificate_is_an_unfinished_save(self, tmp_path: Path, root: authority.Root) -> None:
+        (tmp_path / KEY).write_bytes(b"half")
+        folder = RootFolder(tmp_path)
+        assert folder.load() is None
+        folder.save(root.certificate, root.key)
+        assert folder.load() == (root.certificate, root.key)
+
+    def test_a_planted_link_is_not_followed(self, tmp_path: Path, root: authority.Root) -> None:
+        victim = tmp_path / "victim"
+        victim.write_text("mine")
+        place = tmp_path / "root-ca"
+        place.mkdir()
+        (place / f".{KEY}.new").symlink_to(victim)
+        RootFolder(place).save(root.certificate, root.key)
+        assert victim.read_text() == "mine"

@@ -1,0 +1,149 @@
+"""Preflight, settling and versions: what is wrong is told with its cure before anything is touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.conftest import Setting, setting
+from wizard.clusters.kinds import NODE, Ref
+from wizard.clusters.port import Right
+from wizard.errors import BadInput, NeedsPerson, Unreachable
+from wizard.istio.versions import kubernetes_trouble, minor_of, unsupported
+from wizard.mesh.model import Gateway
+from wizard.preflight import RIGHTS, Finding, check
+from wizard.resolve import check_istioctl, check_overlays, resolve
+
+
+def found(made: Setting, name: str) -> list[Finding]:
+    return [finding for finding in check(made.mesh, made.world) if finding.check == name]
+
+
+def test_a_fit_cluster_has_no_complaint(two: Setting) -> None:
+    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+
+
+def test_a_silent_cluster_is_one_finding_that_names_it(two: Setting) -> None:
+    two.machine(2).unreachable = True
+    (finding,) = [finding for finding in check(two.mesh, two.world) if finding.severity == "error"]
+    assert finding.cluster == "cluster2"
+    assert finding.remedy
+
+
+@pytest.mark.parametrize(("seconds", "severity"), [(0, "ok"), (5, "ok"), (30, "warning"), (-30, "warning"), (90, "error")])
+def test_clocks_that_differ_are_told_with_the_cure(two: Setting, seconds: int, severity: str) -> None:
+    two.machine(1).clock_skew = seconds
+    finding = found(two, "clock")[0]
+    assert finding.severity == severity
+    if severity != "ok":
+        assert "timedatectl" in finding.remedy
+        assert ("ahead of" if seconds > 0 else "behind") in finding.text
+
+
+def test_missing_rights_are_named(two: Setting) -> None:
+    right = next(right for right in RIGHTS if isinstance(right, Right) and right.kind.kind == "CustomResourceDefinition")
+    two.machine(1).missing_rights.add(str(right))
+    finding = next(finding for finding in found(two, "rights") if finding.cluster == "cluster1")
+    assert finding.severity == "error"
+    assert "create customresourcedefinitions.apiextensions.k8s.io" in finding.text
+
+
+def test_one_cluster_under_two_contexts_is_refused(two: Setting) -> None:
+    first = two.mesh.clusters[0]
+    twice = replace(two.mesh, clusters=(first, replace(two.mesh.clusters[1], context=first.context)))
+    two.mesh, two.world = twice, two.outside.world(twice)
+    (finding,) = found(two, "identity")
+    assert "cluster2 and cluster1 are one cluster" in finding.text
+
+
+def test_a_node_port_that_is_taken_needs_a_person(two: Setting) -> None:
+    two.world.clusters["cluster2"].apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "holder", "namespace": "default"},
+            "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31443}]},
+        }
+    )
+    (finding,) = found(two, "gateway-port")
+    assert finding.cluster == "cluster2"
+    assert finding.person
+    assert "Service holder in default" in finding.text
+    assert two.run().exit_code == 3
+    settled = resolve(
+        replace(two.mesh, clusters=tuple(replace(cluster, gateway=Gateway()) for cluster in two.mesh.clusters)), two.world
+    )
+    assert {cluster.gateway.port for cluster in settled.clusters} == {31444}
+
+
+def test_a_gateway_address_of_no_node_is_a_warning(two: Setting) -> None:
+    first = two.mesh.clusters[0]
+    two.mesh = two.mesh.with_cluster(replace(first, gateway=replace(first.gateway, address="198.51.100.7")))
+    (finding,) = found(two, "gateway-address")
+    assert finding.severity == "warning"
+
+
+def test_what_is_open_is_found_and_what_is_given_stays(two: Setting) -> None:
+    first = two.mesh.clusters[0]
+    given = two.mesh.with_cluster(replace(first, gateway=Gateway(address="198.51.100.7", port=30007)))
+    settled = resolve(given, two.world)
+    assert settled.clusters[0].gateway == Gateway(address="198.51.100.7", port=30007)
+    assert settled.clusters[1].gateway == two.mesh.clusters[1].gateway
+
+
+def test_a_silent_cluster_keeps_what_is_open_from_being_found(two: Setting) -> None:
+    open_again = two.mesh.with_cluster(replace(two.mesh.clusters[1], gateway=Gateway()))
+    two.machine(2).unreachable = True
+    with pytest.raises(Unreachable, match="cluster2"):
+        resolve(open_again, two.world)
+
+
+def test_no_usable_node_address_needs_a_person(two: Setting) -> None:
+    for node in two.world.clusters["cluster1"].objects(NODE):
+        two.machine(1).change(Ref(NODE, node["metadata"]["name"]), lambda item: item["status"].update(addresses=[]))
+    with pytest.raises(NeedsPerson, match=r"cluster1.*gateway.address|cluster1"):
+        resolve(two.mesh.with_cluster(replace(two.mesh.clusters[0], gateway=Gateway())), two.world)
+
+
+def test_another_istioctl_than_the_mesh_wants_is_bad_input() -> None:
+    made = setting()
+    with pytest.raises(BadInput, match=r"wants Istio 1\.28\.3"):
+        check_istioctl(replace(made.mesh, istio=replace(made.mesh.istio, version="1.28.3")), made.world)
+
+
+def test_overlays_are_read_before_anything_is_touched(two: Setting, tmp_path: Path) -> None:
+    good, wrong = tmp_path / "good.yaml", tmp_path / "wrong.yaml"
+    good.write_text("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {}\n")
+    wrong.write_text("kind: ConfigMap\n")
+    overlays = (good, wrong, tmp_path / "absent.yaml")
+    with pytest.raises(BadInput) as caught:
+        check_overlays(replace(two.mesh, istio=replace(two.mesh.istio, overlays=overlays)))
+    assert [mistake.path for mistake in caught.value.mistakes] == ["istio.overlays[1]", "istio.overlays[2]"]
+
+
+@pytest.mark.parametrize("version", ["1.25.9", "1.31.0", "2.0.0", "rubbish", ""])
+def test_versions_that_are_not_driven(version: str) -> None:
+    assert unsupported(version)
+
+
+@pytest.mark.parametrize("version", ["1.26.0", "1.29.1", "1.30-alpha.abc"])
+def test_versions_that_are_driven(version: str) -> None:
+    assert unsupported(version) is None
+
+
+def test_kubernetes_and_istio_must_go_together() -> None:
+    assert kubernetes_trouble("1.30.0", 31) == ("error", "Istio 1.30.0 needs Kubernetes 1.32 or newer, this is 1.31")
+    assert kubernetes_trouble("1.29.1", 34) is None
+    warning = kubernetes_trouble("1.29.1", 36)
+    assert warning is not None
+    assert warning[0] == "warning"
+    assert minor_of("v1.34.4") == (1, 34)
+
+
+def test_dates_carry_their_zone(two: Setting) -> None:
+    date = two.world.clusters["cluster1"].version().date
+    assert date is not None
+    assert date.utcoffset() == timedelta(0)
