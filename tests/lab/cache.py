@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.lab.proc import locked, say
 
+_KEPT_UNUSED = 14 * 24 * 3600.0
+
 
 def digest(parts: Iterable[str | Path]) -> str:
     """A short hash over strings and over the contents of files."""
@@ -29,6 +31,7 @@ def ensure(cache: Path, name: str, inputs: Iterable[str | Path], build: Callable
     """
     final = cache / f"{name}-{digest(inputs)}"
     if final.is_dir():
+        os.utime(final)
         return final
     with locked(cache / "locks" / name):
         if final.is_dir():
@@ -42,4 +45,13 @@ def ensure(cache: Path, name: str, inputs: Iterable[str | Path], build: Callable
         build(temporary)
         temporary.rename(final)
         say(f"built {name} in {time.monotonic() - start:.0f} s")
+        _forget(cache, name)
     return final
+
+
+def _forget(cache: Path, name: str) -> None:
+    """Remove builds of that name from other inputs that nobody has used for long."""
+    for sibling in cache.glob(f"{name}-{'?' * 12}"):
+        if time.time() - sibling.stat().st_mtime > _KEPT_UNUSED:
+            say(f"removing {sibling}, unused for two weeks")
+            shutil.rmtree(sibling)

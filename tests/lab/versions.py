@@ -30,6 +30,7 @@ DEBIAN_PACKAGES = (
     "ethtool",
     "socat",
     "debootstrap",
+    "debian-archive-keyring",
     "busybox-static",
     "openssl",
     "iproute2",
