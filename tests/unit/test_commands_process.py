@@ -138,7 +138,12 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(mesh: Path) -> None:
 def test_a_full_disk_is_a_sentence_at_most(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "wizard", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "wizard", *arguments],
+            check=False,
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
         )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -148,6 +153,6 @@ def test_a_full_disk_is_a_sentence_at_most(arguments: list[str]) -> None:
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", ">&- 2>&- <&-"])
 def test_missing_streams_are_survived(closing: str) -> None:
     line = f"{sys.executable} -m wizard plan -f /nonexistent {closing}"
-    done = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", line], check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -57,7 +57,7 @@ class Output:
         self._write(f"{self.style('Error:', 'red')} {printable(trouble.what)}", err=True)
         if isinstance(trouble, BadInput):
             for mistake in trouble.mistakes:
-                self._write(f"  {printable(mistake, 600)}", err=True)
+                self._write(f"  {one_line(mistake, 600)}", err=True)
         self.remedy(trouble.remedy)
 
     def remedy(self, text: str) -> None:
