@@ -42,6 +42,19 @@ def create(group: str) -> Path:
     return folder / "cgroup.procs"
 
 
+def create_everywhere(group: str) -> None:
+    """Make the group in every hierarchy, ready to take processes: kubelet asks for that."""
+    for base in _hierarchies()[0]:
+        folder = base
+        for part in Path(group).parts:
+            parent, folder = folder, folder / part
+            folder.mkdir(exist_ok=True)
+            # In cgroup v1 a new cpuset has no processors and no memory, and takes no process until it does.
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if (folder / name).exists() and not (folder / name).read_text().strip():
+                    (folder / name).write_text((parent / name).read_text())
+
+
 def processes(group: str) -> list[int]:
     """The processes in the group and in all groups below it."""
     found: list[int] = []

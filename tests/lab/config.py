@@ -111,11 +111,12 @@ def _kubelet(spec: ClusterSpec) -> dict[str, Any]:
         "clusterDomain": "cluster.local",
         "resolvConf": "/run/resolv.conf",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD}",
-        # cgroup v1 and two kubelets on one machine: pods in a group of their own, and no further order below it.
+        # Only with cgroupsPerQOS do pods go below cgroupRoot; without it they land in a group that all labs share,
+        # where nobody could tell whose a leftover is.
         "cgroupDriver": "cgroupfs",
-        "cgroupsPerQOS": False,
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
-        "cgroupRoot": f"/{spec.cgroup}/pods",
+        "cgroupRoot": f"/{spec.pods_cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "oomScoreAdj": 0,

@@ -63,6 +63,7 @@ class Machine:
         spec = self._spec
         spec.logs.mkdir(parents=True, exist_ok=True)
         spec.disk.mkdir(parents=True, exist_ok=True)
+        cgroups.create_everywhere(spec.pods_cgroup)
         unshare = ["setsid", "unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--net", "--mount"]
         unshare += ["--propagation", "slave", "--uts", "--ipc", "sh", "-c", _INIT, "machine-init"]
         self._launch("init", [*unshare, str(spec.disk), spec.node])

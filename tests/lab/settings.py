@@ -33,6 +33,11 @@ class ClusterSpec:
         return f"{self.name}-node"
 
     @property
+    def pods_cgroup(self) -> str:
+        """The group below which kubelet puts every pod."""
+        return f"{self.cgroup}/pods"
+
+    @property
     def server(self) -> str:
         """The API server's address as kubeconfigs spell it."""
         return f"https://{self.address}:6443"

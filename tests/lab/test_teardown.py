@@ -68,7 +68,13 @@ def _traces(settings: Settings) -> list[str]:
     return found
 
 
+def _shared_groups() -> set[Path]:
+    """Where containers' cgroups go when nobody says whose they are."""
+    return set(Path("/sys/fs/cgroup").glob("*/k8s.io/*"))
+
+
 def test_down_leaves_nothing_and_up_is_safe_to_repeat(own: Settings) -> None:
+    shared = _shared_groups()
     both = [_command(own, "up", "--n", "1") for _ in range(2)]
     said = [process.communicate(timeout=200)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
@@ -80,6 +86,7 @@ def test_down_leaves_nothing_and_up_is_safe_to_repeat(own: Settings) -> None:
     down = _command(own, "down")
     assert down.wait(timeout=60) == 0
     assert _traces(own) == []
+    assert _shared_groups() <= shared
 
 
 @pytest.mark.parametrize("moment", _MOMENTS)
