@@ -1,0 +1,116 @@
+"""`make bench`: ratios against a baseline run beside them, on this machine. Needs what the lab needs (root, Debian)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import lab as lab_module
+from tests.lab.lab import Lab
+from tests.lab.wizard import Wizard
+
+SCRIPT = Path(__file__).with_name("runbook.sh").absolute()
+TIMES = 5  # how often the quick ones are repeated; the median counts
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    against: str
+    ours: float  # seconds
+    theirs: float  # seconds
+    reach: float
+
+    def __str__(self) -> str:
+        ratio = self.ours / self.theirs
+        verdict = "reached" if ratio <= self.reach else "NOT reached"
+        return f"{self.what:<44} {self.ours:6.2f} s   {self.against:<44} {self.theirs:6.2f} s   {ratio:.2f} (≤ {self.reach}: {verdict})"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", choices=["two", "four", "again"], help="just this row")
+    only = parser.parse_args().only
+    rows: list[Row] = []
+    try:
+        if only in (None, "two", "again"):
+            lab = lab_module.up(2)
+            if only != "again":
+                rows.append(from_nothing(lab, reach=0.45))
+            rows.append(again(lab, fresh=only == "again"))
+            lab_module.down()
+        if only in (None, "four"):
+            rows.append(from_nothing(lab_module.up(4), reach=0.40))
+    finally:
+        lab_module.down()
+    sys.stdout.write("\n".join(["", *map(str, rows), ""]))
+    return 0
+
+
+def from_nothing(lab: Lab, reach: float) -> Row:
+    """Nothing → verified, against the corrected runbook as a script, each on freshly reset clusters."""
+    count = len(lab.clusters)
+    with tempfile.TemporaryDirectory() as folder:
+        wizard = Wizard(lab, Path(folder) / "home")
+        lab.reset()
+        argv = ["bash", str(SCRIPT), str(count), str(lab.kubeconfig), lab.istio, str(lab.overlay)]
+        theirs = timed(lambda: checked(argv, Path(folder), wizard.environment))
+        lab.reset()
+        ours = timed(
+            lambda: checked(wizard.argv("apply", "-f", str(wizard.meshfile)), Path(folder), wizard.environment)
+        )
+    return Row(f"nothing → verified, {count} clusters", "the corrected runbook as a script", ours, theirs, reach)
+
+
+def again(lab: Lab, *, fresh: bool) -> Row:
+    """`apply` of a finished mesh, against one `istioctl install` of a finished cluster."""
+    with tempfile.TemporaryDirectory() as folder:
+        wizard = Wizard(lab, Path(folder) / "home")
+        if fresh:
+            lab.reset()
+        argv = wizard.argv("apply", "-f", str(wizard.meshfile))
+        checked(argv, Path(folder), wizard.environment)
+        ours = statistics.median(timed(lambda: checked(argv, Path(folder), wizard.environment)) for _ in range(TIMES))
+        record = lab.clusters[0].kubectl(
+            "get", "cm", "meshwizard", "-n", "istio-system", "-o", r"jsonpath={.data.operator\.yaml}"
+        )
+        operator = Path(folder) / "operator.yaml"
+        operator.write_text(record)
+        install = [
+            str(lab.istioctl), "install", "--kubeconfig", str(lab.kubeconfig), "--context", "cluster1", "-y",
+            "-f", str(lab.overlay), "-f", str(operator),
+        ]  # fmt: skip
+        theirs = statistics.median(
+            timed(lambda: checked(install, Path(folder), wizard.environment)) for _ in range(TIMES)
+        )
+    return Row("finished mesh, apply again", "one istioctl install of a finished cluster", ours, theirs, 0.5)
+
+
+def timed(action: Callable[[], None]) -> float:
+    """How long it took, in seconds."""
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+def checked(argv: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run it; a failure is shown and ends the benchmark, since its time would mean nothing."""
+    done = subprocess.run(
+        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.stderr.write(f"{argv[0]} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}\n")
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())
