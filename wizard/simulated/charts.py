@@ -9,6 +9,7 @@ import yaml
 from wizard.clusters.kinds import Object
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated import operator as operators
+from wizard.simulated.fields import clone
 from wizard.simulated.operator import at
 
 BASE, PILOT, INGRESS = "Base", "Pilot", "IngressGateways"
@@ -131,7 +132,7 @@ def _pilot(operator: Object) -> list[Object]:
         *roles,
         *bindings,
         _object("v1", "ConfigMap", "istio", labels,
-                data={"mesh": yaml.safe_dump(mesh), "meshNetworks": yaml.safe_dump(networks)}),
+                data={"mesh": _dumped(mesh), "meshNetworks": _dumped(networks)}),
         _object("v1", "ConfigMap", "istio-sidecar-injector", labels,
                 data={"config": "# simulated\n", "values": json.dumps(sidecars, indent=2)}),
         _object("v1", "ConfigMap", "values", labels, data={"original-values": json.dumps(values, indent=2)}),
@@ -233,6 +234,11 @@ def _pull(operator: Object, container: Object) -> None:
     policy = at(operator, "spec.values.global.imagePullPolicy")
     if policy:
         container["imagePullPolicy"] = policy
+
+
+def _dumped(content: Object) -> str:
+    # The aliases that equal parts would become are nothing that the real charts write.
+    return str(yaml.dump(clone(content), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
 
 
 def _scaler(name: str, labels: dict[str, str]) -> Object:

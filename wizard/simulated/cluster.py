@@ -11,7 +11,7 @@ from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.simulated.machine import KUBERNETES, Machine
 from wizard.simulated.shell import Shell
 
-_LATENCY = 0.012  # of one call
+_LATENCY = 0.02  # of one call
 
 
 class SimulatedCluster:

@@ -14,8 +14,8 @@ from wizard.simulated.pace import suffix
 if TYPE_CHECKING:
     from wizard.simulated.machine import Machine
 
-_START = {"istiod": 3.0, "istio-eastwestgateway": 2.2}  # seconds until a Pod of this app is ready
-_OTHERS_START = 1.6
+_START = {"istiod": 4.2, "istio-eastwestgateway": 3.0}  # seconds until a Pod of this app is ready
+_OTHERS_START = 2.2
 
 
 def run(machine: Machine) -> float | None:
@@ -96,7 +96,10 @@ def _deployment(machine: Machine, deployment: Object) -> None:
         for record in machine.store.all(POD, place)
         if any(o.get("uid") == metadata["uid"] for o in record.manifest["metadata"].get("ownerReferences") or [])
     ]
-    hashed = suffix(10, metadata["uid"], json.dumps(spec["template"], sort_keys=True))
+    hashed = machine.template_hashes.get((metadata["uid"], metadata["generation"]), "")
+    if not hashed:
+        hashed = suffix(10, metadata["uid"], json.dumps(spec["template"], sort_keys=True))
+        machine.template_hashes[metadata["uid"], metadata["generation"]] = hashed
     current = [pod for pod in own if pod["metadata"]["labels"].get("pod-template-hash") == hashed]
     old = [pod for pod in own if pod not in current]
     wanted = int(spec.get("replicas", 1))
@@ -163,7 +166,7 @@ def _make_pod(machine: Machine, deployment: Object, hashed: str) -> Object | Non
     if injected is None:
         return None
     app = (given.get("labels") or {}).get("app", "")
-    machine.ready_at[place, name] = machine.pace.due(_START.get(app, _OTHERS_START))
+    machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
     injected["status"] = _status(machine, injected, ready=False)
     return machine.store.update(injected, "kube-controller-manager")
 

@@ -21,8 +21,8 @@ MANAGER = "istio-operator"
 READER = "istio-reader-service-account"
 _TITLES = {charts.BASE: "Istio core", charts.PILOT: "Istiod", charts.INGRESS: "Ingress gateways"}
 _ICONS = {charts.BASE: "⛵️", charts.PILOT: "🧠", charts.INGRESS: "🛬"}
-_APPLIES = {charts.BASE: 1.0, charts.PILOT: 0.5, charts.INGRESS: 0.3}  # seconds
-_START = 0.4
+_APPLIES = {charts.BASE: 1.4, charts.PILOT: 0.7, charts.INGRESS: 0.5}  # seconds
+_START = 0.6
 _LOOK = 0.1
 
 
@@ -79,7 +79,7 @@ class SimulatedIstioctl:
 
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
         machine = self._reached(cluster)
-        machine.pace.sleep(0.3)
+        machine.pace.sleep(0.5)
         place = {"namespace": SYSTEM_NAMESPACE}
         with machine.lock:
             machine.settle()

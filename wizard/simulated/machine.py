@@ -25,11 +25,11 @@ class Machine:
     `blocked_ports` (ports that its firewall drops when they come from another cluster).
     """
 
-    def __init__(self, index: int, pace: Pace, seed: int, lock: threading.RLock) -> None:
+    def __init__(self, index: int, pace: Pace, seed: int) -> None:
         self.index = index
         self.pace = pace
         self.seed = seed
-        self.lock = lock
+        self.lock = threading.RLock()
         self.context = f"kubernetes-admin{index}@kubernetes"
         self.node_address = f"192.0.2.{10 + index}" if index <= 200 else f"198.51.100.{index - 200}"
         self.server = f"https://{self.node_address}:6443"
@@ -42,6 +42,7 @@ class Machine:
         self.ready_at: dict[tuple[str, str], float] = {}  # (namespace, pod) → the moment when it becomes ready
         self.asked: dict[str, int] = {}  # calls by name: `apply`, `get`, ...
         self.made_pods = 0
+        self.template_hashes: dict[tuple[str, int], str] = {}  # (uid of a Deployment, its generation) → of its template
         self.turn = 0  # whose turn it is to answer, see wizard.simulated.mesh
         self._failures: list[tuple[str, Trouble]] = []
         self._settled = -1
@@ -52,6 +53,10 @@ class Machine:
     def clock(self) -> datetime:
         """This cluster's time of day."""
         return datetime.now(UTC) + timedelta(seconds=self.clock_skew)
+
+    def due(self, seconds: float) -> float:
+        """The moment when work of so many seconds is done here: no two machines are equally fast."""
+        return self.pace.due(seconds * (1 + 0.13 * ((self.index - 1) % 4)))
 
     def fail_next(self, call: str, trouble: Trouble, *, times: int = 1) -> None:
         """The next `times` calls of that name (`apply`, or `apply Secret` for one kind) raise this instead of working."""

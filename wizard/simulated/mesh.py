@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -19,7 +20,7 @@ from wizard.simulated.controllers import is_ready
 from wizard.simulated.machine import Machine
 
 NETWORK_LABEL = "topology.istio.io/network"
-SYNC_SECONDS = 1.2  # until istiod has read a peer whose remote secret is new
+SYNC_SECONDS = 5.0  # until istiod has read a peer whose remote secret is new
 CERTIFICATE = (
     "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection "
     "failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:"
@@ -46,7 +47,7 @@ class Upstream:
 
 
 class Traffic:
-    """The network between the machines of one universe."""
+    """The network between the machines of one universe. No machine's lock is held while another's is taken."""
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.machines = machines
@@ -89,18 +90,15 @@ class Traffic:
             return Upstream(body=REFUSED)
         if there is not peer or not _passes(peer):
             return Upstream(body=RESET)
-        with here.lock:
-            roots = istiod.root_of(here), istiod.root_of(peer)
-        if roots[0] != roots[1] or roots[0] is None or _trust_domain(here) != _trust_domain(peer):
+        root = _root(here)
+        if root is None or root != _root(peer) or _trust_domain(here) != _trust_domain(peer):
             return Upstream(body=CERTIFICATE)
         return None
 
 
 def remote_clusters(here: Machine) -> list[Object]:
     """The clusters that istiod here reads, as its `/debug/clusterz` tells."""
-    with here.lock:
-        own = istiod.cluster_id(here)
-    told: list[Object] = [{"id": own, "syncStatus": "synced"}]
+    told: list[Object] = [{"id": _cluster_id(here), "syncStatus": "synced"}]
     for secret in _remote_secrets(here):
         for name in secret.get("data") or {}:
             told.append(
@@ -123,16 +121,32 @@ def _istio_config(here: Machine) -> dict[str, str]:
     return (config or {}).get("data") or {}
 
 
-def _yaml(text: str | None) -> dict[str, Any]:
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> dict[str, Any]:
+    # Asked for every pair of clusters and every request, and YAML is slow to read. Nobody changes the answer.
     try:
-        loaded = yaml.safe_load(text or "")
+        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         return {}
     return loaded if isinstance(loaded, dict) else {}
 
 
+def _yaml(text: str | None) -> dict[str, Any]:
+    return _parsed(text or "")
+
+
 def _trust_domain(here: Machine) -> str:
     return str(_yaml(_istio_config(here).get("mesh")).get("trustDomain") or "cluster.local")
+
+
+def _root(machine: Machine) -> bytes | None:
+    with machine.lock:
+        return istiod.root_of(machine)
+
+
+def _cluster_id(machine: Machine) -> str | None:
+    with machine.lock:
+        return istiod.cluster_id(machine)
 
 
 def _network(machine: Machine) -> str:
@@ -179,7 +193,7 @@ def _knows(here: Machine, peer: Machine) -> bool:
     with here.lock:
         if not istiod.running(here):
             return False
-        name = istiod.cluster_id(peer)
+    name = _cluster_id(peer)
     for secret in _remote_secrets(here):
         content = (secret.get("data") or {}).get(name or "")
         if content and _synced(here, secret):
@@ -206,8 +220,7 @@ def _gateways(here: Machine, peer: Machine, network: str) -> list[tuple[str, int
     if service and labels.get(NETWORK_LABEL) == network and service["spec"].get("externalIPs"):
         return [(address, GATEWAY_TLS_PORT) for address in service["spec"]["externalIPs"]]
     entry = networks_of(here).get(network) or {}
-    with peer.lock:
-        name = istiod.cluster_id(peer)
+    name = _cluster_id(peer)
     if name not in [endpoint.get("fromRegistry") for endpoint in entry.get("endpoints") or []]:
         return []
     return [(str(gateway.get("address")), int(gateway.get("port") or 0)) for gateway in entry.get("gateways") or []]

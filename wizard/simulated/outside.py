@@ -51,8 +51,7 @@ class SimulatedOutside:
 
     def __init__(self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1") -> None:
         self.pace = Pace(speed)
-        lock = threading.RLock()
-        self.machines = [Machine(index, self.pace, seed, lock) for index in range(1, clusters + 1)]
+        self.machines = [Machine(index, self.pace, seed) for index in range(1, clusters + 1)]
         self.istioctl = SimulatedIstioctl(self.machine, istio)
         self._shell = Shell(Traffic(self.machines))
         self._roots: dict[str, MemoryRoots] = {}

@@ -11,7 +11,7 @@ from wizard.clusters.port import Executed
 from wizard.simulated import istiod, mesh
 from wizard.simulated.machine import Machine
 
-_REQUEST = 0.012  # seconds that one answered request takes
+_REQUEST = 0.06  # seconds that one answered request takes
 _WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry"}
 _HELLO = re.compile(r"http://helloworld\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?:5000/hello(.*)")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")

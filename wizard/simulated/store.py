@@ -7,7 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from wizard.clusters.kinds import CRD, NAMESPACE, Kind, Object, Ref, ref_of
+from wizard.clusters.kinds import (
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+    VALIDATING_WEBHOOK,
+    Kind,
+    Object,
+    Ref,
+    ref_of,
+)
 from wizard.clusters.port import Conflicting
 from wizard.errors import Failed
 from wizard.simulated import fields
@@ -15,6 +29,12 @@ from wizard.simulated.admission import Ports, admit
 from wizard.simulated.pace import made_uid
 
 _BUILT_IN = re.compile(r"|apps|autoscaling|batch|policy|.*\.k8s\.io")
+_STIRRING = frozenset(
+    kind.resource
+    for kind in (
+        CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, VALIDATING_WEBHOOK,
+    )
+)  # fmt: skip
 
 
 @dataclass
@@ -69,12 +89,13 @@ class Store:
         self._kinds: dict[str, Kind] = {}
         self._births: dict[Ref, int] = {}
         self._version = 1000
+        self._stirred = 0
         self.ports = Ports()
 
     @property
     def revision(self) -> int:
-        """Grows with every change."""
-        return self._version
+        """Grows with every change that something else in the cluster may follow from."""
+        return self._stirred
 
     def knows(self, kind: Kind) -> bool:
         """Whether the kind is built in or its CustomResourceDefinition is there."""
@@ -94,8 +115,7 @@ class Store:
         return [
             record
             for (place, _), record in sorted(self._records.get(kind.resource, {}).items())
-            if (not namespace or place == namespace or not kind.namespaced)
-            and wanted(record.manifest["metadata"].get("labels") or {})
+            if (not namespace or place == namespace or not kind.namespaced) and wanted(_labels(record.manifest))
         ]
 
     def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
@@ -151,7 +171,7 @@ class Store:
         )
         if record is None:
             return
-        self._version += 1
+        self._stir(ref, record.manifest)
         self.ports.release(ref)
         if ref.kind == NAMESPACE:
             self._remove_where(lambda kind, key, _: kind.namespaced and key[0] == ref.name)
@@ -218,7 +238,7 @@ class Store:
         )
         if not dry_run:
             self._births[ref] = births + 1
-            self._version += 1
+            self._stir(ref, manifest)
             self._kinds[ref.kind.resource] = ref.kind
             self._records.setdefault(ref.kind.resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = (
                 record
@@ -236,9 +256,15 @@ class Store:
             metadata["generation"] = record.manifest["metadata"].get("generation", 1) + 1
         result = Record({**manifest, "metadata": metadata}, owners, record.born)
         if not dry_run:
-            self._version += 1
+            self._stir(ref, manifest)
             self._records[ref.kind.resource][ref.namespace if ref.kind.namespaced else "", ref.name] = result
         return result.show()
+
+    def _stir(self, ref: Ref, manifest: Object) -> None:
+        self._version += 1
+        # Most secrets in a large mesh are remote secrets, from which nothing follows in their own cluster.
+        if ref.kind.resource in _STIRRING and not (ref.kind == SECRET and "istio/multiCluster" in _labels(manifest)):
+            self._stirred += 1
 
     def _conflict(self, ref: Ref, contested: dict[fields.Path, str]) -> Conflicting:
         owners = {fields.spelled(path): manager for path, manager in sorted(contested.items())}
@@ -247,6 +273,11 @@ class Store:
 
     def _stamp(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _labels(manifest: Object) -> dict[str, str]:
+    labels: dict[str, str] = manifest["metadata"].get("labels") or {}
+    return labels
 
 
 _REQUIREMENT = re.compile(r"(?P<not>!?)\s*(?P<name>[\w./-]+)\s*(?:(?P<op>==|=|!=)\s*(?P<value>[\w.-]*))?")
