@@ -284,7 +284,7 @@ _file = st.dictionaries(_name, st.integers(1, 3), min_size=1, max_size=4)
 
 
 @given(st.lists(_file, min_size=1, max_size=4), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_context_still_leads_to_its_cluster(
     tmp_path_factory: pytest.TempPathFactory, files: list[dict[str, int]], by_file_name: bool
 ) -> None:

@@ -72,7 +72,7 @@ _document = st.fixed_dictionaries(
 @example("a: !!timestamp x")
 @example("name: !!binary eHg=")
 @example('name: "\\ud800"')
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_a_mesh_or_bad_input(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     check(text.encode(errors="surrogatepass"))
 
@@ -87,7 +87,7 @@ def test_any_bytes_are_a_mesh_or_bad_input(content: bytes) -> None:
 
 
 @given(_plain | _document)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_document_is_a_mesh_or_a_list_of_mistakes(data: Any) -> None:
     found = mistakes_in(data)
     if found:

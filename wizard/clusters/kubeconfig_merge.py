@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wizard.clusters.kubeconfig import Item, Kubeconfig, read
 from wizard.errors import BadInput
+from wizard.mesh.meshfile import dumped
 from wizard.text import one_line
 
 # Keys that name files, relative to the folder of the kubeconfig.
@@ -74,10 +73,7 @@ def merge(paths: Sequence[Path], *, by_file_name: bool = False) -> Merged:
     for (index, was), name in contexts.names.items():
         server = clusters.entries.get(contexts.entries[name].get("cluster", ""), {}).get("server") or ""
         told.setdefault(name, MergedContext(name, was, configs[index].path, one_line(server)))
-    # Two entries that hold the same value must not become an anchor and an alias, which our own reader refuses.
-    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
-    text = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)
-    return Merged(text, tuple(told.values()))
+    return Merged(dumped(document), tuple(told.values()))
 
 
 def _joined(tables: Sequence[Mapping[str, Item]], marks: Sequence[str], marked: Callable[[str, str], str]) -> _Table:

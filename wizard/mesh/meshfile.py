@@ -122,7 +122,19 @@ def _data(
 
 def write_meshfile(mesh: Mesh) -> str:
     """The mesh file of this mesh, as YAML with a heading."""
-    text = yaml.safe_dump(document_of(mesh), sort_keys=False, allow_unicode=True, width=110)
+    text = dumped(document_of(mesh))
     return (
         f"# A mesh for meshwizard: `meshwizard plan -f` shows what it would do, `meshwizard apply -f` does it.\n{text}"
     )
+
+
+def dumped(data: Any) -> str:
+    """Plain data as YAML that reads back as the same: no aliases, and other languages' letters as they are."""
+    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
+
+    def dump(allow_unicode: bool) -> str:
+        return str(yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=allow_unicode, width=110))
+
+    text = dump(True)
+    # PyYAML writes these line breaks bare, where a reader folds them into spaces.
+    return dump(False) if any(mark in text for mark in "\x85\u2028\u2029") else text
