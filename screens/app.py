@@ -157,6 +157,7 @@ class WizardApp(App[int]):
         if self._resume:
             self.resume(self._resume)
         self.set_interval(1 / 15, self._drain)
+        self.call_after_refresh(self.on_resize)
         if self._auto:
             from screens.autoplay import Player
 
@@ -196,7 +197,7 @@ class WizardApp(App[int]):
     def on_resize(self) -> None:
         """Below 80×24 a sentence says so; the screens stay as they are underneath."""
         small = self.size.width < NEEDED[0] or self.size.height < NEEDED[1]
-        if small == self._too_small:
+        if small == self._too_small or len(self.screen_stack) < 2:
             return
         self._too_small = small
         if small:
@@ -245,8 +246,8 @@ class WizardApp(App[int]):
         if run is None:
             return
         news = run.drain()
-        shown = self.screen_stack and self.stage
-        if shown and (news or run.alive):
+        if len(self.screen_stack) > 1 and (news or run.alive):
+            shown = self.stage
             shown_run = getattr(shown, "show_run", None)
             if shown_run:
                 shown_run(news)

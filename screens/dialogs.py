@@ -57,6 +57,7 @@ class Confirm(ModalScreen[bool]):
 class Ask(ModalScreen[str | None]):
     """Asks for one line of text. Escape gives None."""
 
+    AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
     def __init__(self, title: str, explanation: str, value: str, check: Callable[[str], str | None]) -> None:
@@ -92,6 +93,7 @@ class Ask(ModalScreen[str | None]):
 class Help(ModalScreen[None]):
     """A text to read."""
 
+    AUTO_FOCUS = ".dialog-body"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,enter,question_mark,q", "close", "Close", show=False)]
 
     def __init__(self, title: str, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container
 from textual.widgets import Static
 
 from screens.base import Refusal
@@ -35,11 +35,10 @@ class InstallScreen(RunScreen):
         run = self.run_of_app
         view = run.view if run else RunView(Board({}))
         yield Static("", id="state", markup=False)
-        with Vertical(id="work"):
-            with Vertical(id="seen"):
-                yield Picture(id="picture", ascii_only=self.wizard.ascii, small=True)
-                yield Lines(id="log", follow=True)
+        with Container(id="work"):
+            yield Picture(id="picture", ascii_only=self.wizard.ascii, small=True)
             yield StepList(view, id="steps", ascii_only=self.wizard.ascii)
+            yield Lines(id="log", follow=True)
 
     def first_focus(self) -> StepList:
         """The steps."""

@@ -200,7 +200,7 @@ def wrapped(line: Line, width: int) -> Iterable[Line]:
         space = piece.text.rfind(" ", 0, cut + 1)
         if space > 0 or (space == 0 and part):
             head, tail = piece.text[:space], piece.text[space + 1 :]
-        elif used > indent and cut < len(piece.text) and part and size <= width - indent:
+        elif used > indent and (cut == 0 or size <= width - indent):
             head, tail = "", piece.text.lstrip()
         else:
             cut = max(1, cut)

@@ -1,0 +1,135 @@
+"""The contexts screen: live facts, the same cluster twice, clusters that do not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Gate
+
+from tests.screens.driving import driving
+from wizard.outside import ContextEntry, ContextFacts
+from wizard.simulated.outside import SimulatedOutside
+
+
+class Twins(SimulatedOutside):
+    """Two contexts that lead to one cluster."""
+
+    def facts(self, entry: ContextEntry) -> ContextFacts:
+        return replace(super().facts(entry), uid="one")
+
+
+class Slow(SimulatedOutside):
+    """Answers when the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__(speed=0)
+        self.gate = Gate()
+
+    def facts(self, entry: ContextEntry) -> ContextFacts:
+        self.gate.wait(20)
+        return super().facts(entry)
+
+
+def test_the_same_cluster_twice_is_refused_naming_both(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=Twins(speed=0)) as driver:
+            await driver.to("contexts")
+            await driver.press("space", "down", "space")
+            assert "are the same cluster" in driver.app.stage.sentence
+            assert "kubernetes-admin1" in driver.app.stage.sentence
+            assert "kubernetes-admin2" in driver.app.stage.sentence
+            assert len(driver.app.draft.chosen) == 1
+
+    asyncio.run(play())
+
+
+def test_twins_chosen_before_they_answered_are_refused_later(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = Slow()
+        facts = outside.facts
+        outside.facts = lambda entry: replace(facts(entry), uid="one")  # type: ignore[method-assign]
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.press("enter")
+            await driver.until(lambda: driver.app.draft.candidates)
+            await driver.press("space", "down", "space", "ctrl+n")
+            assert "has not answered yet" in driver.app.stage.sentence
+            outside.gate.set()
+            await driver.ready()
+            await driver.press("ctrl+n")
+            assert driver.stage == "contexts"
+            assert "are the same cluster" in driver.app.stage.sentence
+
+    asyncio.run(play())
+
+
+def test_what_is_waited_for_is_said_and_keys_go_on_working(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = Slow()
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.press("enter")
+            await driver.until(lambda: "waiting for the API server at https://192.0.2.11:6443" in driver.text)
+            await driver.press("down")
+            assert "https://192.0.2.12:6443" in driver.text
+            outside.gate.set()
+            await driver.ready()
+            assert "v1.34.4" in driver.text
+
+    asyncio.run(play())
+
+
+def test_a_cluster_that_does_not_answer_is_refused_and_asked_again(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = SimulatedOutside(speed=0)
+        outside.machines[1].unreachable = True
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.to("contexts")
+            assert "✗ no" in driver.text
+            await driver.press("space", "down", "space", "ctrl+n")
+            assert driver.stage == "contexts"
+            assert "R tries again" in driver.app.stage.sentence
+            outside.machines[1].unreachable = False
+            await driver.press("r")
+            await driver.ready()
+            await driver.press("ctrl+n")
+            assert driver.stage == "topology"
+
+    asyncio.run(play())
+
+
+def test_one_cluster_is_no_mesh(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("contexts")
+            await driver.press("ctrl+n")
+            assert "at least two" in driver.app.stage.sentence
+            await driver.press("space", "ctrl+n")
+            assert "one is chosen" in driver.app.stage.sentence
+            assert driver.stage == "contexts"
+
+    asyncio.run(play())
+
+
+def test_a_kubeconfig_is_added(tmp_path: Path) -> None:
+    async def play() -> None:
+        file = tmp_path / "kubeconfig"
+        file.touch()
+
+        class Finds(SimulatedOutside):
+            def contexts(self, kubeconfigs: object = ()) -> list[ContextEntry]:
+                found = super().contexts()
+                return [replace(found[0], context="added", kubeconfig=file)] if kubeconfigs else found
+
+            def facts(self, entry: ContextEntry) -> ContextFacts:
+                return ContextFacts(True, uid=entry.context, version="v1.30.0", istio="1.20.0", missing_rights=("x",))
+
+        async with driving(tmp_path / "state", outside=Finds(speed=0)) as driver:
+            await driver.to("contexts")
+            await driver.press("k")
+            await driver.type(str(file))
+            await driver.press("enter")
+            await driver.until(lambda: len(driver.app.draft.candidates) == 3)
+            await driver.ready()
+            assert "added" in driver.text and "1 missing" in driver.text
+
+    asyncio.run(play())

@@ -1,0 +1,242 @@
+"""The running install: failures and what a person can do about them, leaving and coming back, resuming."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from screens.run import Run
+from tests.screens.driving import Driver, driving
+from wizard.engine.events import Status
+from wizard.errors import Failed
+from wizard.simulated.outside import SimulatedOutside
+
+INSTALL = "cluster1/install"
+
+
+def broken() -> SimulatedOutside:
+    outside = SimulatedOutside(speed=0)
+    outside.istioctl.fail_at = {"Pilot": "the image \x1b[2Jcould not be [/b]pulled"}
+    return outside
+
+
+def run_of(driver: Driver) -> Run:
+    assert driver.app.active_run is not None
+    return driver.app.active_run
+
+
+async def failed(driver: Driver) -> None:
+    """Install, until both installs have failed and nothing is at work."""
+    await driver.to("install")
+    view = run_of(driver).view
+    await driver.until(lambda: len(view.broken) == 2 and not view.active)
+    await driver.until(lambda: "needs you" in driver.text)
+
+
+def test_a_failure_is_explained_and_retried(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = broken()
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            assert "could not be [/b]pulled" in driver.text
+            assert "\x1b" not in driver.text
+            await driver.press("ctrl+n")
+            assert driver.stage == "install"
+            outside.istioctl.fail_at = {}
+            for step in list(run_of(driver).view.broken):
+                driver.app.stage._steps().show_step(step.id)  # type: ignore[attr-defined]
+                await driver.press("r")
+            await driver.to("done")
+            await driver.press("ctrl+n")
+        assert driver.app.return_value == 0
+
+    asyncio.run(play())
+
+
+def test_skipping_needs_consent(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = SimulatedOutside(speed=0)
+        outside.machines[0].blocked_ports = {31443}
+        outside.istioctl.fail_at = {"Pilot": "no"}
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            view = run_of(driver).view
+            await driver.press("s")
+            assert "Skip this step?" in driver.text
+            await driver.press("n")
+            assert len(view.broken) == 2
+            await driver.press("s", "y")
+            await driver.until(lambda: any(step.status is Status.SKIPPED for step in view.steps.values()))
+            await driver.press("a", "y")
+            await driver.until(lambda: view.ended)
+
+    asyncio.run(play())
+
+
+def test_abort_asks_and_a_new_run_goes_on(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = broken()
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            await driver.press("a")
+            assert "Abort the install?" in driver.text
+            await driver.press("escape")
+            assert run_of(driver).alive
+            await driver.press("a", "y")
+            await driver.until(lambda: not run_of(driver).alive)
+            outside.istioctl.fail_at = {}
+            await driver.press("r")
+            await driver.to("done")
+            await driver.press("ctrl+n")
+        assert driver.app.return_value == 0
+
+    asyncio.run(play())
+
+
+def test_quitting_asks_and_tells_how_to_resume(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=broken()) as driver:
+            await failed(driver)
+            await driver.press("ctrl+c")
+            assert "Stop the install and leave?" in driver.text
+            await driver.press("n")
+            assert run_of(driver).alive
+            await driver.press("q", "y")
+            await driver.until(lambda: driver.app.farewell)
+        assert driver.app.return_value == 1
+        assert "pulled" in driver.app.farewell
+
+    asyncio.run(play())
+
+
+def test_leaving_the_screen_does_not_stop_the_work(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = SimulatedOutside(speed=0.3)
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.to("review")
+            await driver.press("ctrl+n")
+            await driver.until(lambda: driver.stage == "install" and run_of(driver).view.active)
+            await driver.press("escape")
+            assert driver.stage == "start"
+            await driver.until(lambda: "mesh1 is running" in driver.text)
+            before = run_of(driver).view.passed
+            await driver.until(lambda: run_of(driver).view.passed > before)
+            await driver.press("ctrl+r")
+            await driver.until(lambda: driver.stage in ("install", "verify"))
+            await driver.to("done")
+
+    asyncio.run(play())
+
+
+def test_pause_starts_nothing_further(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=SimulatedOutside(speed=0.3)) as driver:
+            await driver.to("review")
+            await driver.press("ctrl+n")
+            await driver.until(lambda: driver.stage == "install" and run_of(driver).view.active)
+            await driver.press("p")
+            view = run_of(driver).view
+            await driver.until(lambda: view.paused and not view.active)
+            assert "paused" in driver.text
+            passed = view.passed
+            await driver.pilot.pause(0.3)
+            assert view.passed == passed < len(view.steps)
+            await driver.press("p")
+            await driver.to("done")
+
+    asyncio.run(play())
+
+
+def test_an_unfinished_mesh_is_offered_and_resumed(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = broken()
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            await driver.press("q", "y")
+            await driver.until(lambda: driver.app.farewell)
+        outside.istioctl.fail_at = {}
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.until(lambda: "Resume mesh1" in driver.text)
+            await driver.press("down", "i")
+            assert "Mesh mesh1" in driver.text and "failed" in driver.text
+            await driver.press("escape", "enter")
+            await driver.until(lambda: driver.app.active_run)
+            await driver.to("done")
+            await driver.press("ctrl+n")
+        assert driver.app.return_value == 0
+
+    asyncio.run(play())
+
+
+def test_resume_goes_straight_to_the_install(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = broken()
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            await driver.press("q", "y")
+            await driver.until(lambda: driver.app.farewell)
+        outside.istioctl.fail_at = {}
+        async with driving(tmp_path, outside=outside, resume="mesh1") as driver:
+            await driver.until(lambda: driver.app.active_run)
+            await driver.until(lambda: driver.stage in ("install", "verify"))
+            await driver.until(lambda: run_of(driver).view.ended)
+
+    asyncio.run(play())
+
+
+def test_resuming_what_is_not_there_says_so(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, resume="nothing") as driver:
+            await driver.until(lambda: "no mesh 'nothing'" in driver.app.stage.sentence)
+            await driver.press("q")
+        assert driver.app.return_value == 2
+        assert "no mesh 'nothing'" in driver.app.farewell
+
+    asyncio.run(play())
+
+
+def test_trouble_at_the_review_blocks_the_install(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = SimulatedOutside(speed=0)
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.to("networks")
+            outside.machines[1].unreachable = True
+            await driver.press("ctrl+n")
+            await driver.ready()
+            await driver.press("ctrl+n")
+            assert driver.stage == "review"
+            assert "✗" in driver.app.stage.sentence
+            outside.machines[1].unreachable = False
+            await driver.press("r")
+            await driver.to("done")
+
+    asyncio.run(play())
+
+
+def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path) -> None:
+    """A session whose calls hang leaves the keys working."""
+
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("networks")
+            hang = time.monotonic() + 1.5
+
+            class Hangs:
+                mesh = plan = world = None
+                resume_command = "meshwizard resume mesh1"
+
+                def prepare(self) -> None:
+                    time.sleep(max(0, hang - time.monotonic()))
+                    raise Failed("it hung", "Try again.")
+
+                def close(self) -> None: ...
+
+            driver.app._make_session = lambda *_: Hangs()  # type: ignore[assignment,return-value]
+            await driver.press("ctrl+n")
+            began = time.monotonic()
+            await driver.press("2", "3", "1")
+            assert time.monotonic() - began < 1.5
+            await driver.until(lambda: "it hung Try again." in driver.app.stage.sentence)
+
+    asyncio.run(play())

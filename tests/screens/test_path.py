@@ -1,0 +1,200 @@
+"""The way from start to done, by keys alone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from screens.stages import PATH
+from tests.screens.driving import SIZES, driving
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_from_start_to_done_by_keys(tmp_path: Path, size: tuple[int, int]) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, size) as driver:
+            for stage in PATH:
+                await driver.to(stage)
+                assert "DEMO – simulated clusters" in driver.text, f"no banner on {stage}"
+            assert "✓ Mesh mesh1 is verified: 19 steps" in driver.text
+            assert "gateway ✓" in driver.text and "answers" in driver.text
+            await driver.press("ctrl+n")
+        assert driver.app.return_value == 0
+        assert "Mesh mesh1 is verified" in driver.app.farewell
+        assert "API server ✓ ok" in driver.app.farewell
+
+    asyncio.run(play())
+
+
+def test_back_keeps_what_was_typed(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("names")
+            await driver.press("tab", "tab")
+            await driver.type("-east")
+            await driver.to("istio")
+            await driver.press("tab", "tab", "end")
+            await driver.type("2")
+            await driver.press("escape", "escape", "escape", "escape")
+            assert driver.stage == "start"
+            await driver.to("names")
+            assert "cluster1-east" in driver.text
+            await driver.to("networks")
+            assert "fromRegistry: cluster1-east" in driver.text
+            assert driver.app.draft.document()["istio"]["hub"] == "docker.io/istio2"
+
+    asyncio.run(play())
+
+
+def test_a_context_that_is_left_out_keeps_its_answers(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("names")
+            await driver.press("tab", "tab")
+            await driver.type("x")
+            await driver.press("escape", "escape")
+            await driver.press("space", "space")  # left out, and chosen again: now it is the second
+            await driver.to("names")
+            names = [entry["name"] for entry in driver.app.draft.document()["clusters"]]
+            assert sorted(names) == ["cluster1", "cluster1x"]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys", "typed", "sentence"),
+    [
+        ("names", ("tab", "tab"), "_", "is no DNS label"),
+        ("names", ("tab", "tab", "tab", "tab", "backspace"), "1", "is used twice"),
+        ("networks", ("tab",), "9", "is no IP address"),
+        ("networks", ("tab", "tab"), "9", "outside the NodePort range"),
+    ],
+)
+def test_wrong_input_is_refused_where_it_is(
+    tmp_path: Path, stage: str, keys: tuple[str, ...], typed: str, sentence: str
+) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to(stage)
+            await driver.press(*keys)
+            await driver.type(typed)
+            wrong = driver.app.focused
+            if typed == "1":
+                await driver.press("backspace")
+                await driver.press("shift+tab", "shift+tab", "tab", "tab")
+                await driver.press("end", *["backspace"] * 8)
+                await driver.type("cluster1")
+                wrong = driver.app.focused
+            assert sentence in " ".join(driver.text.split())
+            await driver.press("shift+tab", "ctrl+n")
+            assert driver.stage == stage
+            assert sentence in " ".join(driver.app.stage.sentence.split())
+            assert driver.app.focused is wrong
+
+    asyncio.run(play())
+
+
+def test_an_emptied_required_answer_is_refused(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("names")
+            await driver.press("ctrl+u", "ctrl+n")
+            assert driver.stage == "names"
+            assert "an answer is required" in driver.text
+
+    asyncio.run(play())
+
+
+def test_what_is_not_built_is_refused(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("topology")
+            await driver.press("down", "enter")
+            assert "is not built yet" in driver.text
+            assert "discovery" in driver.text
+            await driver.press("ctrl+n")
+            assert driver.stage == "topology"
+            await driver.press("up", "enter", "ctrl+n")
+            assert driver.stage == "names"
+
+    asyncio.run(play())
+
+
+def test_help_of_the_focused_question(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("networks")
+            await driver.press("tab", "tab", "f1")
+            assert "Gateway NodePort" in driver.text
+            assert "gateway.port, in each cluster's entry" in driver.text
+            await driver.press("escape")
+            assert driver.app.screen is driver.app.stage
+
+    asyncio.run(play())
+
+
+def test_the_mesh_file_is_saved_and_not_overwritten_without_consent(tmp_path: Path) -> None:
+    async def play() -> None:
+        file = tmp_path / "mesh.yaml"
+        file.write_text("mine")
+        async with driving(tmp_path / "state") as driver:
+            await driver.to("review")
+            await driver.press("s", "ctrl+u")
+            await driver.type(str(file))
+            await driver.press("enter")
+            await driver.until(lambda: "Overwrite it?" in driver.text)
+            await driver.press("n")
+            assert file.read_text() == "mine"
+            await driver.press("s", "ctrl+u")
+            await driver.type(str(file))
+            await driver.press("enter", "y")
+            await driver.until(lambda: "Saved as" in driver.app.stage.sentence)
+        from wizard.mesh.meshfile import read_meshfile
+
+        assert [cluster.name for cluster in read_meshfile(file).clusters] == ["cluster1", "cluster2"]
+
+    asyncio.run(play())
+
+
+def test_it_plays_through_by_itself(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, auto=True, auto_pause=0.05) as driver:
+            await driver.until(lambda: not driver.app.is_running or driver.app.farewell, 30)
+        assert driver.app.return_value == 0
+        assert "is verified" in driver.app.farewell
+
+    asyncio.run(play())
+
+
+def test_leaving_before_the_install_changes_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("review")
+            await driver.press("ctrl+c")
+        assert driver.app.return_value == 130
+        assert driver.app.farewell == "Nothing was changed."
+
+    asyncio.run(play())
+
+
+def test_answers_given_beforehand(tmp_path: Path) -> None:
+    async def play() -> None:
+        context = "kubernetes-admin{}@kubernetes"
+        document = {
+            "name": "given",
+            "istio": {"hub": "registry.example.com/istio"},
+            "clusters": [
+                {"name": "west", "context": context.format(2), "network": "lan2"},
+                {"name": "east", "context": context.format(1), "network": "lan1"},
+            ],
+        }
+        async with driving(tmp_path, document=document) as driver:
+            await driver.to("review")
+            made = driver.app.draft.document()
+            assert made["name"] == "given"
+            assert [entry["name"] for entry in made["clusters"]] == ["west", "east"]
+            assert "registry.example.com/istio" in driver.text
+
+    asyncio.run(play())
