@@ -44,6 +44,7 @@ lab-reset: $(VENV)/.dev ## back to fresh clusters
 	$(BIN)/python -m tests.lab reset
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
+	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
 	$(BIN)/python -m pytest tests/lab
 
 lock: | $(VENV)/bin/python ## pin again what pyproject.toml asks for
