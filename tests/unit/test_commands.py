@@ -67,6 +67,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["plan"], "Missing option '-f'"),
         (["plan", "-f"], "requires an argument"),
         (["apply", "-f", "a", "b"], "unexpected extra argument"),
+        (["contexts"], "Missing command"),
         (["contexts", "merge", "a"], "Missing option '-o'"),
         (["contexts", "merge", "-o", "x"], "Missing argument"),
         (["export", "-f", "x", "--as", "helm"], "'helm' is not"),

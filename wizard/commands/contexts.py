@@ -13,7 +13,7 @@ from wizard.text import one_line
 _file = click.Path(path_type=Path)
 
 
-@click.group("contexts")
+@click.group("contexts", no_args_is_help=False)
 def command() -> None:
     """Work on kubeconfig files."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from wizard.commands.settings import Settings
 from wizard.mesh.document import Document
+from wizard.text import printable
 
 if TYPE_CHECKING:
     from state import StateFolder
@@ -21,10 +23,13 @@ def open_screens(
     auto: bool = False,
 ) -> int:
     """Run the wizard on the whole screen; gives the exit code, with the farewell printed."""
+    if settings.no_color:
+        os.environ["NO_COLOR"] = "1"  # Textual reads it when it is imported
     from screens.app import WizardApp
 
     app = WizardApp(outside, folder, istioctl=settings.istioctl, document=document, auto=auto, log_file=settings.log)
     code = app.run()
     if app.farewell:
-        settings.out.line(app.farewell)
-    return int(code or 0)
+        settings.out.line(printable(app.farewell, 20_000))
+    # An app that broke down has no result, only Textual's own return code.
+    return code if code is not None else app.return_code or 0

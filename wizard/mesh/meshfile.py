@@ -69,7 +69,8 @@ def _refuse_depth(raw: bytes, name: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                mistake = Mistake("", f"nested more than {MAX_DEPTH} deep", event.start_mark.line + 1)
+                mark = event.start_mark
+                mistake = Mistake("", f"nested more than {MAX_DEPTH} deep", mark.line + 1 if mark else None)
                 raise BadInput(f"{name} is nested too deeply", "Give another file.", (mistake,))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

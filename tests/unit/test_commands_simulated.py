@@ -1,0 +1,85 @@
+"""Whole lives of a mesh over the simulated clusters: no toy steps, the real plan."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wizard.commands.demo
+import wizard.commands.settings
+from wizard.commands.main import run
+from wizard.simulated.outside import SimulatedOutside
+
+FAST = 0.01
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> SimulatedOutside:
+    made = SimulatedOutside(speed=FAST)
+    monkeypatch.setattr(wizard.commands.settings, "outside_of", lambda settings: made)
+    monkeypatch.setattr(wizard.commands.demo, "simulated_outside", lambda: made)
+    return made
+
+
+@pytest.fixture
+def mesh(tmp_path: Path, outside: SimulatedOutside) -> Path:
+    clusters = [
+        {"name": f"cluster{number}", "context": entry.context, "network": f"network{number}"}
+        for number, entry in enumerate(outside.contexts(), 1)
+    ]
+    path = tmp_path / "mesh.yaml"
+    path.write_text(json.dumps({"apiVersion": "meshwizard/v1", "kind": "Mesh", "name": "mesh1", "clusters": clusters}))
+    return path
+
+
+def test_the_demo_plays_through_without_a_terminal(
+    outside: SimulatedOutside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo"]) == 0
+    shown = capsys.readouterr()
+    assert "on simulated clusters" in shown.out
+    assert "gateway ✓ ok" in shown.out
+    assert shown.err == ""
+
+
+def test_a_mesh_from_nothing_to_nothing(mesh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shell(*arguments: str) -> tuple[int, Any]:
+        code = run(["--state-dir", str(tmp_path / "state"), *arguments])
+        shown = capsys.readouterr().out
+        return code, json.loads(shown) if "--json" in arguments and shown.startswith("{\n") else shown
+
+    file = str(mesh)
+    assert shell("check", "-f", file)[0] == 0
+    code, plan = shell("plan", "-f", file, "--json")
+    assert (code, plan["needed"]) == (0, len(plan["steps"]))
+    assert shell("apply", "-f", file)[0] == 0
+    assert "nothing to do" in shell("plan", "-f", file)[1]
+    assert shell("apply", "-f", file)[0] == 0
+    assert shell("status")[0] == 0
+    code, verdict = shell("verify", "--json")
+    assert code == 0
+    assert verdict["ok"] is True
+    assert set(verdict["clusters"]["cluster1"]["counts"]) == {"v1", "v2"}
+    code, script = shell("export", "-f", file)
+    assert code == 0
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+    assert shell("uninstall", "--yes")[0] == 0
+    assert shell("status")[0] == 2
+    code, plan = shell("plan", "-f", file, "--json")
+    # The root stays: with it the mesh can be made again, or a cluster added.
+    assert [step["id"] for step in plan["steps"] if step["state"] != "needed"] == ["root-ca"]
+
+
+def test_plain_with_enter_all_the_way(
+    outside: SimulatedOutside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+
+    answers = ["", "1 2", *[""] * 11, "1"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
+    assert run(["--state-dir", str(tmp_path / "state"), "plain"]) == 0
+    assert "all 19 steps done" in capsys.readouterr().out
