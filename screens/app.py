@@ -116,7 +116,7 @@ class WizardApp(App[int]):
         auto: bool = False,
         log_file: Path | None = None,
         make_session: MakeSession = real_session,
-        auto_pause: float = 0.9,
+        auto_pause: float = 0.6,
     ) -> None:
         """`document`: answers given beforehand. `resume`: go straight to the install of this saved mesh. `auto`: play it
         through by itself, with this pause (seconds) before each key.
@@ -155,7 +155,8 @@ class WizardApp(App[int]):
         """The first screen."""
         self.push_screen(screen_of("start"))
         if self._resume:
-            self.resume(self._resume)
+            name = self._resume
+            self.call_after_refresh(lambda: self.resume(name))
         self.set_interval(1 / 15, self._drain)
         self.call_after_refresh(self.on_resize)
         if self._auto:

@@ -45,8 +45,8 @@ class Player:
         if self._rest > 0:
             return
         key = next(self._keys, None)
-        if key is None:
-            return
+        if key is None:  # a key that came while a screen was still being built is lost: press the last one again
+            key = self._script(stage.STAGE)[-1]
         self._rest = self._pause / 2
         if key == "…":  # a longer look
             self._rest = self._pause * 1.5
