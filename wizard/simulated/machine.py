@@ -97,6 +97,12 @@ class Machine:
             self.settle()
             return [record.manifest for record in self.store.all(kind, namespace, labels)]
 
+    def apply_as(self, manager: str, manifest: Object) -> None:
+        """Server-side apply as another manager, taking over what others own."""
+        with self.lock:
+            self.settle()
+            self.store.apply(manifest, manager, force=True)
+
     def change(self, ref: Ref, how: Callable[[Object], Any], *, manager: str = "kubectl-edit") -> None:
         """Edit an object as a person does, in place of `how`. KeyError where it does not exist."""
         with self.lock:

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from wizard.clusters.kinds import DEPLOYMENT, NODE, SERVICE, Ref
 from wizard.engine.step import RootStore, World
-from wizard.errors import BadInput, NeedsPerson, Trouble
-from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.errors import BadInput, Mistake, NeedsPerson
+from wizard.facts import facts_of
+from wizard.facts import facts_of
+from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.simulated.controllers import is_ready
 from wizard.simulated.istioctl import SimulatedIstioctl
-from wizard.simulated.machine import KUBERNETES, Machine
+from wizard.simulated.machine import Machine
 from wizard.simulated.mesh import Traffic
 from wizard.simulated.pace import Pace
 from wizard.simulated.shell import Shell
@@ -78,38 +78,10 @@ class SimulatedOutside:
         ]  # fmt: skip
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
-        try:
-            cluster = self.cluster(entry.context, entry.context)
-            version = cluster.version()
-            nodes = cluster.objects(NODE)
-            ready = [node for node in nodes if is_ready(node)]
-            istiod = cluster.get(Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE))
-            skew = cluster.machine.clock_skew
-            return ContextFacts(
-                reachable=True,
-                uid=cluster.identity(),
-                version=version.git,
-                nodes=len(nodes),
-                ready_nodes=len(ready),
-                addresses=tuple(
-                    address["address"]
-                    for node in ready
-                    for address in node["status"]["addresses"]
-                    if address["type"] == "InternalIP"
-                ),
-                missing_rights=tuple(sorted(cluster.machine.missing_rights)),
-                istio=(istiod["metadata"].get("labels") or {}).get("operator.istio.io/version", "") if istiod else "",
-                clock_offset=skew if abs(skew) > 1 else 0.0,
-                node_ports=frozenset(
-                    port["nodePort"]
-                    for service in cluster.objects(SERVICE)
-                    if service["metadata"]["name"] != GATEWAY_NAME
-                    for port in service["spec"].get("ports") or []
-                    if port.get("nodePort")
-                ),
-            )
-        except Trouble as trouble:
-            return ContextFacts(reachable=False, problem=f"{trouble.what} {trouble.remedy}".strip())
+        return facts_of(self.cluster(entry.context, entry.context))
+
+    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+        return ()
 
     def istioctls(self) -> list[IstioctlFound]:
         return [IstioctlFound(self.istioctl.path, self.istioctl.version())]
@@ -121,6 +93,3 @@ class SimulatedOutside:
             roots=self._roots.setdefault(mesh.name, MemoryRoots()),
             simulated=True,
         )
-
-
-__all__ = ["KUBECONFIG", "KUBERNETES", "MemoryRoots", "SimulatedOutside"]
