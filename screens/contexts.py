@@ -151,7 +151,7 @@ class ContextsScreen(WizardScreen):
             cells = [mark, name, "✗ no", "", "", "", "", ""]
         else:
             clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
-            rights = f"{len(facts.missing_rights)} missing" if facts.missing_rights else "✓ all"
+            rights = f"lacks {len(facts.missing_rights)}" if facts.missing_rights else "✓ all"
             nodes = f"{facts.ready_nodes}/{facts.nodes}"
             cells = [
                 mark, name, "✓ yes" if not facts.problem else "! below", one_line(facts.version, 10), nodes,

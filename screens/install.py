@@ -9,7 +9,7 @@ from textual.widgets import Static
 from screens.base import Refusal
 from screens.lines import Lines, Piece
 from screens.picture import Picture
-from screens.run import Run, RunView, StepView
+from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import StepList
 from wizard.mesh.drawing import Board
@@ -119,7 +119,8 @@ class InstallScreen(RunScreen):
         view = self.view
         if view is None:
             return "Nothing is being installed yet.", None
-        if any(step.id.endswith("/verify") and step.status != "waiting" for step in view.steps.values()):
+        begun = ACTIVE | BROKEN | PASSED
+        if any(step.id.endswith("/verify") and step.status in begun for step in view.steps.values()):
             return None
         if view.ended:
             return None if view.ended.ok else (f"{view.ended.what} R tries again.", self._steps())

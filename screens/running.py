@@ -14,6 +14,8 @@ from screens.steplist import note_on
 from wizard.text import duration, listing, one_line
 
 SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running seconds are painted
+MANY = 300  # steps, from which on the screen is painted less often
+MANY_EVERY = 5
 
 
 class RunScreen(WizardScreen):
@@ -34,6 +36,7 @@ class RunScreen(WizardScreen):
         super().__init__()
         self._ticks = 0
         self._seen = 0
+        self._news = False
         self._keys: list[bool | None] = []
         self._end_told = False
 
@@ -56,6 +59,10 @@ class RunScreen(WizardScreen):
         if not (self.is_attached and self.is_mounted) or self.view is None:
             return
         self._ticks += 1
+        self._news = news = news or self._news
+        if len(self.view.steps) > MANY and self._ticks % MANY_EVERY and not self.view.ended:
+            return  # a large mesh costs tens of milliseconds to paint: keys come first
+        self._news = False
         if news or self._ticks % SECONDS_EVERY == 0:
             self.show_state(self.view)
             self.render_run(self.view, news)

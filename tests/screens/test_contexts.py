@@ -130,6 +130,6 @@ def test_a_kubeconfig_is_added(tmp_path: Path) -> None:
             await driver.press("enter")
             await driver.until(lambda: len(driver.app.draft.candidates) == 3)
             await driver.ready()
-            assert "added" in driver.text and "1 missing" in driver.text
+            assert "added" in driver.text and "lacks 1" in driver.text
 
     asyncio.run(play())

@@ -39,7 +39,7 @@ def test_a_failure_is_explained_and_retried(tmp_path: Path) -> None:
         outside = broken()
         async with driving(tmp_path, outside=outside) as driver:
             await failed(driver)
-            assert "could not be [/b]pulled" in driver.text
+            assert "could not be [/b]pulled" in " ".join(driver.text.split())
             assert "\x1b" not in driver.text
             await driver.press("ctrl+n")
             assert driver.stage == "install"

@@ -68,7 +68,7 @@ def test_a_context_that_is_left_out_keeps_its_answers(tmp_path: Path) -> None:
     [
         ("names", ("tab", "tab"), "_", "is no DNS label"),
         ("names", ("tab", "tab", "tab", "tab", "backspace"), "1", "is used twice"),
-        ("networks", ("tab",), "9", "is no IP address"),
+        ("networks", ("tab",), "x", "is no IP address"),
         ("networks", ("tab", "tab"), "9", "outside the NodePort range"),
     ],
 )
@@ -141,15 +141,21 @@ def test_the_mesh_file_is_saved_and_not_overwritten_without_consent(tmp_path: Pa
         file.write_text("mine")
         async with driving(tmp_path / "state") as driver:
             await driver.to("review")
-            await driver.press("s", "ctrl+u")
+            await driver.press("s")
+            await driver.until(lambda: "Save as mesh file" in driver.text)
+            await driver.press("ctrl+u")
             await driver.type(str(file))
             await driver.press("enter")
             await driver.until(lambda: "Overwrite it?" in driver.text)
             await driver.press("n")
             assert file.read_text() == "mine"
-            await driver.press("s", "ctrl+u")
+            await driver.press("s")
+            await driver.until(lambda: "Save as mesh file" in driver.text)
+            await driver.press("ctrl+u")
             await driver.type(str(file))
-            await driver.press("enter", "y")
+            await driver.press("enter")
+            await driver.until(lambda: "Overwrite it?" in driver.text)
+            await driver.press("y")
             await driver.until(lambda: "Saved as" in driver.app.stage.sentence)
         from wizard.mesh.meshfile import read_meshfile
 
