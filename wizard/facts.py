@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from wizard.clusters.contexts import ContextFacts
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, Ref
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.outside import ContextFacts
 from wizard.preflight import RIGHTS, clock_offset, is_ready, node_addresses, used_node_ports
 from wizard.steps.ownership import MESH, annotation
 from wizard.text import one_line

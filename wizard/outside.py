@@ -10,37 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from wizard.clusters.contexts import ContextEntry, ContextFacts
 from wizard.engine.step import World
+from wizard.errors import Mistake
 from wizard.mesh.model import Mesh
-
-
-@dataclass(frozen=True)
-class ContextEntry:
-    """One context as its kubeconfig tells it, without asking the cluster. Texts are printable."""
-
-    context: str
-    kubeconfig: Path
-    server: str
-    user: str
-    credentials: str  # what kind: "client certificate", "token", "runs COMMAND", ...
-    current: bool = False
-
-
-@dataclass(frozen=True)
-class ContextFacts:
-    """What a live look at one context found. Texts are printable."""
-
-    reachable: bool
-    problem: str = ""  # why not reachable or not usable, with what to do
-    uid: str = ""  # of kube-system: two contexts with the same are one cluster
-    version: str = ""
-    nodes: int = 0
-    ready_nodes: int = 0
-    addresses: tuple[str, ...] = ()  # InternalIPs of ready nodes
-    missing_rights: tuple[str, ...] = ()
-    istio: str = ""  # empty: none found
-    clock_offset: float | None = None  # seconds that the cluster is ahead of this machine, within a second or so
-    node_ports: frozenset[int] = frozenset()  # in use, by Services other than our gateway
 
 
 @dataclass(frozen=True)
@@ -63,6 +36,12 @@ class Outside(Protocol):
         """A live look at one context, within ten seconds or so. Never raises: what fails is told in `problem`."""
         ...
 
+    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+        """What speaks against this mesh's contexts without asking any cluster: one that is not in its kubeconfig, one
+        cluster chosen under two contexts.
+        """
+        ...
+
     def istioctls(self) -> list[IstioctlFound]:
         """Every istioctl on the PATH, and the one given by the person, which comes first."""
         ...
@@ -70,3 +49,6 @@ class Outside(Protocol):
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
         """The world in which this mesh's steps work. Connects lazily: building it asks no cluster."""
         ...
+
+
+__all__ = ["ContextEntry", "ContextFacts", "IstioctlFound", "Outside"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -168,7 +169,7 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             member.name,
             "error",
             "no node is Ready",
-            f"Look at them: kubectl --context {member.context} get nodes",
+            f"Look at them: kubectl --context {shlex.quote(member.context)} get nodes",
         )
 
 

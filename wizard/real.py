@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.certificates.rootstore import RootFolder, default_place
-from wizard.clusters.kubeconfig import entries
+from wizard.clusters.kubeconfig import entries, missing_contexts, same_cluster_mistakes
 from wizard.clusters.real import RealCluster
 from wizard.engine.step import World
-from wizard.errors import BadInput, Trouble
+from wizard.errors import BadInput, Mistake, Trouble
 from wizard.facts import facts_of
 from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.versions import unsupported
@@ -25,12 +25,18 @@ class RealOutside:
 
     simulated = False
 
-    def __init__(self, istioctl: str | None = None) -> None:
-        """`istioctl`: the binary that the person named; otherwise the first on the PATH."""
+    def __init__(self, istioctl: str | None = None, kubeconfigs: Sequence[Path] = ()) -> None:
+        """`istioctl`: the binary that the person named; otherwise the first on the PATH. `kubeconfigs`: the files to
+        look for contexts in; otherwise those that kubectl would use.
+        """
         self._istioctl = istioctl
+        self._kubeconfigs = kubeconfigs
 
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
-        return entries(kubeconfigs)
+        return entries(kubeconfigs or self._kubeconfigs)
+
+    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+        return (*missing_contexts(mesh), *same_cluster_mistakes(mesh))
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context)

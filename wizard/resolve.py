@@ -12,7 +12,7 @@ from typing import TypeVar
 import yaml
 
 from wizard.engine.step import World
-from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
+from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import unsupported
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
@@ -54,6 +54,30 @@ def check_overlays(mesh: Mesh) -> None:
         raise BadInput(
             "the IstioOperator overlays cannot be used; nothing was touched", "Correct them.", tuple(mistakes)
         )
+
+
+def identities(mesh: Mesh, world: World) -> dict[str, str]:
+    """The UID of each cluster that answers. BadInput where two contexts lead to one cluster, whatever their addresses."""
+
+    def look(cluster: Cluster) -> str:
+        try:
+            return world.cluster(cluster.name).identity()
+        except (Unreachable, NotAllowed):
+            return ""  # the preflight tells of it; it holds up nobody else
+
+    found = {name: uid for name, uid in _of_each(list(mesh.clusters), look).items() if uid}
+    first: dict[str, str] = {}
+    mistakes = []
+    for index, cluster in enumerate(mesh.clusters):
+        uid = found.get(cluster.name)
+        if uid is not None and uid in first:
+            text = f"{one_line(cluster.context)!r} leads to the same cluster as {first[uid]}; each must be another one"
+            mistakes.append(Mistake(f"clusters[{index}].context", text))
+        elif uid is not None:
+            first[uid] = cluster.name
+    if mistakes:
+        raise BadInput("one cluster stands in the mesh twice; nothing was touched", "Take it out.", tuple(mistakes))
+    return found
 
 
 def resolve(mesh: Mesh, world: World) -> Mesh:

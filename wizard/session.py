@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from state import Journal as StateJournal
-from state import MeshState, StateBusy, StateError, StateFolder, redact
+from state import MeshState, StateBusy, StateError, StateFolder, WrongCluster, redact
 from wizard import process
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Busy, Failed
+from wizard.errors import BadInput, Busy, Failed, NeedsPerson
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Mesh
 from wizard.outside import Outside
 from wizard.plan import plan_of
-from wizard.resolve import check_istioctl, check_overlays, resolve
+from wizard.resolve import check_istioctl, check_overlays, identities, resolve
 from wizard.text import one_line
 
 
@@ -48,6 +48,7 @@ class Session:
         self._istioctl = istioctl
         self._given_folder = given_folder
         self._world: World | None = None
+        self._identities: dict[str, str] = {}
         self.plan = Plan(())
 
     @property
@@ -65,10 +66,14 @@ class Session:
 
     def prepare(self) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing."""
+        mistakes = self._outside.mistakes(self.wished)
+        if mistakes:
+            raise BadInput("the mesh's contexts cannot be used; nothing was touched", "Correct them.", mistakes)
         check_overlays(self.wished)
         state = self._state()
         self._world = self._outside.world(self.wished, self._istioctl or _istioctl_of(state))
         version = check_istioctl(self.wished, self._world)
+        self._identities = identities(self.wished, self._world)
         mesh = _settled_before(self.wished, state)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
         self.plan = plan_of(self.mesh)
@@ -93,7 +98,8 @@ class Session:
         # Children inherit the lock: an istioctl that outlives us keeps a second writer out until it ends.
         with journal, process.holding(journal.lock_fd):
             recorder = _Recorder(journal)
-            recorder.start(operation, self.mesh, {"istioctl": self.world.istioctl.path})
+            pins = {name: {"uid": uid} for name, uid in self._identities.items()}
+            recorder.start(operation, self.mesh, {"istioctl": self.world.istioctl.path}, pins)
             if journal.recovered:
                 listener(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
             engine = Engine(
@@ -133,8 +139,13 @@ class _Recorder:
     def __init__(self, journal: StateJournal) -> None:
         self._journal = journal
 
-    def start(self, operation: Any, mesh: Mesh, options: Mapping[str, Any]) -> None:
-        self._durably(lambda: self._journal.start(operation, document_of(mesh), dict(options), {}))
+    def start(
+        self, operation: Any, mesh: Mesh, options: Mapping[str, Any], pins: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        try:
+            self._durably(lambda: self._journal.start(operation, document_of(mesh), dict(options), dict(pins)))
+        except WrongCluster as wrong:
+            raise NeedsPerson(wrong.what, wrong.remedy) from wrong
 
     def begin(self, step: str, inputs: str, *, undo: bool = False) -> None:
         self._durably(lambda: self._journal.begin(step, inputs))
@@ -148,6 +159,8 @@ class _Recorder:
     def _durably(self, write: Callable[[], None]) -> None:
         try:
             write()
+        except WrongCluster:
+            raise
         except StateError as error:
             raise Failed(error.what, error.remedy) from error
 

@@ -16,7 +16,9 @@ _UNSAFE = re.compile(
 )
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S)
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
-_BEARER = re.compile(r"(?i)\b(bearer|token|password|client-key-data|client-certificate-data)(\s*[:=]?\s+)(\S{8,})")
+_BEARER = re.compile(
+    r"(?i)\b(bearer|token|password|client-key-data|client-certificate-data)([\"']?\s*[:=]\s*[\"']?|\s+)([^\s\"',;]{8,})"
+)
 
 
 def redact(text: str) -> str:

@@ -32,7 +32,8 @@ class Row:
     def __str__(self) -> str:
         ratio = self.ours / self.theirs
         verdict = "reached" if ratio <= self.reach else "NOT reached"
-        return f"{self.what:<44} {self.ours:6.2f} s   {self.against:<44} {self.theirs:6.2f} s   {ratio:.2f} (≤ {self.reach}: {verdict})"
+        sides = f"{self.what:<34} {self.ours:6.2f} s   {self.against:<44} {self.theirs:6.2f} s"
+        return f"{sides}   ratio {ratio:.2f} (≤ {self.reach}: {verdict})"
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Plan, Probe, Step, World
-from wizard.errors import Failed, Unreachable, VerificationFailed
+from wizard.errors import Failed, Mistake, Unreachable, VerificationFailed
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 
@@ -84,6 +84,9 @@ class ToyOutside:
             return ContextFacts(False, "it does not answer; is it on?")
         return ContextFacts(True, uid="one" if self.same else entry.context, version="v1.34.4", nodes=1, ready_nodes=1)
 
+    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+        return ()
+
     def istioctls(self) -> list[IstioctlFound]:
         return [IstioctlFound("/toy/istioctl", "1.29.1")]
 
@@ -109,6 +112,7 @@ def put_in_place(
     put("wizard.commands.settings", "outside_of", lambda settings: toy)
     put("wizard.session", "plan_of", lambda mesh: Plan(tuple(steps)))
     put("wizard.session", "resolve", lambda mesh, world: mesh)
+    put("wizard.session", "identities", lambda mesh, world: {})
     put("wizard.session", "check_istioctl", lambda mesh, world: "1.29.1")
 
 

@@ -42,7 +42,7 @@ def test_the_demo_plays_through_without_a_terminal(
     assert run(["demo"]) == 0
     shown = capsys.readouterr()
     assert "on simulated clusters" in shown.out
-    assert "gateway ✓ ok" in shown.out
+    assert "gateway ✓ 4 answers" in shown.out
     assert shown.err == ""
 
 

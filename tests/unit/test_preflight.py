@@ -33,7 +33,9 @@ def test_a_silent_cluster_is_one_finding_that_names_it(two: Setting) -> None:
     assert finding.remedy
 
 
-@pytest.mark.parametrize(("seconds", "severity"), [(0, "ok"), (5, "ok"), (30, "warning"), (-30, "warning"), (90, "error")])
+@pytest.mark.parametrize(
+    ("seconds", "severity"), [(0, "ok"), (5, "ok"), (30, "warning"), (-30, "warning"), (90, "error")]
+)
 def test_clocks_that_differ_are_told_with_the_cure(two: Setting, seconds: int, severity: str) -> None:
     two.machine(1).clock_skew = seconds
     finding = found(two, "clock")[0]
@@ -44,7 +46,9 @@ def test_clocks_that_differ_are_told_with_the_cure(two: Setting, seconds: int, s
 
 
 def test_missing_rights_are_named(two: Setting) -> None:
-    right = next(right for right in RIGHTS if isinstance(right, Right) and right.kind.kind == "CustomResourceDefinition")
+    right = next(
+        right for right in RIGHTS if isinstance(right, Right) and right.kind.kind == "CustomResourceDefinition"
+    )
     two.machine(1).missing_rights.add(str(right))
     finding = next(finding for finding in found(two, "rights") if finding.cluster == "cluster1")
     assert finding.severity == "error"
@@ -74,7 +78,8 @@ def test_a_node_port_that_is_taken_needs_a_person(two: Setting) -> None:
     assert "Service holder in default" in finding.text
     assert two.run().exit_code == 3
     settled = resolve(
-        replace(two.mesh, clusters=tuple(replace(cluster, gateway=Gateway()) for cluster in two.mesh.clusters)), two.world
+        replace(two.mesh, clusters=tuple(replace(cluster, gateway=Gateway()) for cluster in two.mesh.clusters)),
+        two.world,
     )
     assert {cluster.gateway.port for cluster in settled.clusters} == {31444}
 

@@ -119,9 +119,6 @@ HOSTILE = [
 
 
 @bash
-@pytest.mark.xfail(
-    reason="Install.commands() in wizard/steps/install.py does not quote context, kubeconfig and overlays"
-)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_foreign_names_are_never_commands(tmp_path: Path, name: str) -> None:
     first = replace(MESH.clusters[0], context=name, kubeconfig=Path(f"/k/{name}"))

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wizard.clusters.contexts import ContextEntry
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.mesh.meshfile import parse
 from wizard.mesh.model import Mesh
-from wizard.outside import ContextEntry
 from wizard.text import listing, one_line, printable
 
 log = logging.getLogger(__name__)
@@ -190,6 +190,8 @@ def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
     mistakes = []
     configs_of = functools.cache(_configs)  # fifty clusters may share one large file
     for index, cluster in enumerate(mesh.clusters):
+        if not cluster.context:
+            continue  # told already, as an answer that is missing
         at = f"clusters[{index}]"
         try:
             configs = configs_of(cluster.kubeconfig)

@@ -358,7 +358,7 @@ def _reason(error: BaseException) -> str:
             if isinstance(getattr(last, "reason", None), BaseException)
             else last.__cause__
         )
-    text = str(last)
+    text = last.strerror if isinstance(last, OSError) and last.strerror else str(last)
     return one_line(text.rsplit(": ", 1)[-1] if "urllib3" in text or "HTTPSConnection" in text else text)
 
 

@@ -22,7 +22,7 @@ def command(settings: Settings, path: str, yes: bool, json: bool) -> int:
     """
     from wizard.commands.working import prepared, work
 
-    session = settings.session(from_file(path))
+    session = settings.session(from_file(path, settings))
     try:
         prepared(session)
         return work(session, settings.out, json=json)

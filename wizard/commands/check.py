@@ -26,7 +26,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
     from wizard.preflight import Finding, check
 
     out = settings.out
-    session = settings.session(from_file(path))
+    session = settings.session(from_file(path, settings))
 
     def work() -> list[Finding]:
         session.prepare()

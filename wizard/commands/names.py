@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wizard.commands import settings as doors
 from wizard.commands.settings import Settings
 from wizard.errors import BadInput
 from wizard.text import one_line
@@ -40,10 +41,12 @@ def recorded(settings: Settings, name: str | None) -> tuple[Session, MeshState]:
     return settings.session(mesh, folder=folder), state
 
 
-def from_file(path: str) -> Mesh:
-    """The mesh of a mesh file."""
+def from_file(path: str, settings: Settings | None = None) -> Mesh:
+    """The mesh of a mesh file; with `settings`, its contexts are looked up in their kubeconfigs."""
     from pathlib import Path
 
     from wizard.mesh.meshfile import read_meshfile
 
-    return read_meshfile(Path(path))
+    if settings is None:
+        return read_meshfile(Path(path))
+    return read_meshfile(Path(path), also=doors.outside_of(settings).mistakes)

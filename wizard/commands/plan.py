@@ -31,7 +31,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
     from wizard.commands import planned
     from wizard.commands.working import looked
 
-    session = settings.session(from_file(path))
+    session = settings.session(from_file(path, settings))
     try:
         looks = looked(session)
         steps = planned.found(session.plan, looks)

@@ -31,6 +31,7 @@ class Settings:
 
     state_dir: Path | None = None
     istioctl: str | None = None
+    kubeconfigs: tuple[Path, ...] = ()  # where to look for contexts, where a command takes them
     log: Path | None = None
     no_color: bool = False
     verbose: bool = False
@@ -77,7 +78,7 @@ def outside_of(settings: Settings) -> Outside:
     """The outside that commands work on: this machine. The one place to put another in its stead."""
     from wizard.real import RealOutside
 
-    return RealOutside(settings.istioctl)
+    return RealOutside(settings.istioctl, settings.kubeconfigs)
 
 
 def settings_of(context: click.Context) -> Settings:

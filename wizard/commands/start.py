@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from wizard.commands import settings as doors
@@ -22,8 +23,9 @@ def start(settings: Settings, flags: Mapping[str, Any]) -> int:
             "Use `meshwizard plain` for the same questions line by line, or `meshwizard apply -f mesh.yaml` for none at all.",
         )
     document = prefilled(flags)
-    outside = doors.outside_of(settings)
     contexts, kubeconfigs = flags.get("context") or (), flags.get("kubeconfig") or ()
+    settings.kubeconfigs = tuple(Path(name).expanduser() for name in kubeconfigs)
+    outside = doors.outside_of(settings)
     if contexts or kubeconfigs:
         from wizard.commands.choosing import chosen_clusters
 

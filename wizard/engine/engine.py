@@ -270,14 +270,13 @@ class Engine:
     def _apply(self, step: Step) -> None:
         looked = self._looked.pop(step.id, None)
         if isinstance(looked, Done) and not any(id in self._applied for id in step.needs + step.joins):
-            self._record_done(step, looked.note, 0.0)
+            self._record_done(step, looked, 0.0)
             return
         began = time.monotonic()
         self._change(step, Status.PROBING)
         probe = step.probe(self._world)
         if isinstance(probe, Conflict):
             raise NeedsPerson(probe.what, probe.remedy)
-        note = ""
         if isinstance(probe, Needed):
             self._change(step, Status.RUNNING, _summary(probe))
             self._record(lambda: self._journal.begin(step.id, step.inputs()))
@@ -292,15 +291,15 @@ class Engine:
                     f"applied, but still not as wanted: {_summary(after)}",
                     "Somebody else may be changing it.",
                 )
-            note = after.note
-        else:
-            note = probe.note
-        self._record_done(step, note, time.monotonic() - began)
+            probe = after
+        self._record_done(step, probe, time.monotonic() - began)
 
-    def _record_done(self, step: Step, note: str, seconds: float) -> None:
+    def _record_done(self, step: Step, done: Done, seconds: float) -> None:
         if not step.guard:
-            self._record(lambda: self._journal.end(step.id, "done", note))
-        self._finish(step, Status.DONE, note, seconds=seconds)
+            self._record(lambda: self._journal.end(step.id, "done", done.note))
+        for event in done.events:
+            self._emit(event)
+        self._finish(step, Status.DONE, done.note, seconds=seconds)
 
     def _undo_ready(self, step: Step) -> Status | None:
         dependants = [self._status[other.id] for other in self._plan.steps if step.id in other.needs + other.joins]

@@ -43,7 +43,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Done:
+    """`events`: what those who watch should hear along with it."""
+
     note: str = ""
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)

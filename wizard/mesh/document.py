@@ -5,7 +5,8 @@ Front ends fill such a document and get either a `Mesh` or every mistake at once
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,42 @@ def mistakes_in(data: object, lines: Mapping[str, int] | None = None) -> tuple[M
     return tuple(_Reader(lines or {}).read(data))
 
 
-def mesh_from(data: object, *, base: Path = Path(), lines: Mapping[str, int] | None = None, source: str = "") -> Mesh:
+def contexts_of(data: object, base: Path = Path()) -> Mesh:
+    """A mesh of just the names and contexts that this document tells, however wrong the rest is. What is missing stays
+    empty, so that each cluster keeps its place.
+    """
+
+    def text(entry: object, key: str) -> str:
+        value = entry.get(key) if isinstance(entry, dict) else None
+        return value if isinstance(value, str) else ""
+
+    entries = data.get("clusters") if isinstance(data, dict) else None
+    clusters = []
+    for entry in entries[:MAX_CLUSTERS] if isinstance(entries, list) else []:
+        kubeconfig = text(entry, "kubeconfig")
+        path = base / Path(kubeconfig).expanduser() if kubeconfig else None
+        clusters.append(Cluster(name=text(entry, "name"), context=text(entry, "context"), network="", kubeconfig=path))
+    return Mesh(name="", clusters=tuple(clusters))
+
+
+def mesh_from(
+    data: object,
+    *,
+    base: Path = Path(),
+    lines: Mapping[str, int] | None = None,
+    source: str = "",
+    more: Sequence[Mistake] = (),
+) -> Mesh:
     """The mesh that this document describes. Relative paths are taken from `base`.
 
-    Raises BadInput with every mistake, each with its line where `lines` knows it.
+    Raises BadInput with every mistake, each with its line where `lines` knows it; `more` are mistakes that the caller
+    found already.
     """
     mistakes = mistakes_in(data, lines)
+    known = {mistake.path for mistake in mistakes}
+    mistakes += tuple(
+        replace(mistake, line=(lines or {}).get(mistake.path)) for mistake in more if mistake.path not in known
+    )
     if mistakes:
         count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
         raise BadInput(f"{count} in {source or 'the mesh'}; nothing was touched", "Correct it and try again.", mistakes)

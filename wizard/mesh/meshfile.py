@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from wizard.errors import BadInput, Mistake
-from wizard.mesh.document import document_of, mesh_from
+from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
 from wizard.text import one_line
 
@@ -17,8 +18,10 @@ MAX_DEPTH = 64  # libyaml composes recursively in C: without a limit a page of b
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_meshfile(path: Path) -> Mesh:
-    """The mesh of this file. Raises BadInput with every mistake and its line; the file is only read."""
+def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda mesh: ()) -> Mesh:
+    """The mesh of this file. Raises BadInput with every mistake and its line, those that `also` finds in its names and
+    contexts among them; the file is only read.
+    """
     name = one_line(path)
     try:
         with path.open("rb") as file:
@@ -31,7 +34,8 @@ def read_meshfile(path: Path) -> Mesh:
             "Give another file with -f.",
         )
     data, lines = parse(raw, name)
-    return mesh_from(data, base=path.parent.absolute(), lines=lines, source=name)
+    base = path.parent.absolute()
+    return mesh_from(data, base=base, lines=lines, source=name, more=also(contexts_of(data, base)))
 
 
 def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from wizard.engine.step import RootStore, World
 from wizard.errors import BadInput, Mistake, NeedsPerson
 from wizard.facts import facts_of
-from wizard.facts import facts_of
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.simulated.cluster import SimulatedCluster

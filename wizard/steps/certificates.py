@@ -88,7 +88,8 @@ class RootCertificate(Step):
                 "if [ ! -e certs/root-cert.pem ]; then\n"
                 "  openssl ecparam -name secp384r1 -genkey -noout -out certs/root-key.pem && chmod 600 certs/root-key.pem\n"
                 f"  openssl req -x509 -new -sha384 -key certs/root-key.pem -days {authority.ROOT_DAYS} "
-                f"-subj '/O=Istio/CN={self.mesh.name} Root CA' -out certs/root-cert.pem -config /dev/stdin -extensions root <<'EOF'\n"
+                f"-subj '/O=Istio/CN={self.mesh.name} Root CA' -out certs/root-cert.pem "
+                "-config /dev/stdin -extensions root <<'EOF'\n"
                 "[req]\ndistinguished_name = name\n[name]\n[root]\nbasicConstraints = critical, CA:true, pathlen:1\n"
                 "keyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\nEOF\n"
                 "fi",
@@ -152,6 +153,7 @@ class Intermediate(Declared):
         return [
             Command(
                 f"mkdir -p certs/{name} && chmod 700 certs/{name}\n"
+                f"if [ ! -e certs/{name}/cert-chain.pem ]; then\n"
                 f"openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out certs/{name}/ca-key.pem\n"
                 f"openssl req -new -key certs/{name}/ca-key.pem -subj '/O=Istio/L={name}/CN=Intermediate CA' "
                 f"-out certs/{name}/ca.csr\n"
@@ -162,10 +164,11 @@ class Intermediate(Declared):
                 "keyUsage = critical, keyCertSign, cRLSign\n"
                 "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
                 f"nameConstraints = critical, permitted;URI:{self.mesh.trust_domain}\nEOF\n"
-                f"cat certs/{name}/ca-cert.pem certs/root-cert.pem > certs/{name}/cert-chain.pem\n"
-                f"{tool} create secret generic {CACERTS.name} -n {SYSTEM_NAMESPACE} "
+                f"cat certs/{name}/ca-cert.pem certs/root-cert.pem > certs/{name}/cert-chain.pem\nfi\n"
+                f"{tool} create secret generic {CACERTS.name} -n {SYSTEM_NAMESPACE} --dry-run=client -o yaml "
                 f"--from-file=certs/{name}/ca-cert.pem --from-file=certs/{name}/ca-key.pem "
-                f"--from-file=certs/root-cert.pem --from-file=certs/{name}/cert-chain.pem",
+                f"--from-file=certs/root-cert.pem --from-file=certs/{name}/cert-chain.pem |\n"
+                f"  {tool} apply --server-side -f -",
                 "Each cluster its own intermediate, in place before istiod starts.",
             )
         ]

@@ -7,6 +7,7 @@ field. It also holds which CRDs were there before, so that undo leaves those alo
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,11 +105,11 @@ class Install(Step):
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
-        kubeconfig = f"--kubeconfig={self.member.kubeconfig} " if self.member.kubeconfig else ""
-        overlays = "".join(f"-f {path} " for path in self.mesh.istio.overlays)
+        kubeconfig = f"--kubeconfig={shlex.quote(str(self.member.kubeconfig))} " if self.member.kubeconfig else ""
+        overlays = "".join(f"-f {shlex.quote(str(path))} " for path in self.mesh.istio.overlays)
         return [
             Command(
-                f"istioctl install {kubeconfig}--context={self.member.context} -y {overlays}-f - <<'EOF'\n"
+                f"istioctl install {kubeconfig}--context={shlex.quote(self.member.context)} -y {overlays}-f - <<'EOF'\n"
                 f"{operator_yaml(self.mesh, self.member)}EOF",
                 "Control plane, east-west gateway and meshNetworks at once; the name keeps a later install from pruning.",
             )

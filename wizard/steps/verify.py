@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 
+from wizard.engine.events import Answered
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, VerificationFailed
 from wizard.mesh.model import Cluster, Mesh
@@ -47,7 +49,9 @@ class Verify(Step):
         if missing:
             seen = f"heard {_told(heard)}" if heard else errors or "no answer"
             return Needed((Difference("traffic", "", seen, f"answers of {listing(missing)} too"),))
-        return Done(f"heard {_told(heard)}")
+        told = f"heard {_told(heard)}"
+        answered = Answered(step=self.id, cluster=self.member.name, counts=dict(heard), missing=(), errors=0, last=told)
+        return Done(told, (answered,))
 
     def apply(self, world: World, job: Job) -> None:
         heard: Counter[str] = Counter()
@@ -121,7 +125,7 @@ class Verify(Step):
             return f"Look at the sample: {kubectl(self.member)} -n {self.mesh.verify.namespace} get pods"
         return (
             f"Check from a node of {self.member.name} that {where} can be reached (firewalls), and "
-            f"`istioctl remote-clusters --context {self.member.context}` for what istiod could read."
+            f"`istioctl remote-clusters --context {shlex.quote(self.member.context)}` for what istiod could read."
         )
 
 

@@ -1,0 +1,35 @@
+"""Kubeconfig contexts as a person chooses among them: what the file says, and what a live look found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ContextEntry:
+    """One context as its kubeconfig tells it, without asking the cluster. Texts are printable."""
+
+    context: str
+    kubeconfig: Path
+    server: str
+    user: str
+    credentials: str  # what kind: "client certificate", "token", "runs COMMAND", ...
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class ContextFacts:
+    """What a live look at one context found. Texts are printable."""
+
+    reachable: bool
+    problem: str = ""  # why not reachable or not usable, with what to do
+    uid: str = ""  # of kube-system: two contexts with the same are one cluster
+    version: str = ""
+    nodes: int = 0
+    ready_nodes: int = 0
+    addresses: tuple[str, ...] = ()  # InternalIPs of ready nodes
+    missing_rights: tuple[str, ...] = ()
+    istio: str = ""  # empty: none found
+    clock_offset: float | None = None  # seconds that the cluster is ahead of this machine, within a second or so
+    node_ports: frozenset[int] = frozenset()  # in use, by Services other than our gateway
