@@ -109,7 +109,7 @@ def put_in_place(
 
     put = put or directly
     toy = outside or ToyOutside()
-    put("wizard.commands.settings", "outside_of", lambda settings: toy)
+    put("wizard.console.settings", "outside_of", lambda settings: toy)
     put("wizard.session", "plan_of", lambda mesh: Plan(tuple(steps)))
     put("wizard.session", "resolve", lambda mesh, world: mesh)
     put("wizard.session", "identities", lambda mesh, world: {})

@@ -319,7 +319,7 @@ def test_an_unexpected_error_is_one_sentence(shell: Shell) -> None:
     def breaks(settings: object) -> None:
         raise ZeroDivisionError("oops\x1b[31m eyJhbGciOi.eyJzdWIiOi.sig")
 
-    shell.put("wizard.commands.settings", "outside_of", breaks)
+    shell.put("wizard.console.settings", "outside_of", breaks)
     assert shell("plan", "-f", shell.mesh) == 1
     assert "unexpected ZeroDivisionError: oops" in shell.err
     assert "eyJ" not in shell.err
@@ -335,7 +335,7 @@ def test_an_unexpected_error_is_one_sentence(shell: Shell) -> None:
 
 
 def test_verbose_shows_the_traceback(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    shell.put("wizard.commands.settings", "outside_of", lambda settings: 1 / 0)
+    shell.put("wizard.console.settings", "outside_of", lambda settings: 1 / 0)
     assert run(["-v", "plan", "-f", str(shell.mesh)]) == 1
     assert "Traceback" in capsys.readouterr().err
 
@@ -351,7 +351,7 @@ def test_an_interrupt_says_that_nothing_was_changed(shell: Shell, error: BaseExc
     def stop(settings: object) -> None:
         raise error
 
-    shell.put("wizard.commands.settings", "outside_of", stop)
+    shell.put("wizard.console.settings", "outside_of", stop)
     assert shell("plan", "-f", shell.mesh) == 130
     assert "nothing was changed" in shell.err
 
@@ -363,7 +363,7 @@ def test_options_count_before_and_after_the_command(shell: Shell) -> None:
         seen.append((settings.istioctl, settings.verbose, settings.no_color))
         raise BadInput("enough")
 
-    shell.put("wizard.commands.settings", "outside_of", look)
+    shell.put("wizard.console.settings", "outside_of", look)
     shell("--istioctl", "/a", "plan", "-f", shell.mesh, "-v")
     shell("--no-color", "-v", "plan", "-f", shell.mesh, "--istioctl", "/b")
     shell("--istioctl", "/a", "plan", "-f", shell.mesh, "--istioctl", "/b", "--no-color")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import wizard.commands.demo
-import wizard.commands.settings
+import wizard.console.settings
 from wizard.commands.main import run
 from wizard.simulated.outside import SimulatedOutside
 
@@ -20,7 +20,7 @@ FAST = 0.01
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> SimulatedOutside:
     made = SimulatedOutside(speed=FAST)
-    monkeypatch.setattr(wizard.commands.settings, "outside_of", lambda settings: made)
+    monkeypatch.setattr(wizard.console.settings, "outside_of", lambda settings: made)
     monkeypatch.setattr(wizard.commands.demo, "simulated_outside", lambda: made)
     return made
 

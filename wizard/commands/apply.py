@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wizard.commands.names import from_file
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 
 
 @click.command("apply")
@@ -20,7 +20,7 @@ def command(settings: Settings, path: str, yes: bool, json: bool) -> int:
 
     Whatever somebody else made is never overwritten: such a step ends in conflict, with exit code 3.
     """
-    from wizard.commands.working import prepared, work
+    from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
     try:

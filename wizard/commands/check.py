@@ -7,7 +7,7 @@ import json as jsonlib
 import click
 
 from wizard.commands.names import from_file
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}
@@ -22,7 +22,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
 
     Exits 1 where something would make the install fail, 3 where only a person can decide it; warnings alone exit 0.
     """
-    from wizard.commands.background import reading
+    from wizard.console.background import reading
     from wizard.preflight import Finding, check
 
     out = settings.out

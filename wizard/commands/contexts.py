@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wizard.commands.output import columns
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.output import columns
+from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line
 
 _file = click.Path(path_type=Path)
@@ -31,7 +31,7 @@ def merge_command(settings: Settings, files: tuple[Path, ...], output: Path, for
     kubernetes-admin1@kubernetes. All other names stay. The files given are only read.
     """
     from wizard.clusters.kubeconfig_merge import merge
-    from wizard.commands.files import write
+    from wizard.console.files import write
 
     merged = merge(files, by_file_name=by_file_name)
     write(output, merged.text, overwrite=force, mode=0o600)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wizard.commands.output import has_terminal, is_dumb
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.output import has_terminal, is_dumb
+from wizard.console.settings import Settings, with_settings
 from wizard.mesh.model import API_VERSION
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def command(settings: Settings, auto: bool) -> int:
 
 def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
     """The demo as lines: the drawing, the run, the outcome; gives the exit code."""
-    from wizard.commands import planned
-    from wizard.commands.choosing import proposals
-    from wizard.commands.working import looked, work
+    from wizard.console import planned
+    from wizard.console.choosing import proposals
+    from wizard.console.working import looked, work
     from wizard.mesh.document import mesh_from
 
     document = {"apiVersion": API_VERSION, "kind": "Mesh", "name": "demo", "clusters": proposals(outside.contexts())}

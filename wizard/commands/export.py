@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import from_file
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(settings: Settings, path: str, form: str, output: Path | None, force
     if output is None:
         settings.out.data(text.removesuffix("\n"))
         return 0
-    from wizard.commands.files import write
+    from wizard.console.files import write
 
     write(output, text, overwrite=force, mode=0o755)
     settings.out.line(f"Written to {one_line(output)}.")
@@ -51,7 +51,7 @@ def _settled(settings: Settings, mesh: Mesh) -> tuple[Mesh, Plan]:
         from wizard.plan import plan_of
 
         return mesh, plan_of(mesh)
-    from wizard.commands.working import prepared
+    from wizard.console.working import prepared
 
     session = settings.session(mesh)
     try:

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from wizard import __version__
-from wizard.commands.flags import mesh_flags
-from wizard.commands.settings import Settings, common_options, settings_of
+from wizard.console.flags import mesh_flags
+from wizard.console.settings import Settings, common_options, settings_of
 from wizard.errors import BadInput, Busy, Failed, Interrupted, Trouble
 from wizard.text import one_line, printable
 

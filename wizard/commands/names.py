@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wizard.commands import settings as doors
-from wizard.commands.settings import Settings
+from wizard.console import settings as doors
+from wizard.console.settings import Settings
 from wizard.errors import BadInput
 from wizard.text import one_line
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wizard.commands.flags import mesh_flags
-from wizard.commands.output import has_terminal, is_dumb
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.flags import mesh_flags
+from wizard.console.output import has_terminal, is_dumb
+from wizard.console.settings import Settings, with_settings
 
 if TYPE_CHECKING:
-    from wizard.commands.output import Output
+    from wizard.console.output import Output
     from wizard.plain.asking import Asker
 
 

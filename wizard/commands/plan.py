@@ -7,7 +7,7 @@ import json as jsonlib
 import click
 
 from wizard.commands.names import from_file
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 
 
 @click.command("plan")
@@ -28,8 +28,8 @@ def command(settings: Settings, path: str, json: bool) -> int:
       - {name: cluster1, context: admin1@kubernetes, network: network1}
       - {name: cluster2, context: admin2@kubernetes, network: network2}
     """
-    from wizard.commands import planned
-    from wizard.commands.working import looked
+    from wizard.console import planned
+    from wizard.console.working import looked
 
     session = settings.session(from_file(path, settings))
     try:

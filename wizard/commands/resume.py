@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wizard.commands.names import recorded
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 
 
 @click.command("resume")
@@ -15,7 +15,7 @@ from wizard.commands.settings import Settings, with_settings
 def command(settings: Settings, name: str | None, json: bool) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     from wizard.commands.uninstall import take_back
-    from wizard.commands.working import prepared, work
+    from wizard.console.working import prepared, work
 
     session, state = recorded(settings, name)
     try:

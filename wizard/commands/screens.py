@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from wizard.commands.settings import Settings
+from wizard.console.settings import Settings
 from wizard.mesh.document import Document
 from wizard.text import printable
 

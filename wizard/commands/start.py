@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wizard.commands import settings as doors
-from wizard.commands.flags import prefilled
-from wizard.commands.output import has_terminal, is_dumb
-from wizard.commands.settings import Settings
+from wizard.console import settings as doors
+from wizard.console.flags import prefilled
+from wizard.console.output import has_terminal, is_dumb
+from wizard.console.settings import Settings
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
 
@@ -27,7 +27,7 @@ def start(settings: Settings, flags: Mapping[str, Any]) -> int:
     settings.kubeconfigs = tuple(Path(name).expanduser() for name in kubeconfigs)
     outside = doors.outside_of(settings)
     if contexts or kubeconfigs:
-        from wizard.commands.choosing import chosen_clusters
+        from wizard.console.choosing import chosen_clusters
 
         document["clusters"] = chosen_clusters(outside, contexts, kubeconfigs)
     from wizard.commands.screens import open_screens

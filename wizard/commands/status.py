@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
-from wizard.commands.output import columns
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.output import columns
+from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable
 
 if TYPE_CHECKING:
     from state import MeshState, StepRecord
-    from wizard.commands.planned import Found
+    from wizard.console.planned import Found
 
 _WORDS = {"done": "as wanted", "needed": "differs", "conflict": "conflict", "unknown": "not seen"}
 
@@ -28,8 +28,8 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
 
     Exits 0 where all is as wanted, 3 where there is a conflict, else 1. NAME may be left out where only one is recorded.
     """
-    from wizard.commands import planned
-    from wizard.commands.working import looked
+    from wizard.console import planned
+    from wizard.console.working import looked
 
     session, state = recorded(settings, name)
     try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import recorded
-from wizard.commands.output import Output, has_terminal
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.output import Output, has_terminal
+from wizard.console.settings import Settings, with_settings
 from wizard.errors import NeedsPerson
 from wizard.text import one_line
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @with_settings
 def command(settings: Settings, name: str | None, yes: bool, json: bool) -> int:
     """Undo a mesh: in reverse, and only what the wizard made. NAME may be left out where only one is recorded."""
-    from wizard.commands.working import prepared
+    from wizard.console.working import prepared
 
     out = settings.out
     session, _ = recorded(settings, name)
@@ -64,7 +64,7 @@ def removal(session: Session) -> list[str]:
 
 def take_back(session: Session, out: Output, *, json: bool = False) -> int:
     """Undo a prepared session and, once all is undone, forget the mesh; gives the exit code."""
-    from wizard.commands.working import work
+    from wizard.console.working import work
 
     code = work(session, out, operation="uninstall", json=json)
     if code == 0:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
-from wizard.commands.settings import Settings, with_settings
+from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
 
     NAME may be left out where only one mesh is recorded.
     """
-    from wizard.commands.background import reading
-    from wizard.commands.progress import Lines, heard
+    from wizard.console.background import reading
+    from wizard.console.progress import Lines, heard
     from wizard.verification import failure, verify
 
     out = settings.out
@@ -46,7 +46,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     finally:
         session.close()
     if junit:
-        from wizard.commands.files import write
+        from wizard.console.files import write
 
         write(junit, junit_report(session.mesh, verdicts), overwrite=True, mode=0o644)
     if json:

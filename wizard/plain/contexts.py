@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wizard.commands.background import reading
-from wizard.commands.choosing import chosen_clusters, proposals
-from wizard.commands.output import Output, columns
+from wizard.console.background import reading
+from wizard.console.choosing import chosen_clusters, proposals
+from wizard.console.output import Output, columns
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
 from wizard.outside import ContextEntry, ContextFacts, Outside

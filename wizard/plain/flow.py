@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wizard.commands import planned
-from wizard.commands import settings as doors
-from wizard.commands.files import write
-from wizard.commands.flags import prefilled
-from wizard.commands.settings import Settings
-from wizard.commands.working import looked, prepared, work
+from wizard.console import planned
+from wizard.console import settings as doors
+from wizard.console.files import write
+from wizard.console.flags import prefilled
+from wizard.console.settings import Settings
+from wizard.console.working import looked, prepared, work
 from wizard.errors import Interrupted, Trouble
 from wizard.mesh.document import Document, mesh_from, put, value_at
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field

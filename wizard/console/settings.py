@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wizard.commands.output import Output
+from wizard.console.output import Output
 from wizard.errors import BadInput
 from wizard.text import printable
 

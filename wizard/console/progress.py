@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from wizard.commands.output import Output, speaks_unicode
+from wizard.console.output import Output, speaks_unicode
 from wizard.engine.events import Answered, Event, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import Board, draw
 from wizard.mesh.model import Mesh

@@ -7,9 +7,9 @@ import os
 import threading
 from collections.abc import Callable
 
-from wizard.commands.background import in_background, reading
-from wizard.commands.output import Output
-from wizard.commands.progress import JsonLines, Lines
+from wizard.console.background import in_background, reading
+from wizard.console.output import Output
+from wizard.console.progress import JsonLines, Lines
 from wizard.engine.engine import Engine, Look, Outcome
 from wizard.engine.events import Event
 from wizard.session import Session

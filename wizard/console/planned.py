@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wizard.commands.output import Output, speaks_unicode
+from wizard.console.output import Output, speaks_unicode
 from wizard.engine.engine import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
