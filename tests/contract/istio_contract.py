@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.contract.contract import soon
 from wizard.clusters.kinds import (
     CLUSTER_ROLE,
     CONFIG_MAP,
@@ -108,6 +109,8 @@ class InstallContract:
     where images are; `overlays`. The first tests come before the install, which the others ask for.
     """
 
+    PATIENCE = 8.0  # seconds: long enough for istioctl to be in the midst of its work
+
     @pytest.fixture(scope="class")
     @classmethod
     def wanted(cls, istioctl: Istioctl, member: model.Cluster, hub: str) -> str:
@@ -122,13 +125,6 @@ class InstallContract:
         said: list[str] = []
         istioctl.install(member, wanted, overlays, say=said.append, cancelled=lambda: False, seconds=300)
         return said
-
-    def test_it_needs_the_namespace_for_a_remote_secret(
-        self, istioctl: Istioctl, member: model.Cluster, cluster: Cluster
-    ) -> None:
-        assert cluster.get(Ref(NAMESPACE, SYSTEM_NAMESPACE)) is None
-        with pytest.raises(Failed):
-            istioctl.remote_secret(member, server=cluster.server)
 
     @pytest.mark.parametrize("place", ["spec", "spec.values.global", "spec.components", "spec.components.pilot"])
     def test_a_wrong_name_is_refused(
@@ -162,10 +158,15 @@ class InstallContract:
         began = time.monotonic()
         with pytest.raises(Failed) as told:
             istioctl.install(
-                member, yaml.safe_dump(document), overlays, say=lambda _: None, cancelled=lambda: False, seconds=8
+                member,
+                yaml.safe_dump(document),
+                overlays,
+                say=lambda _: None,
+                cancelled=lambda: False,
+                seconds=self.PATIENCE,
             )
         assert not isinstance(told.value, Interrupted)
-        assert 7 < time.monotonic() - began < 60
+        assert self.PATIENCE * 0.9 < time.monotonic() - began < 60
 
     def test_it_speaks_while_it_works(self, installed: list[str]) -> None:
         said = installed
@@ -259,7 +260,9 @@ class InstallContract:
         document["spec"]["components"] = {}
         shorter = yaml.safe_dump(document)
         istioctl.install(member, shorter, overlays, say=lambda _: None, cancelled=lambda: False, seconds=300)
-        assert cluster.get(Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)) is None
+        pruned = [Ref(kind, GATEWAY_NAME, SYSTEM_NAMESPACE) for kind in (DEPLOYMENT, SERVICE)]
+        # istioctl deletes in the foreground: the object stays until its pods are gone.
+        soon(lambda: not any(cluster.get(ref) for ref in pruned), "the gateway to go")
         assert cluster.get(Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE)) is not None
         assert cluster.get(Ref(CRD, "gateways.networking.istio.io")) is not None
 

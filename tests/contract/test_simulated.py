@@ -97,7 +97,7 @@ class TestSimulatedIstioctl(IstioctlContract):
 
 
 class TestSimulatedInstall(InstallContract):
-    pass
+    PATIENCE = 0.5
 
 
 class TestMemoryRoots(RootStoreContract):

@@ -185,7 +185,8 @@ def _pods(machine: Machine) -> float | None:
         moment = machine.ready_at.get((pod["metadata"]["namespace"], pod["metadata"]["name"]))
         if moment is None:
             continue
-        ready = now >= moment and not _unpullable(machine, pod)
+        # A pod that runs has its images.
+        ready = is_ready(pod) or (now >= moment and not _unpullable(machine, pod))
         status = _status(machine, pod, ready=ready)
         if status != pod.get("status"):
             machine.store.update({**pod, "status": status}, "kubelet")

@@ -84,7 +84,8 @@ class SimulatedIstioctl:
         with machine.lock:
             machine.settle()
             if machine.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE)) is None:
-                raise Failed(f'istioctl create-remote-secret: Error: namespaces "{SYSTEM_NAMESPACE}" not found', "")
+                made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}}
+                machine.store.update(made, MANAGER)  # without the network label, which only an install sets
             if machine.store.find(Ref(SERVICE_ACCOUNT, READER, SYSTEM_NAMESPACE)) is None:
                 account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": READER, **place}}
                 machine.store.update(account, MANAGER)

@@ -47,16 +47,17 @@ def run(machine: Machine) -> None:
         made = f"simulated self-signed root {suffix(12, machine.seed, machine.context)}"
         _write(machine, "Secret", "istio-ca-secret", SYSTEM_NAMESPACE, {"ca-cert.pem": _encoded(made)})
         root = made.encode()
-    for name in ("istio-leader", "istio-namespace-controller-election"):
+    for name in ("istio-ip-autoallocate", "istio-leader", "istio-namespace-controller-election"):
         _write(machine, "ConfigMap", name, SYSTEM_NAMESPACE, {})
     for record in machine.store.all(NAMESPACE):
         metadata = record.manifest["metadata"]
         if metadata["name"].startswith("kube-") or metadata.get("deletionTimestamp"):
             continue
-        _write(
-            machine, "ConfigMap", "istio-ca-root-cert", metadata["name"], {"root-cert.pem": root.decode()},
-            {"istio.io/config": "true"},
-        )  # fmt: skip
+        for name, data in (
+            ("istio-ca-root-cert", {"root-cert.pem": root.decode()}),
+            ("istio-ca-crl", {"ca-crl.pem": ""}),
+        ):
+            _write(machine, "ConfigMap", name, metadata["name"], data, {"istio.io/config": "true"})
     bundle = _encoded(root.decode())
     for kind, names in ((MUTATING_WEBHOOK, INJECTORS), (VALIDATING_WEBHOOK, VALIDATORS)):
         for name in names:
