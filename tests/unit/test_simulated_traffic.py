@@ -372,6 +372,17 @@ def test_what_is_refused_says_why(broken: Callable[[Universe], None], said: str)
     assert universe.heard("cluster1") == ["v1", "v3"]
 
 
+def test_a_peer_whose_api_server_is_silent_is_not_known(universe: Universe) -> None:
+    universe.machine("cluster2").unreachable = True
+    assert universe.heard("cluster1") == ["v1"]
+
+
+def test_one_label_for_two_networks_hides_the_gateway(universe: Universe) -> None:
+    label("network1")(universe)
+    networks(lambda all_: all_["network1"].update(all_["network2"]))(universe)
+    assert universe.ask("cluster1", 2).stderr.splitlines() == [TIMEOUT]
+
+
 def test_without_the_service_the_name_is_unknown(universe: Universe) -> None:
     universe.door("cluster1").delete(Ref(SERVICE, "helloworld", "sample"))
     done = universe.ask("cluster1", 2)

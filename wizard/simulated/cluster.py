@@ -9,6 +9,7 @@ from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER, Executed, Right, ServerVersion
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.simulated.machine import KUBERNETES, Machine
+from wizard.simulated.pods import containers
 from wizard.simulated.shell import Shell
 
 _LATENCY = 0.02  # of one call
@@ -135,8 +136,7 @@ class SimulatedCluster:
 
 
 def _not_running(pod: Object, container: str) -> str:
-    named = [*(pod["spec"].get("containers") or []), *(pod["spec"].get("initContainers") or [])]
-    if container not in [each["name"] for each in named]:
+    if container not in [each["name"] for each in containers(pod)]:
         return f"container {container} is not valid for pod {pod['metadata']['name']}"
     if (pod.get("status") or {}).get("phase") != "Running":
         return f'container not found ("{container}")'

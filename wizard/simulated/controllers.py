@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.simulated import istiod
 from wizard.simulated.fields import clone
+from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
-
-if TYPE_CHECKING:
-    from wizard.simulated.machine import Machine
+from wizard.simulated.pods import containers, is_ready
 
 _START = {"istiod": 4.2, "istio-eastwestgateway": 3.0}  # seconds until a Pod of this app is ready
 _OTHERS_START = 2.2
@@ -196,15 +195,11 @@ def _pods(machine: Machine) -> float | None:
 
 
 def _unpullable(machine: Machine, pod: Object) -> bool:
-    return any(_missing(machine, container["image"]) for container in _containers(pod))
+    return any(_missing(machine, container["image"]) for container in containers(pod))
 
 
 def _missing(machine: Machine, image: str) -> bool:
     return image == "auto" or any(image.startswith(beginning) for beginning in machine.missing_images)
-
-
-def _containers(pod: Object) -> list[Object]:
-    return [*(pod["spec"].get("initContainers") or []), *(pod["spec"].get("containers") or [])]
 
 
 def _status(machine: Machine, pod: Object, *, ready: bool) -> Object:
@@ -242,9 +237,3 @@ def _status(machine: Machine, pod: Object, *, ready: bool) -> Object:
     if pod["spec"].get("initContainers"):
         status["initContainerStatuses"] = [told(container) for container in pod["spec"]["initContainers"]]
     return status
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether the Pod's Ready condition is True."""
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

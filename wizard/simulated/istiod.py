@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
 
 from wizard.clusters.kinds import (
     CONFIG_MAP,
@@ -19,10 +18,9 @@ from wizard.clusters.kinds import (
 )
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated.fields import clone
+from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
-
-if TYPE_CHECKING:
-    from wizard.simulated.machine import Machine
+from wizard.simulated.pods import containers, is_ready
 
 MANAGER = "pilot-discovery"
 SIDECAR = "istio-proxy"
@@ -32,8 +30,6 @@ VALIDATORS = ("istio-validator-istio-system", "istiod-default-validator")
 
 def running(machine: Machine) -> bool:
     """Whether a ready istiod runs here. Asks the store as it stands."""
-    from wizard.simulated.controllers import is_ready
-
     return any(is_ready(record.manifest) for record in machine.store.all(POD, SYSTEM_NAMESPACE, "app=istiod"))
 
 
@@ -125,10 +121,7 @@ def _wanted(namespace: dict[str, str], pod: dict[str, str]) -> bool:
 
 def has_sidecar(pod: Object) -> bool:
     """Whether the Pod was injected."""
-    return any(
-        container["name"] == SIDECAR
-        for container in [*(pod["spec"].get("initContainers") or []), *(pod["spec"].get("containers") or [])]
-    )
+    return any(container["name"] == SIDECAR for container in containers(pod))
 
 
 def cluster_id(machine: Machine) -> str | None:

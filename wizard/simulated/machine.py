@@ -9,7 +9,6 @@ from typing import Any
 
 from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, Kind, Object, Ref
 from wizard.errors import Trouble
-from wizard.simulated import controllers
 from wizard.simulated.pace import Pace, suffix
 from wizard.simulated.store import Store
 
@@ -25,7 +24,10 @@ class Machine:
     `blocked_ports` (ports that its firewall drops when they come from another cluster).
     """
 
-    def __init__(self, index: int, pace: Pace, seed: int) -> None:
+    def __init__(self, index: int, pace: Pace, seed: int, controllers: Callable[[Machine], float | None]) -> None:
+        """`controllers`: one round of what happens by itself; gives the moment when the next thing is due, None where
+        nothing is.
+        """
         self.index = index
         self.pace = pace
         self.seed = seed
@@ -45,6 +47,7 @@ class Machine:
         self.template_hashes: dict[tuple[str, int], str] = {}  # (uid of a Deployment, its generation) → of its template
         self.turn = 0  # whose turn it is to answer, see wizard.simulated.mesh
         self._failures: list[tuple[str, Trouble]] = []
+        self._controllers = controllers
         self._settled = -1
         self._due: float | None = None
         self.store = Store(self.context, seed, self.clock, pace.now)
@@ -79,7 +82,7 @@ class Machine:
                 return
             for _ in range(8):
                 before = self.store.revision
-                self._due = controllers.run(self)
+                self._due = self._controllers(self)
                 if self.store.revision == before:
                     break
             self._settled = self.store.revision

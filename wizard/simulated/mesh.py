@@ -16,8 +16,8 @@ import yaml
 from wizard.clusters.kinds import CONFIG_MAP, ISTIO_GATEWAY, NAMESPACE, POD, SECRET, SERVICE, Object, Ref
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE
 from wizard.simulated import istiod
-from wizard.simulated.controllers import is_ready
 from wizard.simulated.machine import Machine
+from wizard.simulated.pods import is_ready
 
 NETWORK_LABEL = "topology.istio.io/network"
 SYNC_SECONDS = 5.0  # until istiod has read a peer whose remote secret is new

@@ -11,6 +11,7 @@ from wizard.errors import BadInput, Mistake, NeedsPerson
 from wizard.facts import facts_of
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
+from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.simulated.machine import Machine
@@ -50,7 +51,7 @@ class SimulatedOutside:
 
     def __init__(self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1") -> None:
         self.pace = Pace(speed)
-        self.machines = [Machine(index, self.pace, seed) for index in range(1, clusters + 1)]
+        self.machines = [Machine(index, self.pace, seed, controllers.run) for index in range(1, clusters + 1)]
         self.istioctl = SimulatedIstioctl(self.machine, istio)
         self._shell = Shell(Traffic(self.machines))
         self._roots: dict[str, MemoryRoots] = {}

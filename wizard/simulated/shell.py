@@ -10,6 +10,7 @@ from wizard.clusters.kinds import Object
 from wizard.clusters.port import Executed
 from wizard.simulated import istiod, mesh
 from wizard.simulated.machine import Machine
+from wizard.simulated.pods import containers
 
 _REQUEST = 0.06  # seconds that one answered request takes
 _WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry"}
@@ -93,8 +94,7 @@ def _sleep(machine: Machine, wanted: float, seconds: float) -> Executed:
 
 
 def _printenv(pod: Object, container: str, names: Sequence[str]) -> Executed:
-    named = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
-    env = next((each.get("env") or [] for each in named if each["name"] == container), [])
+    env = next((each.get("env") or [] for each in containers(pod) if each["name"] == container), [])
     values = {variable["name"]: str(variable.get("value", "")) for variable in env}
     if any(name not in values for name in names):
         return Executed("", "", 1)
