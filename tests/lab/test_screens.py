@@ -95,8 +95,8 @@ def test_the_mesh_is_set_up_by_keys_alone(fresh_lab: Lab, tmp_path: Path, termin
     terminal.until("Install", "running")
     terminal.until("Verified", seconds=INSTALL_SECONDS)
     terminal.keys("C-n")
-    terminal.until("meshwizard status")
-    terminal.keys("q")
+    terminal.until("Mesh mesh1 is verified")
+    terminal.keys("C-n")
     shown = terminal.until("ended 0")
     assert "mesh1" in shown
     assert_verified(wizard)

@@ -26,7 +26,7 @@ def start(settings: Settings, flags: Mapping[str, Any]) -> int:
     contexts, kubeconfigs = flags.get("context") or (), flags.get("kubeconfig") or ()
     settings.kubeconfigs = tuple(Path(name).expanduser() for name in kubeconfigs)
     outside = doors.outside_of(settings)
-    if contexts or kubeconfigs:
+    if contexts:
         from wizard.console.choosing import chosen_clusters
 
         document["clusters"] = chosen_clusters(outside, contexts, kubeconfigs)
