@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -72,8 +73,11 @@ class Session:
         check_overlays(self.wished)
         state = self._state()
         self._world = self._outside.world(self.wished, self._istioctl or _istioctl_of(state))
-        version = check_istioctl(self.wished, self._world)
-        self._identities = identities(self.wished, self._world)
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            # istioctl takes its time to start; the first connection to a cluster does, too.
+            asked = aside.submit(check_istioctl, self.wished, self._world)
+            self._identities = identities(self.wished, self._world)
+            version = asked.result()
         mesh = _settled_before(self.wished, state)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
         self.plan = plan_of(self.mesh)
