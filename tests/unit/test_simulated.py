@@ -193,7 +193,37 @@ def test_whoever_edits_owns_what_changed() -> None:
     assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"kubectl-edit"}
 
 
+def test_a_namespace_that_ends_takes_nothing_new() -> None:
+    universe = outside(speed=0.3)
+    there = door(universe)
+    there.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ending"}})
+    there.delete(Ref(NAMESPACE, "ending"))
+    late = {**CONFIG, "metadata": {"name": "late", "namespace": "ending"}}
+    with pytest.raises(Failed, match="being terminated"):
+        there.apply(late)
+    universe.pace.speed = 0
+    end = time.monotonic() + 5
+    while there.get(Ref(NAMESPACE, "ending")) is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    with pytest.raises(Failed, match='namespaces "ending" not found'):
+        there.apply(late)
+
+
 # -- istioctl
+
+
+def test_istioctl_takes_its_fields_back() -> None:
+    universe = outside()
+    install(universe)
+    machine = universe.machines[0]
+    ref = Ref(CONFIG_MAP, "istio", SYSTEM_NAMESPACE)
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": SYSTEM_NAMESPACE}}
+    machine.apply_as("somebody-else", {**config, "data": {"meshNetworks": "networks: {}"}})
+    install(universe)
+    live = door(universe).get(ref)
+    assert live is not None
+    assert "network1" in live["data"]["meshNetworks"]
+    assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"istio-operator"}
 
 
 def test_an_install_may_fail_at_a_component() -> None:

@@ -89,6 +89,7 @@ class Store:
         self._records: dict[str, dict[tuple[str, str], Record]] = {}
         self._kinds: dict[str, Kind] = {}
         self._births: dict[Ref, int] = {}
+        self._owning: set[str] = set()  # uids that others name as their owner
         self._version = 1000
         self._stirred = 0
         self.ports = Ports()
@@ -179,6 +180,9 @@ class Store:
         elif ref.kind == CRD:
             self._remove_where(lambda kind, _, __: kind.resource == ref.name)
         uid = record.manifest["metadata"]["uid"]
+        if uid not in self._owning:
+            return
+        self._owning.remove(uid)
         self._remove_where(
             lambda _, __, other: any(
                 owner.get("uid") == uid for owner in other.manifest["metadata"].get("ownerReferences") or []
@@ -239,6 +243,7 @@ class Store:
         )
         if not dry_run:
             self._births[ref] = births + 1
+            self._owning |= {owner["uid"] for owner in metadata.get("ownerReferences") or []}
             self._stir(ref, manifest)
             self._kinds[ref.kind.resource] = ref.kind
             self._records.setdefault(ref.kind.resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = (
