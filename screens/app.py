@@ -8,21 +8,26 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from rich.console import RenderableType
 from textual.app import App, InvalidThemeError
 from textual.binding import Binding, BindingType
-from textual.message import Message
-from textual.theme import Theme
 
+from screens.background import Finished, in_background
+from screens.base import WizardScreen
 from screens.draft import Draft
-from screens.stages import screen_of
+from screens.farewell import NOTHING, farewell, stopped
+from screens.signals import EXIT_CODE, obeyed
+from screens.small import TooSmall, too_small
+from screens.stages import TITLES
+from screens.theme import OWN, THEME
 from wizard.errors import Failed, Trouble
-from wizard.text import duration, one_line
+from wizard.text import one_line
 
 if TYPE_CHECKING:
-    from screens.base import WizardScreen
     from screens.run import Run, SessionLike
     from state import StateFolder
     from wizard.mesh.model import Mesh
@@ -30,58 +35,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-NEEDED = (80, 24)
+STOP_SECONDS = 15.0  # how long a run that was given up may take to end
 
 MakeSession = Callable[["Mesh", "Outside", "StateFolder", "str | None"], "SessionLike"]
-
-THEME = Theme(
-    name="meshwizard",
-    primary="#6ea8fe",
-    secondary="#8ab4c8",
-    accent="#7dd3fc",
-    warning="#f5c451",
-    error="#ff7b72",
-    success="#7ee787",
-    foreground="#d7dde8",
-    background="#10151f",
-    surface="#182030",
-    panel="#1f2a3d",
-    dark=True,
-    variables={"footer-key-foreground": "#7dd3fc", "input-selection-background": "#6ea8fe 35%"},
-)
-
-
-class Finished(Message):
-    """Work in the background ended; `then` or `failed` is called with what came of it."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
-        self.call = call
-
-
-def in_background(
-    app: App[Any], work: Callable[[], T], then: Callable[[T], None], failed: Callable[[Trouble], None]
-) -> None:
-    """Do `work` in a thread and hand its result to the app's own thread.
-
-    A daemon thread of its own instead of Textual's worker pool: a call to a dead cluster must neither use up the pool
-    nor keep the program from ending.
-    """
-
-    def run() -> None:
-        try:
-            result = work()
-        except Trouble as trouble:
-            caught = trouble
-            app.post_message(Finished(lambda: failed(caught)))
-        except Exception as error:
-            caught = Failed(f"unexpected {type(error).__name__}: {one_line(error)}", "Please report this.")
-            log.exception("background")
-            app.post_message(Finished(lambda: failed(caught)))
-        else:
-            app.post_message(Finished(lambda: then(result)))
-
-    threading.Thread(target=run, name="background", daemon=True).start()
 
 
 def real_session(mesh: Mesh, outside: Outside, folder: StateFolder, istioctl: str | None) -> SessionLike:
@@ -92,8 +48,14 @@ def real_session(mesh: Mesh, outside: Outside, folder: StateFolder, istioctl: st
     return Session(mesh, outside, folder, istioctl=istioctl, given_folder=folder.folder != default_folder())
 
 
+def screen_of(stage: str) -> WizardScreen:
+    """A fresh screen of that stage, imported when first shown; what it shows lives in the app, not in it."""
+    made: WizardScreen = getattr(import_module(f"screens.{stage}"), f"{TITLES[stage]}Screen")()
+    return made
+
+
 class WizardApp(App[int]):
-    """`run()` gives the exit code; `farewell` is what to print on the normal screen afterwards."""
+    """`run_wizard()` gives the exit code; `farewell` is what to print on the normal screen afterwards."""
 
     TITLE = "meshwizard"
     CSS_PATH = "wizard.tcss"
@@ -132,28 +94,40 @@ class WizardApp(App[int]):
         self.session: SessionLike | None = None
         self.active_run: Run | None = None
         self.farewell = ""
+        self.broke_down: Trouble | None = None
         self._resume = resume
+        self._resume_code = EXIT_CODE
         self._make_session = make_session
         self._auto = auto
         self._auto_pause = auto_pause
         self._leaving = False
-        self._too_small = False
+        self._signalled = False
         try:
             self.register_theme(THEME)
             self.theme = "ansi-dark" if self.colourless else "meshwizard"
         except InvalidThemeError:  # pragma: no cover - a Textual without ANSI themes
             self.theme = "textual-dark"
 
+    def run_wizard(self) -> int:
+        """Run it on this terminal, obeying signals; gives the exit code. Raises Failed when it breaks down."""
+        with obeyed(self._stop_by_signal, self._give_up):
+            code = self.run()
+            if self.running:  # it broke down over a run: no child of ours is left alone
+                self._give_up()
+        if self.broke_down:
+            raise self.broke_down
+        return code if code is not None else self.return_code or 0
+
     def get_css_variables(self) -> dict[str, str]:
-        """Two opaque colours of our own: lines of spans cannot blend transparent ones."""
-        own = {"dim-text": "#8792a6", "cursor-row": "#243a5e"}
-        if self.colourless:
-            own = dict.fromkeys(own, "ansi_default")
+        """With the colours of our own."""
+        own = dict.fromkeys(OWN, "ansi_default") if self.colourless else OWN
         return {**super().get_css_variables(), **own}
 
     def on_mount(self) -> None:
         """The first screen."""
         self.push_screen(screen_of("start"))
+        if self._signalled:
+            self.finish()
         if self._resume:
             name = self._resume
             self.call_after_refresh(lambda: self.resume(name))
@@ -184,8 +158,6 @@ class WizardApp(App[int]):
     @property
     def stage(self) -> WizardScreen:
         """The wizard screen that is shown, below whatever dialog lies over it."""
-        from screens.base import WizardScreen
-
         for screen in reversed(self.screen_stack):
             if isinstance(screen, WizardScreen):
                 return screen
@@ -195,20 +167,14 @@ class WizardApp(App[int]):
         """Show that stage."""
         self.switch_screen(screen_of(stage))
 
+    @property
+    def _too_small(self) -> bool:
+        return any(isinstance(screen, TooSmall) for screen in self.screen_stack)
+
     def on_resize(self) -> None:
         """Below 80×24 a sentence says so; the screens stay as they are underneath."""
-        small = self.size.width < NEEDED[0] or self.size.height < NEEDED[1]
-        if small == self._too_small or len(self.screen_stack) < 2:
-            return
-        self._too_small = small
-        if small:
-            from screens.small import TooSmall
-
+        if too_small(self.size) and not self._too_small and len(self.screen_stack) > 1:
             self.push_screen(TooSmall())
-
-    def no_longer_small(self) -> None:
-        """Called by the sentence when it goes."""
-        self._too_small = False
 
     # -- the run
 
@@ -257,7 +223,7 @@ class WizardApp(App[int]):
 
     def action_return_to_run(self) -> None:
         """Back to the install that goes on."""
-        if self.active_run and not self._too_small and len(self.screen_stack) == 2:
+        if self.active_run and len(self.screen_stack) == 2:
             self.go("install")
 
     def resume(self, name: str) -> None:
@@ -278,15 +244,13 @@ class WizardApp(App[int]):
             self.go("install")
 
         def failed(trouble: Trouble) -> None:
-            self.stage.say(f"{trouble.what} {trouble.remedy}".strip(), wrong=True)
+            self._tell(trouble)
             self.stage.refresh_bindings()
             self.farewell = f"{trouble.what}\n{trouble.remedy}".strip()
             self._resume_code = trouble.exit_code
 
         self.stage.say(f"Connecting to the clusters of {name} …")
         self.background(load, loaded, failed)
-
-    _resume_code = 130
 
     # -- the end
 
@@ -319,8 +283,9 @@ class WizardApp(App[int]):
             return
         self._leaving = True
         run.give_up()
-        self.stage.say("Stopping: steps at work are being ended …")
-        deadline = time.monotonic() + 15
+        if self.stage.is_mounted:
+            self.stage.say("Stopping: steps at work are being ended …")
+        deadline = time.monotonic() + STOP_SECONDS
 
         def look() -> None:
             if not run.alive or time.monotonic() > deadline:
@@ -328,58 +293,56 @@ class WizardApp(App[int]):
 
         self.set_interval(0.1, look)
 
+    def _stop_by_signal(self) -> None:
+        """From a signal's handler, in the main thread, in the middle of anything: only leave word for the loop."""
+        again, self._signalled = self._signalled, True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.finish if again or not self.running else self.stop_and_leave)
+
+    def _give_up(self) -> None:
+        """From any thread: end the run, and wait a moment for it."""
+        if self.active_run and self.active_run.alive:
+            self.active_run.give_up()
+            self.active_run.join(STOP_SECONDS)
+
     def finish(self) -> None:
         """Leave with the exit code and the farewell that fit what happened."""
         run, code = self.active_run, self._resume_code
+        simulated = self.outside.simulated
         if run is not None:
             run.drain()
-            ended, session = run.view.ended, run.session
-            if ended is None:
-                self.farewell = (
-                    f"The install did not end in time; it is recorded.\nGo on with: {session.resume_command}"
-                )
-            elif ended.ok:
-                code = 0
-                self.farewell = self.summary()
+            ended = run.view.ended
+            code = 0 if ended and ended.ok else ended.exit_code or 1 if ended else code
+            if self._signalled and not (ended and ended.ok):
+                self.farewell = stopped(run, simulated=simulated)
             else:
-                code = ended.exit_code or 1
-                self.farewell = f"{ended.what}\n{ended.remedy}".strip()
-                if self.outside.simulated:
-                    self.farewell = f"{ended.what}\nIt was the demo: simulated clusters, nothing is left behind."
-            if self.log_file and not (ended and ended.ok):
-                self.farewell += f"\nLog: {self.log_file}"
+                self.farewell = farewell(run, self.folder, self.log_file, simulated=simulated, ascii_only=self.ascii)
         elif not self.farewell:
-            self.farewell = "Nothing was changed."
-        self.exit(code)
+            self.farewell = NOTHING
+        self.exit(EXIT_CODE if self._signalled else code)
 
-    def summary(self) -> str:
-        """What stands now, and what to do next: for the last screen and for the normal one afterwards."""
-        if self.active_run is None:
-            return ""
-        from wizard.mesh.drawing import draw
+    # -- what must never happen
 
-        view, session = self.active_run.view, self.active_run.session
-        mesh = session.mesh
-        picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=self.ascii).plain()
-        demo = (
-            "Demo on simulated clusters: nothing outside this terminal was touched.\n" if self.outside.simulated else ""
-        )
-        said = f"Mesh {mesh.name} is verified: {view.passed} steps in {duration(view.elapsed)}."
-        return f"{demo}{said}\n\n{picture}\n\n" + "\n".join(f"  {text:<34} {why}" for text, why in self.next_commands())
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's last resort prints a traceback with everybody's locals; ours goes to the log."""
+        log.error("the screens broke down", exc_info=error)
+        if self._exception is None:  # what a test's pilot raises again
+            self._exception = error
+            self._exception_event.set()
+        self._break_down(f"unexpected {type(error).__name__}: {one_line(error)}")
 
-    def next_commands(self) -> list[tuple[str, str]]:
-        """(command, what it does) for a mesh that stands."""
-        from shlex import quote
+    def panic(self, *renderables: RenderableType) -> None:
+        """Where Textual has no exception but a picture of one, such as when the terminal cannot be read any more."""
+        for renderable in renderables:
+            log.error("the screens broke down: %s", "".join(part.text for part in self.console.render(renderable)))
+        self._break_down("the terminal cannot be used any more")
 
-        if self.outside.simulated:
-            return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
-        assert self.active_run is not None  # noqa: S101 - a mesh stands
-        name = self.active_run.session.mesh.name
-        place = ""
-        if " --state-dir " in self.active_run.session.resume_command:
-            place = f" --state-dir {quote(str(self.folder.folder))}"
-        return [
-            (f"meshwizard status {name}{place}", "every step probed afresh"),
-            (f"meshwizard verify {name}{place}", "traffic from every cluster to every cluster"),
-            (f"meshwizard uninstall {name}{place}", "takes back only what was made"),
-        ]
+    def _break_down(self, what: str) -> None:
+        self._return_code = 1
+        if self.broke_down is None:
+            where = f"The log {self.log_file} says where." if self.log_file else "Run it again with --log FILE -v."
+            remedy = f"{where} Please report this with it."
+            if self.active_run and not self.outside.simulated:
+                remedy += f" What was done is recorded; go on with: {self.active_run.session.resume_command}"
+            self.broke_down = Failed(what, remedy)
+        self._close_messages_no_wait()

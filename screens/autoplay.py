@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from screens.app import WizardApp
+from textual.screen import Screen
+from textual.timer import Timer
+
+from screens.base import WizardScreen
+from screens.host import Host
 
 LOOK = 0.1  # seconds between two looks at whether a screen is ready
 GIVE_UP = 120.0  # seconds on one screen
 
 
+class Stage(Host, Protocol):
+    """The app, as its player sees it."""
+
+    @property
+    def stage(self) -> WizardScreen:
+        """The wizard screen that is shown."""
+
+    @property
+    def screen(self) -> Screen[object]:
+        """What is shown, which may be a dialog over it."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
+        """Call it again and again."""
+
+    def simulate_key(self, key: str) -> None:
+        """Press that key."""
+
+    def stop_and_leave(self) -> None:
+        """End the run, then leave."""
+
+
 class Player:
     """Presses keys on the current screen, waits until it is ready, goes on; leaves the app after the last."""
 
-    def __init__(self, app: WizardApp, pause: float) -> None:
+    def __init__(self, app: Stage, pause: float) -> None:
         self._app = app
         self._pause = pause
         self._keys: Iterator[str] = iter(())

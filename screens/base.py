@@ -16,11 +16,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
 
+from screens.host import Host
 from screens.stages import PATH, TITLES
 from wizard.text import one_line
 
 if TYPE_CHECKING:
-    from screens.app import WizardApp
     from wizard.mesh.fields import Field
 
 Refusal = tuple[str, Widget | None]  # the sentence, and what should have the focus
@@ -43,9 +43,9 @@ class WizardScreen(Screen[None]):
     ]
 
     @property
-    def wizard(self) -> WizardApp:
+    def wizard(self) -> Host:
         """The app."""
-        return cast("WizardApp", self.app)
+        return cast("Host", self.app)
 
     def compose(self) -> ComposeResult:
         """Header, the stage's own body, help, sentence and buttons, keys."""

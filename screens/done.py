@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from screens.base import WizardScreen
+from screens.farewell import next_commands
 from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
 from wizard.text import duration, one_line
@@ -61,11 +62,15 @@ class DoneScreen(WizardScreen):
             yield [Piece("Log        ", "muted"), Piece(one_line(self.wizard.log_file))]
         yield []
         yield [Piece("Next", "title")]
-        for command, why in self.wizard.next_commands():
+        for command, why in self._commands():
             yield [Piece(f"  {command:<36} ", "command"), Piece(why, "muted")]
         if not self.wizard.outside.simulated:
             yield [Piece("  S saves the mesh file; then: ", "muted"),
                    Piece(f"meshwizard export -f {mesh.name}.yaml --as runbook", "command")]  # fmt: skip
+
+    def _commands(self) -> list[tuple[str, str]]:
+        run, wizard = self.wizard.active_run, self.wizard
+        return next_commands(run, wizard.folder, simulated=wizard.outside.simulated) if run else []
 
     def leave(self) -> None:
         """The end."""
@@ -84,5 +89,5 @@ class DoneScreen(WizardScreen):
 
     def action_copy(self) -> None:
         """The next commands into the clipboard."""
-        self.app.copy_to_clipboard("\n".join(command for command, _ in self.wizard.next_commands()))
+        self.app.copy_to_clipboard("\n".join(command for command, _ in self._commands()))
         self.say("The commands were sent to the terminal's clipboard (OSC 52).")

@@ -12,7 +12,7 @@ from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import StepList
-from wizard.mesh.drawing import Board
+from wizard.mesh.links import Board
 
 
 class InstallScreen(RunScreen):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from screens.lines import Lines
-from wizard.mesh.drawing import Counts, States, draw
+from wizard.mesh.drawing import draw
+from wizard.mesh.links import Counts, States
 from wizard.mesh.model import Mesh
 
 

@@ -7,7 +7,6 @@ five hundred lines a second cost fifteen updates.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -29,7 +28,7 @@ from wizard.engine.events import (
     StepWaits,
 )
 from wizard.errors import Trouble
-from wizard.mesh.drawing import Board
+from wizard.mesh.links import Board
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HEARD = re.compile(r"\b(v\d+) (\d+)×")
 BROKEN = frozenset({Status.FAILED, Status.CONFLICT})
 ACTIVE = frozenset({Status.PROBING, Status.RUNNING, Status.UNDOING})
 PASSED = frozenset({Status.DONE, Status.SKIPPED})
@@ -130,13 +128,6 @@ class RunView:
         view.status, view.detail, view.remedy = event.status, event.detail, event.remedy
         view.seconds = event.seconds
         self.board.step(event.step, event.status)
-        if event.step.endswith("/verify") and event.status is Status.DONE and event.cluster not in self.answers:
-            # Traffic that was there at the first look is told in words only.
-            counts = {found[1]: int(found[2]) for found in _HEARD.finditer(event.detail)}
-            if event.cluster and counts:
-                self.take(
-                    Answered(step=event.step, cluster=event.cluster, counts=counts, missing=(), errors=0, last="")
-                )
         if event.status is not Status.WAITING:
             self.say(event.cluster, event.step, f"{event.status}{': ' if event.detail else ''}{event.detail}")
 

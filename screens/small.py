@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+NEEDED = Size(80, 24)
+
+
+def too_small(size: Size) -> bool:
+    """Whether the screens do not fit."""
+    return size.width < NEEDED.width or size.height < NEEDED.height
 
 
 class TooSmall(ModalScreen[None]):
@@ -24,16 +32,11 @@ class TooSmall(ModalScreen[None]):
         self._judge()
 
     def _judge(self) -> None:
-        from screens.app import NEEDED, WizardApp
-
-        width, height = self.app.size
-        if width >= NEEDED[0] and height >= NEEDED[1]:
-            if isinstance(self.app, WizardApp):
-                self.app.no_longer_small()
+        size = self.app.size
+        if not too_small(size):
             if self.is_current:
                 self.dismiss(None)
             return
-        sentence = (
-            f"The terminal is {width}×{height}; the wizard needs {NEEDED[0]}×{NEEDED[1]}. Enlarge it, or press q."
-        )
+        needed = f"{NEEDED.width}×{NEEDED.height}"
+        sentence = f"The terminal is {size.width}×{size.height}; the wizard needs {needed}. Enlarge it, or press q."
         self.query_one("#small", Static).update(Content(sentence))

@@ -1,12 +1,6 @@
-"""The stages in their order, what they are called, and where their screens are. Screens are imported when first shown."""
+"""The stages in their order, and what they are called."""
 
 from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from screens.base import WizardScreen
 
 PATH = ("contexts", "topology", "names", "istio", "networks", "review", "install", "verify", "done")
 TITLES = {
@@ -21,9 +15,3 @@ TITLES = {
     "verify": "Verify",
     "done": "Done",
 }
-
-
-def screen_of(stage: str) -> WizardScreen:
-    """A fresh screen of that stage; what it shows lives in the app, not in it."""
-    made: WizardScreen = getattr(import_module(f"screens.{stage}"), f"{TITLES[stage]}Screen")()
-    return made

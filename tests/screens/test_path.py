@@ -167,7 +167,7 @@ def test_the_mesh_file_is_saved_and_not_overwritten_without_consent(tmp_path: Pa
 def test_it_plays_through_by_itself(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, auto=True, auto_pause=0.05) as driver:
-            await driver.until(lambda: not driver.app.is_running or driver.app.farewell, 30)
+            await driver.until(lambda: not driver.app.is_running or driver.app.farewell, 120)
         assert driver.app.return_value == 0
         assert "is verified" in driver.app.farewell
 

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from wizard.mesh.drawing import Board, LinkId, LinkState, draw, links_of
+from wizard.mesh.drawing import draw
+from wizard.mesh.links import Board, LinkId, LinkState, links_of
 from wizard.mesh.model import Cluster, Gateway, Mesh
 
 

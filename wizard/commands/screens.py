@@ -22,14 +22,13 @@ def open_screens(
     document: Document | None = None,
     auto: bool = False,
 ) -> int:
-    """Run the wizard on the whole screen; gives the exit code, with the farewell printed."""
+    """Run the wizard on the whole screen; gives the exit code, with the farewell printed. Raises Failed when it breaks down."""
     if settings.no_color:
         os.environ["NO_COLOR"] = "1"  # Textual reads it when it is imported
     from screens.app import WizardApp
 
     app = WizardApp(outside, folder, istioctl=settings.istioctl, document=document, auto=auto, log_file=settings.log)
-    code = app.run()
+    code = app.run_wizard()
     if app.farewell:
         settings.out.line(printable(app.farewell, 20_000))
-    # An app that broke down has no result, only Textual's own return code.
-    return code if code is not None else app.return_code or 0
+    return code

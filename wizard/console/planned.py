@@ -10,7 +10,8 @@ from wizard.console.output import Output, speaks_unicode
 from wizard.engine.engine import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
-from wizard.mesh.drawing import Board, draw
+from wizard.mesh.drawing import draw
+from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
 from wizard.text import one_line, printable
 

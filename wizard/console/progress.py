@@ -11,7 +11,8 @@ import click
 
 from wizard.console.output import Output, speaks_unicode
 from wizard.engine.events import Answered, Event, RunStarted, Status, StepChanged, StepSaid, StepWaits
-from wizard.mesh.drawing import Board, draw
+from wizard.mesh.drawing import draw
+from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
 from wizard.text import listing, one_line
 

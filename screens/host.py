@@ -1,0 +1,55 @@
+"""What the screens know of the app that shows them: the answers, the run, and the ways on. The app itself knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from screens.draft import Draft
+from screens.run import Run, SessionLike
+from state import StateFolder
+from wizard.errors import Trouble
+from wizard.mesh.model import Mesh
+from wizard.outside import Outside
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """The app, as its screens see it."""
+
+    ascii: bool  # the terminal lacks box characters
+    colourless: bool
+    outside: Outside
+    folder: StateFolder
+    log_file: Path | None
+    draft: Draft
+    active_run: Run | None
+
+    @property
+    def running(self) -> bool:
+        """Whether an install is going on."""
+
+    def background(
+        self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[Trouble], None] | None = None
+    ) -> None:
+        """Do `work` in a thread; then, in the app's thread, `then(result)` or `failed(trouble)`."""
+
+    def go(self, stage: str) -> None:
+        """Show that stage."""
+
+    def make_session(self, mesh: Mesh) -> SessionLike:
+        """A session for this mesh; the one before is closed."""
+
+    def start_run(self) -> None:
+        """Begin the install of the session that was reviewed."""
+
+    def resume(self, name: str) -> None:
+        """Go on with a saved mesh."""
+
+    def running_marker(self, stage: str) -> str:
+        """What the head says of a run that goes on while that stage is shown."""
+
+    def finish(self) -> None:
+        """Leave."""

@@ -1,0 +1,75 @@
+"""SIGINT, SIGTERM and SIGHUP while the wizard has the terminal: end the work in order, give the terminal back.
+
+Textual has no handlers of its own: by default the process would die at once, leave the terminal raw and children alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LAST_SECONDS = 20.0  # after which the process ends, whatever still hangs
+EXIT_CODE = 130
+
+
+@contextmanager
+def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[None]:
+    """Within this block a signal calls `stop` in the main thread, which should soon end the block, and `give_up` in a
+    thread. After LAST_SECONDS, or at the second signal, the process ends without further ado.
+
+    Two ways, because the main thread may hang for good: Textual writes through a queue, which nobody empties any more
+    once the terminal is gone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count, over = 0, threading.Event()
+
+    def last_resort() -> None:
+        give_up()
+        if not over.wait(LAST_SECONDS):
+            os._exit(EXIT_CODE)
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        _leave_dead_terminal()
+        if count == 1:
+            threading.Thread(target=last_resort, name="last-resort", daemon=True).start()
+        stop()
+
+    before = {}
+    for number in _SIGNALS:
+        # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before[number] = signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        over.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_dead_terminal() -> None:
+    """Where the terminal was closed, its place is taken by nothing: reading and writing fail no more."""
+    stdin = sys.__stdin__
+    if stdin is None:
+        return
+    try:
+        termios.tcgetattr(stdin.fileno())
+    except termios.error:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            if os.isatty(descriptor) or descriptor == stdin.fileno():
+                os.dup2(nothing, descriptor)
+        os.close(nothing)
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,144 @@
+"""The drawing of two clusters: boxes on their networks, with an arrow for each link between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wizard.mesh.links import Counts, LinkId, LinkState, Member, States
+from wizard.mesh.spans import GLYPHS, NOUN, ROLES, STROKES, Role, Span, cells, fit, titled
+
+
+def picture(
+    members: Sequence[Member],
+    state: States,
+    counts: Counts | None,
+    width: int,
+) -> list[list[Span]]:
+    left, right = members
+    width = min(width, 112)
+    inner = min(34, (width - 24) // 2 - 8)  # text inside a box
+    middle = width - 2 * (inner + 8)
+    apart = left.network != right.network
+    frame = "┊" if apart else " "
+    rows: list[list[Span]] = []
+
+    def pad(text: str) -> str:
+        return fit(text, inner)
+
+    def border(one: str, other: str, corners: str) -> None:
+        if apart:
+            edge = [Span(f"{corners[0]}{titled(text, inner + 6, '╌')}{corners[1]}", "network") for text in (one, other)]
+            rows.append([edge[0], Span(" " * middle, "label"), edge[1]])
+        else:
+            rows.append([Span(f"{corners[0]}{titled(one, width - 2, '╌')}{corners[1]}", "network")])
+
+    def boxed(one: str, other: str, between: list[Span], marks: str = "││", role: Role = "label") -> None:
+        rows.append(
+            [
+                Span("┊ ", "network"), Span("│ ", "box"), Span(pad(one), role), Span(f" {marks[0]}", "box"),
+                *between,
+                Span(f"{marks[1]} ", "box"), Span(pad(other), role), Span(" │", "box"), Span(" ┊", "network"),
+            ]
+        )  # fmt: skip
+
+    def edge(corners: str, names: tuple[str, str]) -> None:
+        one, other = (f"{corners[0]}{titled(name, inner + 2, '─')}{corners[1]}" for name in names)
+        gap = " " * middle
+        rows.append(
+            [Span("┊ ", "network"), Span(one, "box"), Span(f" {frame}{gap}{frame} ", "network"), Span(other, "box"),
+             Span(" ┊", "network")]
+        )  # fmt: skip
+
+    border(left.network, right.network, "┌┐")
+    edge("╭╮", (left.name, right.name))
+    for source, target in ((left, right), (right, left)):
+        forward = source is left
+        for link in state:
+            if link.source != source.name or link.target != target.name:
+                continue
+            start, end = _ends(link, source, target, inner)
+            if apart:
+                arrow = _arrow(link, state[link], source, target, counts, middle, crossing=True, forward=forward)
+            else:
+                arrow = _arrow(link, state[link], source, target, counts, middle + 2, crossing=False, forward=forward)
+            marks = "├│" if forward else "│┤"
+            boxed(start if forward else end, end if forward else start, arrow, marks)
+    if counts is not None:
+        blank = [Span(f" {frame}", "network"), Span(" " * middle, "label"), Span(f"{frame} ", "network")]
+        boxed(_heard(left, counts), _heard(right, counts), blank, role="count")
+    edge("╰╯", ("", ""))
+    border("", "", "└┘")
+    return rows
+
+
+def _ends(link: LinkId, source: Member, target: Member, room: int) -> tuple[str, str]:
+    long, short = target.gateway
+    gateway = long if len(long) <= room else short
+    if link.kind == "api":
+        api = f"API {target.api}"
+        return "istiod", api if target.api and len(api) <= room else "API server"
+    if link.kind == "discovery":
+        return "proxies", "istiod"
+    return f"helloworld {source.version}", gateway
+
+
+def _arrow(
+    link: LinkId, state: LinkState, source: Member, target: Member, counts: Counts | None,
+    width: int, *, crossing: bool, forward: bool, brief: bool = False,
+) -> list[Span]:  # fmt: skip
+    role, stroke = ROLES[state], STROKES[state]
+    word = str(state)
+    heard = (counts or {}).get(source.name, {}).get(target.version, 0)
+    if link.kind == "gateway" and heard:
+        word = f"{heard} heard" if brief else f"{heard} answer{'s' if heard > 1 else ''}"
+    noun = "API" if brief and link.kind == "api" else NOUN[link.kind]
+    text = f" {noun} {GLYPHS[state]} {word} "
+    line = fit(text.rstrip(), width - 1) + " " if cells(text) > width else text
+    before = (width - cells(line)) // 2
+    middle = stroke * before + line + stroke * (width - before - cells(line))
+    cross = "┼" if crossing else ""
+    head, tail = (stroke, "▶") if forward else ("◀", stroke)
+    return [Span(f"{head}{cross}{middle}{cross}{tail}", role)]
+
+
+def small_picture(
+    members: Sequence[Member],
+    state: States,
+    counts: Counts | None,
+    width: int,
+) -> list[list[Span]]:
+    left, right = members
+    inner = min(18, (width - 56) // 2)
+    middle = width - 2 * (inner + 4)
+    arrows: list[list[Span]] = []
+    for source, target in ((left, right), (right, left)):
+        mine = [link for link in state if link.source == source.name and link.target == target.name]
+        share, rest = divmod(middle - 1, len(mine))
+        line = [Span(" ", "label")]
+        for index, link in enumerate(mine):
+            room = share + (rest if index == 0 else 0) - 1
+            line += _arrow(
+                link, state[link], source, target, counts, room - 2, crossing=False, forward=source is left, brief=True
+            )
+            line.append(Span(" ", "label"))
+        arrows.append(line)
+    heard = [_heard(member, counts) if counts is not None else "" for member in members]
+    half = middle // 2
+    told = [Span(f" {fit(heard[0], half - 1)}", "count"), Span(f"{heard[1]} ".rjust(middle - half), "count")]
+    rows = []
+    for row, between in enumerate((arrows[0], told, arrows[1])):
+        boxes = [
+            (
+                f"╭{titled(member.name, inner + 2, '─')}╮",
+                f"│ {fit(member.network, inner)} │",
+                f"╰{'─' * (inner + 2)}╯",
+            )
+            for member in members
+        ]
+        rows.append([Span(boxes[0][row], "box"), *between, Span(boxes[1][row], "box")])
+    return rows
+
+
+def _heard(member: Member, counts: Counts) -> str:
+    mine = counts.get(member.name) or {}
+    return "heard " + (" ".join(f"{version} {count}" for version, count in sorted(mine.items())) or "nothing yet")
