@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import yaml
 
+from wizard import yamltext
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import unsupported
@@ -41,7 +42,7 @@ def check_overlays(mesh: Mesh) -> None:
     mistakes = []
     for index, path in enumerate(mesh.istio.overlays):
         try:
-            documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+            documents = yamltext.load_all(path.read_text(encoding="utf-8"))
         except OSError as error:
             mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} cannot be read: {error.strerror}"))
             continue

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wizard import yamltext
 from wizard.clusters.kubeconfig import Item, Kubeconfig, read
 from wizard.errors import BadInput
-from wizard.mesh.meshfile import dumped
 from wizard.text import one_line
 
 # Keys that name files, relative to the folder of the kubeconfig.
@@ -73,7 +73,7 @@ def merge(paths: Sequence[Path], *, by_file_name: bool = False) -> Merged:
     for (index, was), name in contexts.names.items():
         server = clusters.entries.get(contexts.entries[name].get("cluster", ""), {}).get("server") or ""
         told.setdefault(name, MergedContext(name, was, configs[index].path, one_line(server)))
-    return Merged(dumped(document), tuple(told.values()))
+    return Merged(yamltext.dump(document), tuple(told.values()))
 
 
 def _joined(tables: Sequence[Mapping[str, Item]], marks: Sequence[str], marked: Callable[[str, str], str]) -> _Table:

@@ -297,11 +297,13 @@ class RealCluster:
                 f"{self.name}: the API server does not accept the credentials of context {one_line(self._context)}: {message}",
                 "They may have expired: check with `kubectl auth whoami`.",
             )
+        causes = (told.get("details") or {}).get("causes") or []
+        if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+            return Failed(f"{self.name}: {what}: {message}", "Wait until the namespace is gone, then try again.")
         if status == 403:
             return NotAllowed(
                 f"{self.name}: not allowed to {what}: {message}", "Ask for a context of a cluster administrator."
             )
-        causes = (told.get("details") or {}).get("causes") or []
         owners = {
             one_line(cause.get("field", "")): _manager_in(str(cause.get("message", "")))
             for cause in causes

@@ -95,6 +95,7 @@ class Engine:
         self._fatal: Trouble | None = None
         self._succeeded = False
         self._upstream = _upstream(plan)
+        self._dependants = _dependants(plan)
 
     @property
     def succeeded(self) -> bool:
@@ -302,7 +303,7 @@ class Engine:
         self._finish(step, Status.DONE, done.note, seconds=seconds)
 
     def _undo_ready(self, step: Step) -> Status | None:
-        dependants = [self._status[other.id] for other in self._plan.steps if step.id in other.needs + other.joins]
+        dependants = [self._status[id] for id in self._dependants[step.id]]
         if any(status in _BROKEN for status in dependants):
             return Status.BLOCKED
         return Status.PROBING if all(status is Status.UNDONE for status in dependants) else None
@@ -384,11 +385,7 @@ class Engine:
         broken = [id for id in step.needs + step.joins if self._status[id] in _BROKEN]
         broken = broken or [id for id in self._upstream[step.id] if self._status[id] is Status.CONFLICT]
         if not broken:
-            broken = [
-                other.id
-                for other in self._plan.steps
-                if step.id in other.needs + other.joins and self._status[other.id] in _BROKEN
-            ]
+            broken = [id for id in self._dependants[step.id] if self._status[id] in _BROKEN]
         return f"waits for {', '.join(broken[:3])}"
 
     def _emit(self, event: Event) -> None:
@@ -454,6 +451,15 @@ def _upstream(plan: Plan) -> dict[str, frozenset[str]]:
     for step in plan.steps:
         direct = step.needs + step.joins
         found[step.id] = frozenset(direct).union(*(found[id] for id in direct))
+    return found
+
+
+def _dependants(plan: Plan) -> dict[str, list[str]]:
+    """For each step those that build directly on it."""
+    found: dict[str, list[str]] = {step.id: [] for step in plan.steps}
+    for step in plan.steps:
+        for id in step.needs + step.joins:
+            found[id].append(step.id)
     return found
 
 

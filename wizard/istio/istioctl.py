@@ -7,16 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
-
-from wizard import process
+from wizard import process, yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Failed, Interrupted
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
 from wizard.text import duration, one_line
 
 COMPONENT_SECONDS = 300  # how long istioctl itself waits for one component
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class RealIstioctl:
@@ -76,7 +73,7 @@ class RealIstioctl:
         done = process.run(argv, seconds=60)
         if done.code or done.stopped:
             raise Failed(f"istioctl create-remote-secret: {last_words(done.stderr)}", "")
-        for document in yaml.load_all(done.stdout, Loader=_LOADER):
+        for document in yamltext.load_all(done.stdout):
             if isinstance(document, dict) and document.get("kind") == "Secret":
                 return document
         raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")

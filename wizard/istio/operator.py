@@ -6,10 +6,10 @@ its values, because istioctl overwrites the ConfigMap from there on every instal
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import yaml
-
+from wizard import yamltext
 from wizard.clusters.kinds import Object
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Cluster, Mesh
 
@@ -73,9 +73,10 @@ def operator_of(mesh: Mesh, cluster: Cluster) -> Object:
     }
 
 
+@functools.cache
 def operator_yaml(mesh: Mesh, cluster: Cluster) -> str:
     """`operator_of`, as istioctl reads it."""
-    return yaml.safe_dump(operator_of(mesh, cluster), sort_keys=False, width=110)
+    return yamltext.dump(operator_of(mesh, cluster))
 
 
 def _ports(cluster: Cluster) -> list[dict[str, Any]]:

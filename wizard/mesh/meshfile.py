@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from wizard import yamltext
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
@@ -15,7 +16,6 @@ from wizard.text import one_line
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64  # libyaml composes recursively in C: without a limit a page of brackets ends the process
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda mesh: ()) -> Mesh:
@@ -44,7 +44,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     """
     try:
         _refuse_depth(raw, name)
-        node = yaml.compose(raw, Loader=_LOADER)
+        node = yaml.compose(raw, Loader=yamltext.LOADER)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         mistake = Mistake(
@@ -57,7 +57,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
         raise BadInput(f"{name} is empty", "See `meshwizard plan --help` for an example.")
     lines: dict[str, int] = {}
     mistakes: list[Mistake] = []
-    constructor = _LOADER(b"")
+    constructor = yamltext.LOADER(b"")
     try:
         data = _data(node, "", lines, mistakes, constructor, set())
     finally:
@@ -69,7 +69,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
 
 def _refuse_depth(raw: bytes, name: str) -> None:
     depth = 0
-    for event in yaml.parse(raw, Loader=_LOADER):
+    for event in yaml.parse(raw, Loader=yamltext.LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -127,19 +127,7 @@ def _data(
 
 def write_meshfile(mesh: Mesh) -> str:
     """The mesh file of this mesh, as YAML with a heading."""
-    text = dumped(document_of(mesh))
+    text = yamltext.dump(document_of(mesh))
     return (
         f"# A mesh for meshwizard: `meshwizard plan -f` shows what it would do, `meshwizard apply -f` does it.\n{text}"
     )
-
-
-def dumped(data: Any) -> str:
-    """Plain data as YAML that reads back as the same: no aliases, and other languages' letters as they are."""
-    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
-
-    def dump(allow_unicode: bool) -> str:
-        return str(yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=allow_unicode, width=110))
-
-    text = dump(True)
-    # PyYAML writes these line breaks bare, where a reader folds them into spaces.
-    return dump(False) if any(mark in text for mark in "\x85\u2028\u2029") else text

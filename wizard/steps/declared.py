@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from wizard import yamltext
 from wizard.clusters.kinds import NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
@@ -171,7 +170,7 @@ def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:
     """The command that applies these manifests, as a here-document. Never for a Secret: its content is nobody's to copy."""
     if any(manifest["kind"] == SECRET.kind for manifest in manifests):
         raise ValueError("a Secret is not shown")
-    text = yaml.safe_dump_all(manifests, sort_keys=False, width=110)
+    text = yamltext.dump(*manifests)
     return f"{kubectl(cluster)} apply --server-side -f - <<'EOF'\n{text}EOF"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from wizard import yamltext
 from wizard.clusters.kinds import (
     CONFIG_MAP,
     CRD,
@@ -28,7 +29,7 @@ from wizard.clusters.kinds import (
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, Unreachable
-from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_yaml
+from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of, operator_yaml
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE
 from wizard.steps import removal
@@ -166,10 +167,10 @@ class Install(Step):
         if "operator.yaml" not in data:
             return [Difference(name, "", "not completed", "to be installed")]
         try:
-            recorded = yaml.safe_load(data["operator.yaml"])
+            recorded = yamltext.load(data["operator.yaml"])
         except yaml.YAMLError:
             recorded = {}
-        wanted = yaml.safe_load(operator_yaml(self.mesh, self.member))
+        wanted = operator_of(self.mesh, self.member)
         found = {path: (old, new) for path, old, new in differing(wanted, recorded)}
         found |= {path: (old, new) for path, new, old in differing(recorded, wanted) if path not in found}
         told = [
@@ -209,7 +210,7 @@ class Install(Step):
         if config is None:
             return [Difference(str(ISTIO_CONFIG), "", None, "to be installed")]
         try:
-            networks = (yaml.safe_load(config["data"].get("meshNetworks", "")) or {}).get("networks") or {}
+            networks = (yamltext.load(config["data"].get("meshNetworks", "")) or {}).get("networks") or {}
         except (yaml.YAMLError, AttributeError):
             networks = {}
         wanted = mesh_networks(self.mesh)

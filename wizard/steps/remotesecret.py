@@ -8,6 +8,7 @@ import shlex
 
 import yaml
 
+from wizard import yamltext
 from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
@@ -90,7 +91,7 @@ class RemoteSecret(Step):
     def _content(self, live: Object, token: Object | None) -> list[tuple[str, str | None, str]]:
         """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
         try:
-            kubeconfig = yaml.safe_load(base64.b64decode((live.get("data") or {}).get(self.peer.name, "")))
+            kubeconfig = yamltext.load(base64.b64decode((live.get("data") or {}).get(self.peer.name, "")))
             cluster = kubeconfig["clusters"][0]["cluster"]
             held, server = kubeconfig["users"][0]["user"]["token"], cluster["server"]
             authority = cluster.get("certificate-authority-data", "")
