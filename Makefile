@@ -1,5 +1,4 @@
 # Two commands: `make demo` shows it on simulated clusters, `make test` proves it. Nothing is installed outside .venv.
-SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -46,7 +46,9 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right("list", POD),
     Right("list", NODE),
+    # A command is run over a websocket, which is a GET; Kubernetes 1.35 and later ask for `create` as well.
     Right("get", POD, subresource="exec"),
+    Right("create", POD, subresource="exec"),
 )
 
 Severity = Literal["ok", "warning", "error"]

@@ -150,7 +150,11 @@ class RealCluster:
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
         # The websocket client wants an API client of its own; this path builds the URL only.
         with _loading:
+            import websocket
             from kubernetes.stream.ws_client import WSClient, get_websocket_url
+
+        # The websocket client takes no timeout of its own, and would wait for a silent address for ever.
+        websocket.setdefaulttimeout(READ_SECONDS)
 
         client = self._connected()
         pairs = [("command", word) for word in argv] + [
@@ -174,7 +178,8 @@ class RealCluster:
                     err = (err + socket.read_stderr(timeout=0))[:MAX_OUTPUT]
                 if socket.is_open():
                     return Executed(out, f"{err}\nno end within {seconds:.0f} s", -1)
-                status = json.loads(socket.read_channel(3) or "{}")
+                # The last channel tells how it ended; where it says nothing, the connection was lost before that.
+                status = json.loads(socket.read_channel(3))
             finally:
                 socket.close()
         except Exception as error:

@@ -1,0 +1,115 @@
+"""A session: what is settled once stays, one run at a time, and a context that leads elsewhere is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from state import StateFolder
+from tests.unit.conftest import Setting, setting
+from wizard.engine.events import Event, StepSaid
+from wizard.errors import BadInput, Busy, NeedsPerson, Unreachable
+from wizard.mesh.model import Gateway, Mesh
+from wizard.session import Session, saved_mesh
+from wizard.simulated.outside import SimulatedOutside
+
+
+@pytest.fixture
+def made() -> Setting:
+    return setting()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    return StateFolder(tmp_path / "state")
+
+
+def unsettled(mesh: Mesh) -> Mesh:
+    """The mesh as a person writes it, with all open that can be found."""
+    clusters = tuple(replace(cluster, gateway=Gateway(), api_server=None) for cluster in mesh.clusters)
+    return replace(mesh, clusters=clusters, istio=replace(mesh.istio, version=None))
+
+
+def run(session: Session) -> bool:
+    session.prepare()
+    with session.engine(lambda event: None) as engine:
+        return engine.run().ok
+
+
+def test_a_run_is_recorded_and_can_be_taken_up_by_name(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(unsettled(made.mesh), made.outside, folder))
+    mesh, state = saved_mesh(folder, "mesh1")
+    assert state.finished
+    assert {record.status for record in state.steps.values()} == {"done"}
+    assert mesh == made.mesh
+    assert set(state.clusters) == {"cluster1", "cluster2"}
+
+
+def test_what_was_found_once_stays_when_a_cluster_is_silent(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(unsettled(made.mesh), made.outside, folder))
+    made.machine(2).unreachable = True
+    later = Session(unsettled(made.mesh), made.outside, folder)
+    later.prepare()
+    assert later.mesh == made.mesh
+    fresh = Session(unsettled(made.mesh), made.outside, StateFolder(folder.folder.with_name("other")))
+    with pytest.raises(Unreachable, match="cluster2"):
+        fresh.prepare()
+
+
+def test_two_runs_of_one_mesh_exclude_each_other(made: Setting, folder: StateFolder) -> None:
+    first, second = (Session(made.mesh, made.outside, folder) for _ in range(2))
+    first.prepare()
+    second.prepare()
+    with first.engine(lambda event: None), pytest.raises(Busy), second.engine(lambda event: None):
+        pass
+    with second.engine(lambda event: None) as engine:
+        assert engine.run().ok
+
+
+def test_a_context_that_leads_to_another_cluster_than_before_is_a_conflict(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(made.mesh, made.outside, folder))
+    swapped = SimulatedOutside(clusters=2, speed=0, seed=99)
+    session = Session(made.mesh, swapped, folder)
+    session.prepare()
+    with pytest.raises(NeedsPerson, match="cluster"), session.engine(lambda event: None):
+        pass
+
+
+def test_one_cluster_under_two_contexts_is_refused_before_anything_is_touched(
+    made: Setting, folder: StateFolder
+) -> None:
+    first, second = made.mesh.clusters
+    twice = replace(made.mesh, clusters=(first, replace(second, context=first.context)))
+    with pytest.raises(BadInput) as caught:
+        Session(twice, made.outside, folder).prepare()
+    assert [mistake.path for mistake in caught.value.mistakes] == ["clusters[1].context"]
+    assert folder.names() == []
+
+
+def test_a_damaged_state_is_told_and_the_clusters_are_looked_at(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(made.mesh, made.outside, folder))
+    for file in folder.path_of("mesh1").glob("state.json*"):
+        file.write_bytes(b"{rubbish")
+    events: list[Event] = []
+    session = Session(unsettled(made.mesh), made.outside, folder)
+    session.prepare()
+    with session.engine(events.append) as engine:
+        assert engine.run().ok
+    assert any(isinstance(event, StepSaid) and "state" in event.text for event in events)
+    assert made.outside.istioctl.installs == 2  # one for each cluster, both in the first run
+
+
+def test_an_unknown_name_lists_those_that_are_known(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(made.mesh, made.outside, folder))
+    with pytest.raises(BadInput) as caught:
+        saved_mesh(folder, "other")
+    assert "mesh1" in caught.value.remedy
+
+
+def test_the_resume_command_names_a_folder_that_is_not_the_default(made: Setting, tmp_path: Path) -> None:
+    place = tmp_path / "with space"
+    session = Session(made.mesh, made.outside, StateFolder(place), given_folder=True)
+    assert session.resume_command == f"meshwizard resume mesh1 --state-dir '{place}'"
+    assert Session(made.mesh, made.outside, StateFolder(place)).resume_command == "meshwizard resume mesh1"
