@@ -82,8 +82,9 @@ def mesh_from(
     mistakes = mistakes_in(data, lines)
     known = {mistake.path for mistake in mistakes}
     mistakes += tuple(
-        replace(mistake, line=(lines or {}).get(mistake.path)) for mistake in more if mistake.path not in known
+        replace(mistake, line=_line_of(mistake.path, lines or {})) for mistake in more if mistake.path not in known
     )
+    mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line or 0))
     if mistakes:
         count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
         raise BadInput(f"{count} in {source or 'the mesh'}; nothing was touched", "Correct it and try again.", mistakes)
@@ -165,6 +166,13 @@ def document_of(mesh: Mesh) -> Document:
     return document
 
 
+def _line_of(path: str, lines: Mapping[str, int]) -> int | None:
+    """The line of this path; of what holds it where the key itself is missing."""
+    while path and path not in lines:
+        path = path.rpartition(".")[0]
+    return lines.get(path)
+
+
 class _Reader:
     """Walks a document beside the declared fields and collects what does not fit."""
 
@@ -201,10 +209,7 @@ class _Reader:
         yield from self._together([entry if isinstance(entry, dict) else {} for entry in clusters])
 
     def _mistake(self, path: str, text: str, data: object = None) -> Mistake:
-        line = self._lines.get(path)
-        if line is None and path:  # a missing key has no line of its own: name where it belongs
-            line = self._lines.get(path.rpartition(".")[0])
-        return Mistake(path, text, line)
+        return Mistake(path, text, _line_of(path, self._lines))
 
     def _fields(
         self,
