@@ -292,7 +292,7 @@ class Engine:
                     f"applied, but still not as wanted: {_summary(after)}",
                     "Somebody else may be changing it.",
                 )
-            probe = after
+            probe = Done(after.note)  # what there was to hear was told while it worked
         self._record_done(step, probe, time.monotonic() - began)
 
     def _record_done(self, step: Step, done: Done, seconds: float) -> None:
