@@ -44,7 +44,7 @@ lab-reset: $(VENV)/.dev ## back to fresh clusters
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
 	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
-	$(BIN)/python -m pytest tests/lab
+	$(BIN)/python -m pytest tests/lab --timeout 900
 
 lock: | $(VENV)/bin/python ## pin again what pyproject.toml asks for
 	@$(PIP) uv==0.13.9
