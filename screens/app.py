@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -18,7 +19,6 @@ from textual.binding import Binding, BindingType
 
 from screens.background import Finished, in_background
 from screens.base import WizardScreen
-from screens.draft import Draft
 from screens.farewell import NOTHING, farewell, stopped
 from screens.signals import EXIT_CODE, obeyed
 from screens.small import TooSmall, too_small
@@ -28,6 +28,7 @@ from wizard.errors import Failed, Trouble
 from wizard.text import one_line
 
 if TYPE_CHECKING:
+    from screens.draft import Draft
     from screens.run import Run, SessionLike
     from state import StateFolder
     from wizard.mesh.model import Mesh
@@ -58,7 +59,6 @@ class WizardApp(App[int]):
     """`run_wizard()` gives the exit code; `farewell` is what to print on the normal screen afterwards."""
 
     TITLE = "meshwizard"
-    CSS_PATH = "wizard.tcss"
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,7 +78,7 @@ class WizardApp(App[int]):
         auto: bool = False,
         log_file: Path | None = None,
         make_session: MakeSession = real_session,
-        auto_pause: float = 0.6,
+        auto_pause: float = 0.4,
     ) -> None:
         """`document`: answers given beforehand. `resume`: go straight to the install of this saved mesh. `auto`: play it
         through by itself, with this pause (seconds) before each key.
@@ -90,7 +90,7 @@ class WizardApp(App[int]):
         self.outside = outside
         self.folder = folder
         self.log_file = log_file
-        self.draft = Draft(document, istioctl)
+        self._given = (document, istioctl)
         self.session: SessionLike | None = None
         self.active_run: Run | None = None
         self.farewell = ""
@@ -107,6 +107,13 @@ class WizardApp(App[int]):
             self.theme = "ansi-dark" if self.colourless else "meshwizard"
         except InvalidThemeError:  # pragma: no cover - a Textual without ANSI themes
             self.theme = "textual-dark"
+
+    @cached_property
+    def draft(self) -> Draft:
+        """The answers. The first screen asks nothing, so it need not wait for the fields to be imported."""
+        from screens.draft import Draft
+
+        return Draft(*self._given)
 
     def run_wizard(self) -> int:
         """Run it on this terminal, obeying signals; gives the exit code. Raises Failed when it breaks down."""
@@ -296,8 +303,13 @@ class WizardApp(App[int]):
     def _stop_by_signal(self) -> None:
         """From a signal's handler, in the main thread, in the middle of anything: only leave word for the loop."""
         again, self._signalled = self._signalled, True
+
+        def act() -> None:
+            # As a message: only so it happens within Textual's context.
+            self.post_message(Finished(self.finish if again or not self.running else self.stop_and_leave))
+
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.finish if again or not self.running else self.stop_and_leave)
+            self._loop.call_soon_threadsafe(act)
 
     def _give_up(self) -> None:
         """From any thread: end the run, and wait a moment for it."""

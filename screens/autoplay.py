@@ -68,7 +68,7 @@ class Player:
         self._rest -= LOOK
         if self._rest > 0:
             return
-        key = next(self._keys, None)
+        key = self._choosing(stage) or next(self._keys, None)
         if key is None:  # a key that came while a screen was still being built is lost: press the last one again
             key = self._script(stage.STAGE)[-1]
         self._rest = self._pause / 2
@@ -81,14 +81,23 @@ class Player:
         view = self._app.active_run.view if self._app.active_run else None
         return bool(view and view.ended and not view.ended.ok)
 
+    def _choosing(self, stage: WizardScreen) -> str:
+        """The key that comes next until every context is chosen: judged by what is chosen, so that a lost key is no harm."""
+        from screens.contexts import ContextsScreen
+
+        if not isinstance(stage, ContextsScreen):
+            return ""
+        rows, chosen = list(self._app.draft.candidates), self._app.draft.chosen
+        missing = [index for index, row in enumerate(rows) if row not in chosen]
+        if not missing or stage.highlighted is None:
+            return ""
+        here = rows.index(stage.highlighted.id)
+        return "space" if here in missing else "down" if missing[-1] > here else "up"
+
     def _script(self, stage: str) -> list[str]:
         match stage:
             case "start":
                 return ["enter"]
-            case "contexts":
-                count = len(self._app.draft.candidates) or 2
-                missing = [] if len(self._app.draft.chosen) > 1 else [*(["space", "down"] * (count - 1)), "space"]
-                return [*missing, "ctrl+n"]
             case "topology":
                 return ["…", "ctrl+n"]
             case "review":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
@@ -14,8 +15,9 @@ from textual.content import Content
 from textual.events import DescendantFocus
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Footer, Static
 
+from screens.button import Button
 from screens.host import Host
 from screens.stages import PATH, TITLES
 from wizard.text import one_line
@@ -35,12 +37,18 @@ class WizardScreen(Screen[None]):
     NEXT_LABEL: ClassVar[str] = "Next"
     BACK_LABEL: ClassVar[str] = "Back"
     AUTO_FOCUS = ""
+    # Styles are read when a screen that needs them is first shown: the first screen should not wait for all.
+    SHARED_CSS: ClassVar[tuple[str, ...]] = ("wizard.tcss", "form.tcss")
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", show=True),
         Binding("ctrl+n", "next", "Next", show=True, priority=True),
         Binding("f1,question_mark", "help", "Help", key_display="F1", show=True),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.css_path = [*(Path(__file__).with_name(name) for name in self.SHARED_CSS), *self.css_path]
 
     @property
     def wizard(self) -> Host:
@@ -58,13 +66,9 @@ class WizardScreen(Screen[None]):
         with Horizontal(id="actions"):
             yield Static("", id="sentence", markup=False)
             if self.BACK_LABEL:
-                yield Button(
-                    f"‹ {self.BACK_LABEL}" if not self.wizard.ascii else self.BACK_LABEL, id="back", compact=True
-                )
+                yield Button(self.BACK_LABEL if self.wizard.ascii else f"‹ {self.BACK_LABEL}", id="back")
             if self.NEXT_LABEL:
-                yield Button(
-                    f"{self.NEXT_LABEL} ›" if not self.wizard.ascii else self.NEXT_LABEL, id="next", compact=True
-                )
+                yield Button(self.NEXT_LABEL if self.wizard.ascii else f"{self.NEXT_LABEL} ›", id="next")
         yield Footer(compact=True, show_command_palette=False)
 
     def body(self) -> ComposeResult:
@@ -173,6 +177,10 @@ class WizardScreen(Screen[None]):
         """Whether nothing is awaited any more, so that Next makes sense. The player of the demo waits for it."""
         return True
 
+    def awaits(self) -> str:
+        """What goes on by itself and must end before one can go on; empty: nothing. Nobody made a mistake then."""
+        return ""
+
     def refuse(self) -> Refusal | None:
         """Why one cannot go on yet."""
         return None
@@ -183,6 +191,10 @@ class WizardScreen(Screen[None]):
 
     def action_next(self) -> None:
         """Go on, or say why not and put the focus there."""
+        awaited = self.awaits()
+        if awaited:
+            self.say(f"{'...' if self.wizard.ascii else '…'} {awaited}")
+            return
         refusal = self.refuse()
         if refusal is None:
             self.leave()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     ("#", 4),
     ("Context", 0),
-    ("Answers", 10),
+    (" Answers", 11),  # the space keeps a long context apart
     ("Version", 9),
     ("Nodes", 6),
     ("Rights", 8),
@@ -146,15 +146,15 @@ class ContextsScreen(WizardScreen):
         if facts is None:
             waited = time.monotonic() - (candidate.looked_since or time.monotonic())
             state = f"… {waited:.0f} s" if waited >= SLOW else "asking"
-            cells = [mark, name, state, "", "", "", "", ""]
+            cells = [mark, name, f" {state}", "", "", "", "", ""]
         elif not facts.reachable:
-            cells = [mark, name, "✗ no", "", "", "", "", ""]
+            cells = [mark, name, " ✗ no", "", "", "", "", ""]
         else:
             clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
             rights = f"lacks {len(facts.missing_rights)}" if facts.missing_rights else "✓ all"
             nodes = f"{facts.ready_nodes}/{facts.nodes}"
             cells = [
-                mark, name, "✓ yes" if not facts.problem else "! below", one_line(facts.version, 10), nodes,
+                mark, name, " ✓ yes" if not facts.problem else " ! below", one_line(facts.version, 10), nodes,
                 rights, one_line(facts.istio, 8) or "none", clock,
             ]  # fmt: skip
         # Rich Text is shown as it is; a plain str would be read as markup.
@@ -167,7 +167,9 @@ class ContextsScreen(WizardScreen):
     def _highlighted(self) -> None:
         self._show_detail()
 
-    def _current(self) -> Candidate | None:
+    @property
+    def highlighted(self) -> Candidate | None:
+        """What the cursor is on."""
         table = self._table()
         if not table.row_count:
             return None
@@ -176,7 +178,7 @@ class ContextsScreen(WizardScreen):
         return next((one for one in self.wizard.draft.candidates.values() if _key(one.id) == key), None)
 
     def _show_detail(self) -> None:
-        candidate = self._current()
+        candidate = self.highlighted
         detail = self.query_one("#detail", Lines)
         detail.show(_detail(candidate) if candidate else [])
 
@@ -184,7 +186,7 @@ class ContextsScreen(WizardScreen):
 
     def action_choose(self) -> None:
         """Choose the highlighted context, or no longer."""
-        candidate = self._current()
+        candidate = self.highlighted
         if candidate is None:
             return
         refused = self.wizard.draft.toggle(candidate.id)
@@ -203,7 +205,7 @@ class ContextsScreen(WizardScreen):
 
     def action_retry(self) -> None:
         """Ask the highlighted cluster again."""
-        candidate = self._current()
+        candidate = self.highlighted
         if candidate and candidate.looked_since is None:
             self._look(candidate)
             self._update(candidate)

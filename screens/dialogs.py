@@ -10,13 +10,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Input, Static
 
+from screens.button import Button
 from wizard.mesh.fields import Field
 
 
 class Confirm(ModalScreen[bool]):
     """Asks before something that cannot be taken back. Escape means no."""
+
+    CSS_PATH = "dialog.tcss"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "answer(False)", "No", show=False),
@@ -37,8 +40,8 @@ class Confirm(ModalScreen[bool]):
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(Content(explanation), markup=False)
             with Horizontal(classes="dialog-buttons"):
-                yield Button(Content(f" {no} (n) "), id="no", compact=True)
-                yield Button(Content(f" {yes} (y) "), id="yes", compact=True, variant="warning")
+                yield Button(f"{no} (n)", id="no")
+                yield Button(f"{yes} (y)", id="yes")
 
     def on_mount(self) -> None:
         """The harmless answer has the focus."""
@@ -58,6 +61,7 @@ class Ask(ModalScreen[str | None]):
     """Asks for one line of text. Escape gives None."""
 
     AUTO_FOCUS = "Input"
+    CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
     def __init__(self, title: str, explanation: str, value: str, check: Callable[[str], str | None]) -> None:
@@ -94,6 +98,7 @@ class Help(ModalScreen[None]):
     """A text to read."""
 
     AUTO_FOCUS = ".dialog-body"
+    CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,enter,question_mark,q", "close", "Close", show=False)]
 
     def __init__(self, title: str, text: str) -> None:

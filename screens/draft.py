@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put, value_at
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field
 from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
-from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
+
+if TYPE_CHECKING:
+    from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 
 ContextId = tuple[str, str]  # kubeconfig, context
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from shlex import quote
+from typing import TYPE_CHECKING
 
-from screens.run import Run
-from state import StateFolder
 from wizard.text import duration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from screens.run import Run
+    from state import StateFolder
 
 NOTHING = "Nothing was changed."
 
@@ -47,6 +50,8 @@ def summary(run: Run, folder: StateFolder, *, simulated: bool, ascii_only: bool)
 
 def next_commands(run: Run, folder: StateFolder, *, simulated: bool) -> list[tuple[str, str]]:
     """(command, what it does) for a mesh that stands."""
+    from shlex import quote
+
     if simulated:
         return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
     name, place = run.session.mesh.name, ""

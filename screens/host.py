@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from screens.draft import Draft
-from screens.run import Run, SessionLike
-from state import StateFolder
-from wizard.errors import Trouble
-from wizard.mesh.model import Mesh
-from wizard.outside import Outside
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from screens.draft import Draft
+    from screens.run import Run, SessionLike
+    from state import StateFolder
+    from wizard.errors import Trouble
+    from wizard.mesh.model import Mesh
+    from wizard.outside import Outside
 
 T = TypeVar("T")
 
@@ -24,8 +26,11 @@ class Host(Protocol):
     outside: Outside
     folder: StateFolder
     log_file: Path | None
-    draft: Draft
     active_run: Run | None
+
+    @property
+    def draft(self) -> Draft:
+        """The answers."""
 
     @property
     def running(self) -> bool:

@@ -114,17 +114,28 @@ class InstallScreen(RunScreen):
         """Once it is over, or only the verification is left."""
         return bool(self.view and (self.view.ended or self.view.verifying()))
 
+    def _begun(self) -> bool:
+        begun = ACTIVE | BROKEN | PASSED
+        steps = self.view.steps.values() if self.view else ()
+        return any(step.id.endswith("/verify") and step.status in begun for step in steps)
+
+    def awaits(self) -> str:
+        """The verification, while nothing stands in its way."""
+        view = self.view
+        if view is None or view.ended or view.broken or self._begun():
+            return ""
+        return "The verification begins by itself, when every cluster is ready."
+
     def refuse(self) -> Refusal | None:
         """The verification has begun."""
         view = self.view
         if view is None:
             return "Nothing is being installed yet.", None
-        begun = ACTIVE | BROKEN | PASSED
-        if any(step.id.endswith("/verify") and step.status in begun for step in view.steps.values()):
+        if self._begun():
             return None
         if view.ended:
             return None if view.ended.ok else (f"{view.ended.what} R tries again.", self._steps())
-        return "The verification begins by itself, when every cluster is ready.", self._steps()
+        return "The verification cannot begin before what failed is settled: R retry, S skip, A abort.", self._steps()
 
 
 def _brief(step: str) -> str:

@@ -129,10 +129,12 @@ class IstioScreen(FormScreen):
         """Once istioctl was looked for."""
         return self.wizard.draft.istioctls is not None
 
+    def awaits(self) -> str:
+        """The search for istioctl."""
+        return "Still looking for istioctl." if self.wizard.draft.istioctls is None else ""
+
     def refuse(self) -> Refusal | None:
         """An istioctl that can be used, and no mistakes."""
-        if self.wizard.draft.istioctls is None:
-            return "Still looking for istioctl.", self._select()
         wrong = self._wrong_istioctl()
         if wrong:
             return f"istioctl: {wrong}", self._select()

@@ -22,7 +22,7 @@ class NetworksScreen(FormScreen):
     """The addresses at which the clusters reach each other. Found values are filled in; empty ones are found later."""
 
     STAGE = "networks"
-    HEADING = "meshNetworks: where each cluster is reached"
+    HEADING = "Networks: who is reached where"
     HINT = "Addresses and free NodePorts were found on the clusters; correct what the other clusters cannot reach."
     CSS_PATH = "networks.tcss"
 

@@ -178,12 +178,14 @@ class ReviewScreen(WizardScreen):
         """Once the clusters were looked at."""
         return self._looked
 
+    def awaits(self) -> str:
+        """The look at the clusters."""
+        return "" if self._looked else "Still looking at the clusters."
+
     def refuse(self) -> Refusal | None:
         """Nothing stands in the way."""
         if self.wizard.running:
             return "Another install is running; Ctrl+R shows it.", None
-        if not self._looked:
-            return "Still looking at the clusters.", None
         if self._obstacles:
             return self._obstacles[0], self.query_one("#step-lines", Lines)
         return None

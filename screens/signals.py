@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import termios
 import threading
@@ -15,14 +16,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LAST_SECONDS = 20.0  # after which the process ends, whatever still hangs
+LAST_SECONDS = 20.0  # after the end of the run, until the process ends, whatever still hangs
+LAST_SECONDS_NOBODY_SEES = 2.0
 EXIT_CODE = 130
 
 
 @contextmanager
 def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[None]:
     """Within this block a signal calls `stop` in the main thread, which should soon end the block, and `give_up` in a
-    thread. After LAST_SECONDS, or at the second signal, the process ends without further ado.
+    thread. If the
+    block does not end after that, the process does after LAST_SECONDS.
 
     Two ways, because the main thread may hang for good: Textual writes through a queue, which nobody empties any more
     once the terminal is gone.
@@ -30,17 +33,17 @@ def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[No
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    count, over = 0, threading.Event()
+    count, unseen, over = 0, False, threading.Event()
 
     def last_resort() -> None:
         give_up()
-        if not over.wait(LAST_SECONDS):
+        if not over.wait(LAST_SECONDS_NOBODY_SEES if unseen else LAST_SECONDS):
             os._exit(EXIT_CODE)
 
     def heard(_number: int, _frame: FrameType | None) -> None:
-        nonlocal count
+        nonlocal count, unseen
         count += 1
-        _leave_dead_terminal()
+        unseen = _leave_dead_terminal() or unseen
         if count == 1:
             threading.Thread(target=last_resort, name="last-resort", daemon=True).start()
         stop()
@@ -58,18 +61,20 @@ def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[No
             signal.signal(number, handler)
 
 
-def _leave_dead_terminal() -> None:
-    """Where the terminal was closed, its place is taken by nothing: reading and writing fail no more."""
+def _leave_dead_terminal() -> bool:
+    """Where the terminal was closed, its place is taken by nothing: reading and writing fail no more. Whether it was."""
     stdin = sys.__stdin__
     if stdin is None:
-        return
+        return False
     try:
         termios.tcgetattr(stdin.fileno())
     except termios.error:
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
-            if os.isatty(descriptor) or descriptor == stdin.fileno():
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # a file that was redirected to stays
                 os.dup2(nothing, descriptor)
         os.close(nothing)
+        return True
     except (OSError, ValueError):
-        return
+        return False
+    return False

@@ -19,6 +19,11 @@ def too_small(size: Size) -> bool:
 class TooSmall(ModalScreen[None]):
     """Says how large the terminal is and how large it must be; goes by itself."""
 
+    DEFAULT_CSS = """
+    TooSmall { background: $background; align: left top; }
+    TooSmall #small { width: 1fr; height: auto; }
+    """
+
     def compose(self) -> ComposeResult:
         """The sentence."""
         yield Static("", id="small", markup=False)

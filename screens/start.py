@@ -32,6 +32,7 @@ class StartScreen(WizardScreen):
     NEXT_LABEL = "Go"
     BACK_LABEL = ""
     CSS_PATH = "start.tcss"
+    SHARED_CSS = ("wizard.tcss",)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "inspect", "Inspect"),
         Binding("q", "app.leave", "Quit"),

@@ -21,6 +21,15 @@ EXPLAINED = (
 )
 
 
+class Choice(RadioButton):
+    """Its mark is filled only where it is chosen: Textual's differs by colour alone."""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]  # noqa: N802 - Textual's name for it
+        """The sign between the brackets."""
+        return "●" if self.value else " "
+
+
 class TopologyScreen(WizardScreen):
     """Who runs an istiod, and what must therefore reach what. The drawing shows it for the clusters chosen."""
 
@@ -36,7 +45,7 @@ class TopologyScreen(WizardScreen):
         with RadioSet(id="topology", compact=True):
             for choice in field.choices:
                 title = f"{choice.title} (not in this release)" if choice.unavailable else choice.title
-                yield RadioButton(Content(title), value=choice.value == value, name=choice.value)
+                yield Choice(Content(title), value=choice.value == value, name=choice.value)
         yield Static("", classes="mistake", markup=False)
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="legend", classes="-fit")

@@ -10,7 +10,7 @@ from textual.widgets import Static
 from screens.base import Refusal
 from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
-from screens.run import BROKEN, RunView, StepView
+from screens.run import BROKEN, PASSED, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import ROLES, SIGNS, note_on
 from wizard.engine.events import Answered
@@ -25,7 +25,8 @@ class VerifyScreen(RunScreen):
     """
 
     STAGE = "verify"
-    HEADING = "Verification: every cluster must hear every other"
+    HEADING = "Verification"
+    HINT = "Proven when every cluster has heard every other."
     NEXT_LABEL = "Summary"
     CSS_PATH = "verify.tcss"
 
@@ -80,7 +81,7 @@ class VerifyScreen(RunScreen):
             yield [Piece(f"    never heard: {one_line(', '.join(answered.missing), 300)}", "broken")]
         if answered and answered.errors:
             yield [Piece(f"    {answered.errors} calls failed; last: {one_line(answered.last, 200)}", "working")]
-        elif note_on(step) and step.status not in BROKEN:
+        elif not answered and step.status in PASSED:
             yield [Piece(f"    {note_on(step)}", "muted")]
 
     def chosen_step(self) -> StepView | None:
@@ -103,9 +104,14 @@ class VerifyScreen(RunScreen):
         """Once the run is over."""
         return bool(self.view and self.view.ended)
 
+    def awaits(self) -> str:
+        """The end of the run."""
+        view = self.view
+        return "" if view and view.ended else "The verification goes on; F shows the steps and the log."
+
     def refuse(self) -> Refusal | None:
         """All steps are done."""
         view = self.view
         if view is None or view.ended is None:
-            return "The verification goes on; F shows the steps and the log.", None
+            return None
         return None if view.ended.ok else (f"{view.ended.what} R tries again, Q leaves.", None)
