@@ -16,6 +16,9 @@ from tests.lab.cluster import Cluster
 from tests.lab.proc import LabError, locked, run, say
 from tests.lab.settings import MAX_CLUSTERS, Settings, from_environment
 
+# Containers run as other users, and must read what the lab makes whatever the umask of the one who starts it.
+READABLE = 0o022
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -57,6 +60,7 @@ class Lab:
 
     def reset(self) -> None:
         """Bring every cluster back to its baseline; kubeconfigs stay valid."""
+        os.umask(READABLE)
         with locked(self.settings.lock, transient=True):
             _together(self.clusters, Cluster.reset)
 
@@ -98,6 +102,7 @@ def _write_record(settings: Settings, count: int, istio: str, phase: str) -> Non
 
 
 def _lab(settings: Settings, count: int, istio: str) -> Lab:
+    os.umask(READABLE)
     if istio not in versions.ISTIO:
         raise LabError(f"Istio {istio} is not among the lab's: {', '.join(versions.ISTIO)}")
     packages.ensure_debian_packages(settings.cache)
