@@ -78,7 +78,7 @@ class WizardApp(App[int]):
         auto: bool = False,
         log_file: Path | None = None,
         make_session: MakeSession = real_session,
-        auto_pause: float = 0.4,
+        auto_pause: float = 0.3,
     ) -> None:
         """`document`: answers given beforehand. `resume`: go straight to the install of this saved mesh. `auto`: play it
         through by itself, with this pause (seconds) before each key.
