@@ -27,7 +27,7 @@ format: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## the ratios of docs/benchmarks.md; the lab rows need `make lab-up` first
+bench: $(VENV)/.dev ## the ratios of docs/benchmarks.md (root, Debian)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.first_paint
 
