@@ -14,7 +14,7 @@ from wizard.certificates import authority
 from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, SECRET, SERVICE, Ref
 from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Needed
-from wizard.errors import Unreachable
+from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps.certificates import CACERTS
 from wizard.steps.install import RECORD
@@ -250,6 +250,19 @@ class TestRemoteSecret:
         fields = {difference.field for difference in needed(finished.probe("cluster1/remote-secret/cluster2"))}
         assert "token" in fields
         assert finished.run().ok
+
+    def test_a_token_that_is_filled_late_is_waited_for(self, two: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+        make = two.outside.istioctl.remote_secret
+        refusals = [Failed('istioctl create-remote-secret: error: no "ca.crt" data found')] * 2
+
+        def late(cluster: Any, *, server: str) -> Any:
+            if refusals:
+                raise refusals.pop()
+            return make(cluster, server=server)
+
+        monkeypatch.setattr(two.outside.istioctl, "remote_secret", late)
+        assert two.run().ok
+        assert not refusals
 
     def test_no_secret_is_shown(self, finished: Setting) -> None:
         token = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)

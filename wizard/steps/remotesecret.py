@@ -18,6 +18,8 @@ from wizard.steps.removal import READER_TOKEN
 
 MARK = "istio/multiCluster"
 CLUSTER = "networking.istio.io/cluster"
+TOKEN_SECONDS = 120
+_NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
 
 
 class RemoteSecret(Step):
@@ -55,8 +57,20 @@ class RemoteSecret(Step):
     def apply(self, world: World, job: Job) -> None:
         server = str(self.peer.api_server)
         job.say(f"credential of {self.peer.name}'s reader for {server}")
-        made = job.shared.once(
-            f"remote-secret/{self.peer.name}", lambda: world.istioctl.remote_secret(self.peer, server=server)
+
+        def look() -> tuple[Object | None, str]:
+            try:
+                key = f"remote-secret/{self.peer.name}"
+                return job.shared.once(key, lambda: world.istioctl.remote_secret(self.peer, server=server)), ""
+            except Failed as failure:
+                # istioctl waits five seconds for the token to be filled; a busy controller manager takes longer.
+                if _NOT_FILLED not in failure.what:
+                    raise
+                return None, failure.what
+
+        what = f"the token of {self.peer.name}'s reader"
+        made = job.wait(
+            what, look, seconds=TOKEN_SECONDS, remedy=f"Does the controller manager of {self.peer.name} run?"
         )
         name = made["metadata"]["name"]
         if name != self.ref.name:
