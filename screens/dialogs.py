@@ -122,7 +122,7 @@ def help_on(field: Field) -> tuple[str, str]:
     """Title and text of the help on a question."""
     parts = [field.help, ""]
     for choice in field.choices:
-        parts.append(f"• {choice.title}" + (f"\n  {choice.unavailable}" if choice.unavailable else ""))
+        parts.append(f"• {choice.title}")
     if field.choices:
         parts.append("")
     default = field.render(field.default) or ("found on the cluster" if field.found else "none")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import Mistake
-from wizard.mesh.document import Document, mistakes_in, put, value_at
+from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field
 from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
+from wizard.mesh.rules import value_at
 
 if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts, IstioctlFound

@@ -54,7 +54,7 @@ class FieldSelect(Select[str]):
     """A question answered by choosing."""
 
     def __init__(self, field: Field, path: str, value: Value) -> None:
-        options = [(_choice(choice.title, choice.unavailable), choice.value) for choice in field.choices]
+        options = [(Content(choice.title), choice.value) for choice in field.choices]
         known = {choice.value for choice in field.choices}
         chosen = str(value) if value in known else str(field.default)
         super().__init__(options, allow_blank=False, value=chosen, compact=True)
@@ -80,10 +80,6 @@ def control_for(field: Field, path: str, value: Value, placeholder: str = "") ->
     if field.kind == "choice":
         return FieldSelect(field, path, value)
     return FieldInput(field, path, value, placeholder)
-
-
-def _choice(title: str, unavailable: str) -> Content:
-    return Content(f"{title} (not in this release)" if unavailable else title)
 
 
 def _placeholder(field: Field) -> str:

@@ -44,8 +44,7 @@ class TopologyScreen(WizardScreen):
         value = self.wizard.draft.mesh_value(self.FIELD)
         with RadioSet(id="topology", compact=True):
             for choice in field.choices:
-                title = f"{choice.title} (not in this release)" if choice.unavailable else choice.title
-                yield Choice(Content(title), value=choice.value == value, name=choice.value)
+                yield Choice(Content(choice.title), value=choice.value == value, name=choice.value)
         yield Static("", classes="mistake", markup=False)
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="legend", classes="-fit")

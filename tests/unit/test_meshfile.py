@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wizard.errors import BadInput
-from wizard.mesh.document import document_of, mesh_from, mistakes_in, put, value_at
+from wizard.mesh.document import document_of, mesh_from, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS
 from wizard.mesh.meshfile import MAX_BYTES, parse, read_meshfile, write_meshfile
 from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh, Verify
+from wizard.mesh.rules import value_at
 
 GOOD = """\
 apiVersion: meshwizard/v1

@@ -51,7 +51,7 @@ def _parameter(field: Field) -> str:
 
 def _metavar(field: Field) -> str:
     if field.kind == "choice":
-        return "|".join(choice.value for choice in field.choices if not choice.unavailable)
+        return "|".join(choice.value for choice in field.choices)
     return {"integer": "NUMBER", "path": "DIR", "paths": "FILE,…"}.get(field.kind, "TEXT")
 
 

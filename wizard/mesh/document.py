@@ -13,19 +13,10 @@ from typing import Any
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
+from wizard.mesh.rules import exposure_of, mistakes_together, primary_of, value_at
 
 Document = dict[str, Any]
 MAX_CLUSTERS = 200
-
-
-def value_at(data: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key, None where any part is missing."""
-    found: Any = data
-    for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return None
-        found = found[part]
-    return found
 
 
 def put(data: Document, key: str, value: object) -> None:
@@ -109,9 +100,14 @@ def mesh_from(
                 network=of["network"],
                 kubeconfig=path(of["kubeconfig"]),
                 role=of["role"],
-                primary=of["primary"],
+                primary=primary_of(entry, data["clusters"]),
+                discovery=of["discoveryAddress"],
                 api_server=of["apiServer"],
-                gateway=Gateway(of["gateway.exposure"], of["gateway.address"], of["gateway.port"]),
+                service_cidr=of["serviceCidr"],
+                gateway=Gateway(
+                    exposure_of(entry, data["clusters"]), of["gateway.address"], of["gateway.port"], of["gateway.node"]
+                ),
+                sample=of["sample"],
             )
         )
     overlays = tuple(base / Path(name).expanduser() for name in mesh["istio.overlays"] or [])
@@ -120,9 +116,17 @@ def mesh_from(
         clusters=tuple(clusters),
         topology=mesh["topology"],
         trust_domain=mesh["trustDomain"],
-        istio=Istio(mesh["istio.version"], mesh["istio.hub"], mesh["istio.imagePullPolicy"], overlays),
+        istio=Istio(
+            version=mesh["istio.version"],
+            revision=mesh["istio.revision"],
+            hub=mesh["istio.hub"],
+            image_pull_policy=mesh["istio.imagePullPolicy"],
+            pull_secret=mesh["istio.pullSecret"],
+            pull_secret_file=path(mesh["istio.pullSecretFile"]),
+            overlays=overlays,
+        ),
         certificates=Certificates(mesh["certificates.source"], path(mesh["certificates.path"])),
-        verify=Verify(mesh["verify.namespace"], mesh["verify.hub"], mesh["verify.curlImage"]),
+        verify=Verify(mesh["verify.namespace"], mesh["verify.hub"], mesh["verify.curlImage"], mesh["verify.probes"]),
     )
 
 
@@ -134,14 +138,18 @@ def document_of(mesh: Mesh) -> Document:
         "topology": mesh.topology,
         "trustDomain": mesh.trust_domain,
         "istio.version": mesh.istio.version,
+        "istio.revision": mesh.istio.revision,
         "istio.hub": mesh.istio.hub,
         "istio.imagePullPolicy": mesh.istio.image_pull_policy,
+        "istio.pullSecret": mesh.istio.pull_secret,
+        "istio.pullSecretFile": str(mesh.istio.pull_secret_file) if mesh.istio.pull_secret_file else None,
         "istio.overlays": [str(path) for path in mesh.istio.overlays] or None,
         "certificates.source": mesh.certificates.source,
         "certificates.path": str(mesh.certificates.path) if mesh.certificates.path else None,
         "verify.namespace": mesh.verify.namespace,
         "verify.hub": mesh.verify.hub,
         "verify.curlImage": mesh.verify.curl_image,
+        "verify.probes": mesh.verify.probes,
     }
     for key, value in values.items():
         put(document, key, value)
@@ -155,10 +163,14 @@ def document_of(mesh: Mesh) -> Document:
             "network": cluster.network,
             "role": cluster.role,
             "primary": cluster.primary,
+            "discoveryAddress": cluster.discovery,
             "apiServer": cluster.api_server,
+            "serviceCidr": cluster.service_cidr,
             "gateway.exposure": cluster.gateway.exposure,
             "gateway.address": cluster.gateway.address,
             "gateway.port": cluster.gateway.port,
+            "gateway.node": cluster.gateway.node,
+            "sample": cluster.sample,
         }
         for key, value in of.items():
             put(entry, key, value)
@@ -206,7 +218,8 @@ class _Reader:
                 yield self._mistake(prefix, "must be a mapping with name, context and network", data)
                 continue
             yield from self._fields(entry, CLUSTER_FIELDS, prefix)
-        yield from self._together([entry if isinstance(entry, dict) else {} for entry in clusters])
+        for path, text in mistakes_together(data, [entry if isinstance(entry, dict) else {} for entry in clusters]):
+            yield self._mistake(path, text)
 
     def _mistake(self, path: str, text: str, data: object = None) -> Mistake:
         return Mistake(path, text, _line_of(path, self._lines))
@@ -242,35 +255,3 @@ class _Reader:
             text = field.mistake(value)
             if text:
                 yield self._mistake(at(field.key), text)
-
-    def _together(self, clusters: list[Mapping[str, Any]]) -> Iterable[Mistake]:
-        def each(key: str) -> Iterable[tuple[int, str]]:
-            for index, cluster in enumerate(clusters):
-                value = value_at(cluster, key)
-                if isinstance(value, str) and value:
-                    yield index, value
-
-        def twice(key: str, say: str) -> Iterable[Mistake]:
-            first: dict[str, int] = {}
-            for index, value in each(key):
-                if value in first:
-                    yield self._mistake(f"clusters[{index}].{key}", say.format(value=value, first=first[value] + 1))
-                first.setdefault(value, index)
-
-        yield from twice("name", "{value!r} is used twice; cluster {first} has that name already")
-        yield from twice(
-            "network",
-            "{value!r} is the network of cluster {first} already; a shared network is not built yet in this release, "
-            "give each cluster its own",
-        )
-        yield from twice("gateway.address", "{value} is the gateway of cluster {first} already")
-        yield from twice("apiServer", "{value} is the API server of cluster {first} already")
-        chosen: dict[tuple[str, str], int] = {}
-        for index, context in each("context"):
-            key = (str(value_at(clusters[index], "kubeconfig") or ""), context)
-            if key in chosen:
-                yield self._mistake(
-                    f"clusters[{index}].context",
-                    f"{context!r} is the context of cluster {chosen[key] + 1} already",
-                )
-            chosen.setdefault(key, index)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Gateway, Istio, Mesh, Verify
+from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Istio, Mesh, Verify
 
 Value = str | int | list[str] | None
 Kind = Literal["text", "choice", "integer", "path", "paths"]
@@ -24,6 +24,7 @@ _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _IMAGE_PREFIX = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _IMAGE = re.compile(_IMAGE_PREFIX.pattern + r"(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?")
+MAX_REVISION = 40
 _RESERVED_NAMESPACES = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "default"}
 
 
@@ -31,7 +32,6 @@ _RESERVED_NAMESPACES = {"kube-system", "kube-public", "kube-node-lease", "istio-
 class Choice:
     value: str
     title: str
-    unavailable: str = ""  # why it cannot be chosen in this release; empty: it can
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class Field:
         if not isinstance(value, str):
             return f"must be text, not {_named(value)}"
         if self.kind == "choice":
-            for choice in self.choices:
-                if choice.value == value:
-                    return f"{value!r} {choice.unavailable}" if choice.unavailable else None
+            if any(choice.value == value for choice in self.choices):
+                return None
             return f"{value!r} is none of {', '.join(choice.value for choice in self.choices)}"
         return self.check(value) if self.check else None
 
@@ -124,6 +123,21 @@ def _network(value: str) -> str | None:
     return f"{value[:80]!r} cannot be a label value: up to 63 letters, digits, '-', '_' or '.', starting and ending alphanumeric"
 
 
+def _revision(value: str) -> str | None:
+    # It becomes part of names such as istio-sidecar-injector-REVISION, which may not be longer than a label.
+    if len(value) > MAX_REVISION:
+        return f"{value[:80]!r} is longer than {MAX_REVISION} characters"
+    if value == "default":
+        return "'default' is what istioctl calls having none; leave it out"
+    return _dns_label(value)
+
+
+def _secret_name(value: str) -> str | None:
+    if _DOMAIN.fullmatch(value) and len(value) <= 253:
+        return None
+    return f"{value[:80]!r} is no name of a Secret, such as registry-credentials"
+
+
 def _trust_domain(value: str) -> str | None:
     return (
         None
@@ -158,6 +172,25 @@ def _address(value: str) -> str | None:
     return None
 
 
+def _host(value: str) -> str | None:
+    """An IP address that peers can reach, or a host name, which only a load balancer has."""
+    if _DOMAIN.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value) and len(value) <= 253:
+        return None if value != "localhost" else "localhost cannot be reached from another cluster"
+    return _address(value)
+
+
+def _cidr(value: str) -> str | None:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return f"{value[:80]!r} is no range of addresses, such as 10.96.0.0/16"
+    return None
+
+
+def _sample_version(value: str) -> str | None:
+    return None if re.fullmatch(r"v[1-9][0-9]{0,3}", value) else f"{value[:40]!r} is no sample version, such as v1"
+
+
 def _node_port(value: str) -> str | None:
     if value.isdecimal() and int(value) in NODE_PORTS:
         return None
@@ -179,8 +212,6 @@ def _sample_namespace(value: str) -> str | None:
     return _dns_label(value)
 
 
-_LATER = "is not built yet in this release; multi-primary is"
-
 MESH_FIELDS: tuple[Field, ...] = (
     Field(
         "name",
@@ -194,13 +225,13 @@ MESH_FIELDS: tuple[Field, ...] = (
         "topology",
         "Topology",
         "multi-primary: every cluster runs its own istiod and survives without the others. "
-        "primary-remote: one cluster's istiod serves the others.",
+        "primary-remote: clusters with the role remote are served by a primary's istiod; there may be several of both.",
         kind="choice",
         default=Mesh.topology,
         required=True,
         choices=(
             Choice("multi-primary", "Multi-primary: an istiod in every cluster"),
-            Choice("primary-remote", "Primary-remote: one istiod serves the others", _LATER),
+            Choice("primary-remote", "Primary-remote: some clusters are served by another's istiod"),
         ),
     ),
     Field(
@@ -216,6 +247,13 @@ MESH_FIELDS: tuple[Field, ...] = (
         "Istio version",
         "Optional: when given, the istioctl found must be of just this version. The control plane gets istioctl's version.",
         check=_version,
+    ),
+    Field(
+        "istio.revision",
+        "Revision",
+        "Optional: a name for this control plane, so that another one can run beside it. Namespaces ask for it with "
+        "istio.io/rev instead of istio-injection.",
+        check=_revision,
     ),
     Field(
         "istio.hub",
@@ -239,6 +277,20 @@ MESH_FIELDS: tuple[Field, ...] = (
         ),
     ),
     Field(
+        "istio.pullSecret",
+        "Pull secret",
+        "The Secret with which images are pulled from a private registry, in istio-system of every cluster. It must be "
+        "there, unless its content is given below.",
+        check=_secret_name,
+    ),
+    Field(
+        "istio.pullSecretFile",
+        "Pull secret file",
+        "A Docker config.json with the registry's credentials; the wizard makes the pull secret of it in every cluster. "
+        "Its content is kept nowhere else.",
+        kind="path",
+    ),
+    Field(
         "istio.overlays",
         "IstioOperator overlays",
         "Files with more IstioOperator settings, merged under the wizard's own and passed on to istioctl. "
@@ -249,25 +301,24 @@ MESH_FIELDS: tuple[Field, ...] = (
     Field(
         "certificates.source",
         "Certificates",
-        "generate: one root and an intermediate for each cluster; roots already in the clusters are adopted if they agree.",
+        "generate: one root and an intermediate for each cluster; roots already in the clusters are adopted if they agree. "
+        "directory: CLUSTER/ca-cert.pem, ca-key.pem, root-cert.pem, cert-chain.pem. offline: the wizard writes "
+        "CLUSTER/ca.csr, you put CLUSTER/ca-cert.pem and root-cert.pem beside it.",
         kind="choice",
         default=Certificates.source,
         required=True,
         choices=(
             Choice("generate", "Generate one root, an intermediate per cluster"),
             Choice("existing", "Use the cacerts secrets already in the clusters"),
-            Choice(
-                "directory",
-                "Take them from a folder",
-                "is not built yet in this release; generate and existing are",
-            ),
+            Choice("directory", "Take them from a folder"),
+            Choice("offline", "Have requests signed by a root kept elsewhere"),
         ),
     ),
     Field(
         "certificates.path",
-        "Root key folder",
-        "Where the generated root key is kept (folder 0700, file 0600). Needed again only to add a cluster. "
-        "Default: the platform's data folder.",
+        "Certificate folder",
+        "generate: where the root key is kept (folder 0700, file 0600), needed again only to add a cluster; default: the "
+        "platform's data folder. directory, offline: the folder of the certificates, one folder per cluster in it.",
         kind="path",
     ),
     Field(
@@ -291,6 +342,16 @@ MESH_FIELDS: tuple[Field, ...] = (
         "curl image",
         "The client that asks. Default: curlimages/curl with docker.io/istio, otherwise HUB/curl of the same tag.",
         check=_image,
+    ),
+    Field(
+        "verify.probes",
+        "Probes before use",
+        "before: every address that one cluster uses of another is tried from inside that cluster, by a Pod that is removed "
+        "again, before anything depends on it. off: it is not; what cannot be reached shows at the verification.",
+        kind="choice",
+        default=Verify.probes,
+        required=True,
+        choices=(Choice("before", "Try every address before it is needed"), Choice("off", "Do not try")),
     ),
 )
 
@@ -320,8 +381,8 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
     Field(
         "network",
         "Network",
-        "Pods of one network reach each other directly. Clusters whose pods cannot are on different networks; the label "
-        "topology.istio.io/network of istio-system says which.",
+        "Pods of one network reach each other directly. Clusters whose pods cannot are on different networks and meet at "
+        "east-west gateways; the label topology.istio.io/network of istio-system says which.",
         scope="cluster",
         required=True,
         check=_network,
@@ -334,14 +395,23 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         kind="choice",
         default="primary",
         required=True,
-        choices=(Choice("primary", "Primary"), Choice("remote", "Remote", _LATER)),
+        choices=(Choice("primary", "Primary"), Choice("remote", "Remote")),
     ),
     Field(
         "primary",
         "Primary",
-        "For a remote: the cluster whose istiod serves it.",
+        "For a remote: the cluster whose istiod serves it. Default: the only primary.",
         scope="cluster",
         check=_dns_label,
+    ),
+    Field(
+        "discoveryAddress",
+        "Discovery address",
+        "For a remote: where its proxies reach the primary's istiod, on ports 15012 and 15017. Default: where the primary's "
+        "gateway is reached.",
+        scope="cluster",
+        found=True,
+        check=_host,
     ),
     Field(
         "apiServer",
@@ -353,44 +423,65 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         check=_api_server,
     ),
     Field(
+        "serviceCidr",
+        "Service CIDR",
+        "The range of this cluster's Service addresses, for those who route there (cluster-ip-route). Default: asked of the "
+        "API server.",
+        scope="cluster",
+        found=True,
+        check=_cidr,
+    ),
+    Field(
         "gateway.exposure",
         "Gateway exposure",
-        "How the other clusters reach this cluster's east-west gateway. node-port needs no load balancer.",
+        "How the other clusters reach this cluster's east-west gateway. Default: node-port, which needs nothing; "
+        "external-ips for a primary with remotes, whose proxies need the ports 15012 and 15017 as they are.",
         scope="cluster",
         kind="choice",
-        default=Gateway.exposure,
-        required=True,
+        found=True,
         choices=(
-            Choice("node-port", "A node's address and a NodePort, told by meshNetworks"),
-            Choice(
-                "external-ips",
-                "A node's address on the Service",
-                "is not built yet in this release; node-port is",
-            ),
-            Choice("load-balancer", "A load balancer", "is not built yet in this release; node-port is"),
-            Choice(
-                "cluster-ip-route",
-                "ClusterIP and a host route",
-                "is not built yet in this release; node-port is",
-            ),
+            Choice("node-port", "A node's address and a NodePort"),
+            Choice("external-ips", "A node's address on the Service"),
+            Choice("load-balancer", "A load balancer"),
+            Choice("cluster-ip-route", "The Service's own address, by a route on the peers' nodes"),
         ),
     ),
     Field(
         "gateway.address",
         "Gateway address",
-        "A node address of this cluster that the other clusters' nodes can reach. Default: a ready node's InternalIP.",
+        "Where the other clusters reach the gateway. Default: a ready node's InternalIP; for load-balancer what it gives; "
+        "for cluster-ip-route a free Service address.",
+        scope="cluster",
+        found=True,
+        check=_host,
+    ),
+    Field(
+        "gateway.port",
+        "Gateway NodePort",
+        f"For node-port: the NodePort of port 15443. Default: {DEFAULT_NODE_PORT}, or the next one that is free in every "
+        "cluster. The other exposures answer on 15443.",
+        scope="cluster",
+        kind="integer",
+        found=True,
+        check=_node_port,
+    ),
+    Field(
+        "gateway.node",
+        "Route by node",
+        "For cluster-ip-route: the node address of this cluster over which the peers' nodes route to its Services. Default: "
+        "a ready node's InternalIP.",
         scope="cluster",
         found=True,
         check=_address,
     ),
     Field(
-        "gateway.port",
-        "Gateway NodePort",
-        f"The NodePort of port 15443. Default: {DEFAULT_NODE_PORT}, or the next one that is free in every cluster.",
+        "sample",
+        "Sample version",
+        "The helloworld version that tells this cluster's answers from the others'. Default: v1 for the first cluster, v2 for "
+        "the second, and so on.",
         scope="cluster",
-        kind="integer",
         found=True,
-        check=_node_port,
+        check=_sample_version,
     ),
 )
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from wizard.mesh.document import value_at
 from wizard.mesh.model import DEFAULT_NODE_PORT, Mesh
+from wizard.mesh.rules import value_at
 from wizard.text import one_line
 
 LinkKind = Literal["api", "gateway", "discovery"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +17,29 @@ NODE_PORTS = range(30000, 32768)  # kube-apiserver's default --service-node-port
 
 @dataclass(frozen=True)
 class Gateway:
-    """How other clusters reach this cluster's east-west gateway. `None`: to be found."""
+    """How other clusters reach this cluster's east-west gateway. `None`: to be found.
+
+    `address`: a node's (node-port, external-ips), the Service's own (cluster-ip-route), or one that stands for what the
+    load balancer gives (load-balancer; None: peers use what it gives). `port`: the NodePort. `node`: the node address
+    over which other clusters' nodes route to this cluster's Services (cluster-ip-route).
+    """
 
     exposure: str = "node-port"
     address: str | None = None
     port: int | None = None
+    node: str | None = None
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port on which peers reach it; None: a NodePort to be found."""
+        return self.port if self.exposure == "node-port" else GATEWAY_TLS_PORT
+
+    @property
+    def labelled(self) -> bool:
+        """Whether istiod learns the address from the Service, which then carries the network label; else from
+        meshNetworks. Never both: istiod would use the two side by side.
+        """
+        return self.exposure == "load-balancer" and self.address is None
 
 
 @dataclass(frozen=True)
@@ -31,23 +51,29 @@ class Cluster:
     network: str
     kubeconfig: Path | None = None  # None: the kubeconfig that kubectl would use
     role: str = "primary"
-    primary: str | None = None
+    primary: str | None = None  # of a remote: the cluster whose istiod serves it
+    discovery: str | None = None  # of a remote: where it reaches that istiod; None: where its gateway is reached
     api_server: str | None = None  # the address that the *other* clusters use; None: the kubeconfig's
+    service_cidr: str | None = None  # the range of its Services' addresses; known only where somebody routes there
     gateway: Gateway = field(default_factory=Gateway)
+    sample: str | None = None  # the helloworld version it runs; None: by its place among the clusters
 
 
 @dataclass(frozen=True)
 class Istio:
     version: str | None = None  # None: that of the istioctl found
+    revision: str | None = None
     hub: str = "docker.io/istio"
     image_pull_policy: str = "IfNotPresent"
+    pull_secret: str | None = None  # the name of the Secret with which images are pulled
+    pull_secret_file: Path | None = None  # its content; None: the Secret is there already
     overlays: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Certificates:
     source: str = "generate"
-    path: Path | None = None  # generate: where the root key is kept
+    path: Path | None = None  # generate: where the root key is kept; directory, offline: where the certificates are
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,7 @@ class Verify:
     namespace: str = "sample"
     hub: str = "docker.io/istio"
     curl_image: str | None = None  # None: derived from the hub
+    probes: str = "before"  # whether addresses are probed from inside the clusters before they are needed, or "off"
 
 
 @dataclass(frozen=True)
@@ -78,12 +105,42 @@ class Mesh:
         """Every other cluster, in the mesh file's order."""
         return tuple(cluster for cluster in self.clusters if cluster.name != name)
 
+    @property
+    def primaries(self) -> tuple[Cluster, ...]:
+        """The clusters that run their own istiod."""
+        return tuple(cluster for cluster in self.clusters if cluster.role == "primary")
+
+    def remotes_of(self, name: str) -> tuple[Cluster, ...]:
+        """The remotes that this cluster's istiod serves."""
+        return tuple(cluster for cluster in self.clusters if cluster.role == "remote" and cluster.primary == name)
+
+    def control_plane(self, name: str) -> Cluster:
+        """The cluster whose istiod serves this one: itself, or its primary."""
+        cluster = self.cluster(name)
+        return self.cluster(str(cluster.primary)) if cluster.role == "remote" else cluster
+
+    def beyond(self, name: str) -> tuple[Cluster, ...]:
+        """The clusters on other networks than this one: their pods are reached through their gateways only."""
+        network = self.cluster(name).network
+        return tuple(cluster for cluster in self.clusters if cluster.network != network)
+
+    def has_gateway(self, name: str) -> bool:
+        """Whether this cluster needs an east-west gateway: for pods of other networks, or for its remotes' proxies."""
+        return bool(self.beyond(name) or self.remotes_of(name))
+
     def sample_version(self, name: str) -> str:
-        """The helloworld version that this cluster runs: v1 in the first cluster, v2 in the second, and so on, so
-        that an answer tells where it came from.
+        """The helloworld version that this cluster runs, so that an answer tells where it came from: v1 in the first
+        cluster, v2 in the second, and so on; a version once given is kept.
         """
-        return f"v{[cluster.name for cluster in self.clusters].index(name) + 1}"
+        return _sample_versions(self.clusters)[name]
 
     def with_cluster(self, cluster: Cluster) -> Mesh:
         """This mesh with the cluster of the same name replaced."""
         return replace(self, clusters=tuple(cluster if old.name == cluster.name else old for old in self.clusters))
+
+
+@functools.lru_cache(maxsize=64)
+def _sample_versions(clusters: tuple[Cluster, ...]) -> dict[str, str]:
+    given = {cluster.sample for cluster in clusters if cluster.sample}
+    free = (version for version in (f"v{number}" for number in itertools.count(1)) if version not in given)
+    return {cluster.name: cluster.sample or next(free) for cluster in clusters}

@@ -19,11 +19,11 @@ def ask(asker: Asker, field: Field, current: Value, *, title: str = "") -> Value
 
 def worth_asking(field: Field) -> bool:
     """Whether there is more than one answer to this field in this release."""
-    return field.kind != "choice" or sum(not choice.unavailable for choice in field.choices) > 1
+    return field.kind != "choice" or len(field.choices) > 1
 
 
 def _choice(asker: Asker, field: Field, known: Value, title: str) -> Value:
-    options = [Option(choice.title, choice.unavailable) for choice in field.choices]
+    options = [Option(choice.title) for choice in field.choices]
     values = [choice.value for choice in field.choices]
     default = values.index(str(known)) if known in values else 0
     return values[asker.choose(title, options, default=default, hint=field.help)]

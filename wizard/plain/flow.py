@@ -13,9 +13,10 @@ from wizard.console.flags import prefilled
 from wizard.console.settings import Settings
 from wizard.console.working import looked, prepared, work
 from wizard.errors import Interrupted, Trouble
-from wizard.mesh.document import Document, mesh_from, put, value_at
+from wizard.mesh.document import Document, mesh_from, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.meshfile import write_meshfile
+from wizard.mesh.rules import value_at
 from wizard.outside import Outside
 from wizard.plain import contexts
 from wizard.plain.asking import Asker, Option

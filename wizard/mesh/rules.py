@@ -1,0 +1,160 @@
+"""What several answers of a mesh document mean together: the defaults that depend on other fields, and the rules that look at
+more than one field. Documents may be wrong or half filled in: whoever fills one asks while it grows.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Entry = Mapping[str, Any]
+Wrong = tuple[str, str]  # path, sentence
+SERVING = ("external-ips", "load-balancer", "cluster-ip-route")  # exposures that keep ports 15012 and 15017 as they are
+
+
+def value_at(data: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key, None where any part is missing."""
+    found: Any = data
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def is_remote(entry: Entry) -> bool:
+    """Whether this cluster is served by another's istiod."""
+    return entry.get("role") == "remote"
+
+
+def primary_of(entry: Entry, clusters: Sequence[Entry]) -> str | None:
+    """The name of the primary that serves this remote: the one it names, else the only one there is."""
+    if not is_remote(entry):
+        return None
+    if entry.get("primary"):
+        return str(entry["primary"])
+    primaries = [other.get("name") for other in clusters if not is_remote(other)]
+    return str(primaries[0]) if len(primaries) == 1 and primaries[0] else None
+
+
+def exposure_of(entry: Entry, clusters: Sequence[Entry]) -> str:
+    """How this cluster's gateway is reached where the document leaves it open: the way that needs least."""
+    chosen = value_at(entry, "gateway.exposure")
+    if chosen:
+        return str(chosen)
+    return "external-ips" if _served_by_gateway(entry, clusters) else "node-port"
+
+
+def mistakes_together(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong]:
+    """What is wrong with the answers taken together, each with its path in the document."""
+    yield from _unique(clusters)
+    yield from _roles(data, clusters)
+    for index, entry in enumerate(clusters):
+        yield from _gateway(f"clusters[{index}]", entry, clusters)
+    yield from _certificates(data)
+    if value_at(data, "istio.pullSecretFile") and not value_at(data, "istio.pullSecret"):
+        yield "istio.pullSecret", "is needed beside istio.pullSecretFile: the name of the Secret to make of it"
+
+
+def _served_by_gateway(entry: Entry, clusters: Sequence[Entry]) -> bool:
+    """Whether some remote reaches istiod through this cluster's gateway."""
+    return not is_remote(entry) and any(
+        is_remote(other) and not other.get("discoveryAddress") and primary_of(other, clusters) == entry.get("name")
+        for other in clusters
+    )
+
+
+def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
+    for key, say in (
+        ("name", "{value!r} is used twice; cluster {first} has that name already"),
+        ("gateway.address", "{value} is the gateway of cluster {first} already"),
+        ("apiServer", "{value} is the API server of cluster {first} already"),
+        ("sample", "{value} is the sample version of cluster {first} already"),
+    ):
+        first: dict[str, int] = {}
+        for index, value in _texts(clusters, key):
+            if value in first:
+                yield f"clusters[{index}].{key}", say.format(value=value, first=first[value] + 1)
+            first.setdefault(value, index)
+    chosen: dict[tuple[str, str], int] = {}
+    for index, context in _texts(clusters, "context"):
+        place = (str(value_at(clusters[index], "kubeconfig") or ""), context)
+        if place in chosen:
+            yield f"clusters[{index}].context", f"{context!r} is the context of cluster {chosen[place] + 1} already"
+        chosen.setdefault(place, index)
+
+
+def _texts(clusters: Sequence[Entry], key: str) -> Iterable[tuple[int, str]]:
+    for index, entry in enumerate(clusters):
+        value = value_at(entry, key)
+        if isinstance(value, str) and value:
+            yield index, value
+
+
+def _roles(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong]:
+    remotes = [index for index, entry in enumerate(clusters) if is_remote(entry)]
+    primaries = [str(entry.get("name")) for entry in clusters if not is_remote(entry)]
+    if data.get("topology") == "primary-remote":
+        if not remotes:
+            yield "topology", "primary-remote needs at least one cluster with role: remote"
+    elif remotes:
+        yield f"clusters[{remotes[0]}].role", "a remote needs topology: primary-remote"
+    if not primaries and clusters:
+        yield "clusters", "every cluster is a remote; at least one must be a primary"
+        return
+    for index, entry in enumerate(clusters):
+        at = f"clusters[{index}]"
+        named = entry.get("primary")
+        if is_remote(entry):
+            if not named and len(primaries) > 1:
+                yield f"{at}.primary", f"name the primary that serves it: {', '.join(primaries)}"
+            elif isinstance(named, str) and named and named not in primaries:
+                yield f"{at}.primary", f"{named[:80]!r} is no primary of this mesh; there are {', '.join(primaries)}"
+            continue
+        if named:
+            yield f"{at}.primary", "only a remote has one; this cluster runs its own istiod"
+        if entry.get("discoveryAddress"):
+            yield f"{at}.discoveryAddress", "only a remote has one; this cluster runs its own istiod"
+
+
+def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong]:
+    exposure = exposure_of(entry, clusters)
+    if _served_by_gateway(entry, clusters) and exposure not in SERVING:
+        yield (
+            f"{at}.gateway.exposure",
+            f"{exposure} cannot serve remotes: their proxies reach istiod on the ports 15012 and 15017 and no other. "
+            f"Choose {', '.join(SERVING)}, or give discoveryAddress in each of its remotes",
+        )
+    if exposure != "node-port" and value_at(entry, "gateway.port") is not None:
+        yield f"{at}.gateway.port", f"only node-port has one; {exposure} answers on 15443"
+    if exposure != "cluster-ip-route" and value_at(entry, "gateway.node"):
+        yield f"{at}.gateway.node", "only cluster-ip-route has one"
+    address = value_at(entry, "gateway.address")
+    if exposure != "load-balancer" and isinstance(address, str) and address and not _is_ip(address):
+        yield f"{at}.gateway.address", f"{address[:80]!r} is no IP address; only a load balancer may have a host name"
+    if exposure == "cluster-ip-route":
+        yield from _in_service_range(at, entry, address)
+
+
+def _in_service_range(at: str, entry: Entry, address: object) -> Iterator[Wrong]:
+    try:
+        outside = ipaddress.ip_address(str(address)) not in ipaddress.ip_network(str(entry.get("serviceCidr")))
+    except ValueError:
+        return  # not given, or each wrong for itself
+    if outside:
+        yield f"{at}.gateway.address", f"{address} is outside the Service CIDR {entry.get('serviceCidr')}"
+
+
+def _certificates(data: Mapping[str, Any]) -> Iterator[Wrong]:
+    source = value_at(data, "certificates.source")
+    if source in ("directory", "offline") and not value_at(data, "certificates.path"):
+        yield "certificates.path", f"is needed with certificates.source: {source}"
+
+
+def _is_ip(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
