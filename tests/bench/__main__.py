@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.lab import lab as lab_module
 from tests.lab.lab import Lab
+from tests.lab.shape import Shape
 from tests.lab.wizard import Wizard
 
 SCRIPT = Path(__file__).with_name("runbook.sh").absolute()
@@ -42,13 +43,13 @@ def main() -> int:
     rows: list[Row] = []
     try:
         if only in (None, "two", "again"):
-            lab = lab_module.up(2)
+            lab = lab_module.up()
             if only != "again":
                 rows.append(from_nothing(lab, reach=0.45))
             rows.append(again(lab, fresh=only == "again"))
             lab_module.down()
         if only in (None, "four"):
-            rows.append(from_nothing(lab_module.up(4), reach=0.40))
+            rows.append(from_nothing(lab_module.up(Shape(4)), reach=0.40))
     finally:
         lab_module.down()
     sys.stdout.write("\n".join(["", *map(str, rows), ""]))

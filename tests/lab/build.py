@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import cache, packages, versions
-from tests.lab.proc import run, say
+from tests.lab.proc import LabError, run, say
 
 _GO = Path(__file__).with_name("go")
+_ISTIO = "istio.io/istio"
 _RECIPE = "1"  # count up when the way of building changes, so that nothing built the old way is used
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 
@@ -46,8 +49,12 @@ def _go_build(go: str, module: Path, out: Path, ldflags: str, commands: list[str
     say(f"  {names}: {time.monotonic() - start:.0f} s")
 
 
-def _module_inputs(module: Path, ldflags: str = "") -> list[str | Path]:
-    return [module / "go.mod", module / "go.sum", platform.machine(), ldflags, _RECIPE]
+def _pins(module: Path) -> list[Path]:
+    return [module / "go.mod", module / "go.sum"]
+
+
+def _inputs(pins: Iterable[str | Path], ldflags: str = "") -> list[str | Path]:
+    return [*pins, platform.machine(), ldflags, _RECIPE]
 
 
 def kubernetes(cache_dir: Path) -> Path:
@@ -64,7 +71,7 @@ def kubernetes(cache_dir: Path) -> Path:
         commands = [f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES]
         _go_build(packages.go(cache_dir), module, target, ldflags, commands)
 
-    return cache.ensure(cache_dir, f"kubernetes-{version}", _module_inputs(module, ldflags), build)
+    return cache.ensure(cache_dir, f"kubernetes-{version}", _inputs(_pins(module), ldflags), build)
 
 
 def coredns(cache_dir: Path) -> Path:
@@ -74,11 +81,25 @@ def coredns(cache_dir: Path) -> Path:
     def build(target: Path) -> None:
         _go_build(packages.go(cache_dir), module, target, "", ["github.com/coredns/coredns"])
 
-    return cache.ensure(cache_dir, f"coredns-{versions.COREDNS}", _module_inputs(module), build)
+    return cache.ensure(cache_dir, f"coredns-{versions.COREDNS}", _inputs(_pins(module)), build)
+
+
+def _istio_source(go: str, version: str) -> Path:
+    """The source of an Istio that is not pinned here, checked against its checksum."""
+    pseudo, checksum = versions.ISTIO_OTHERS[version]
+    # The public database lacks some of these; the checksum does its work.
+    env = {"GONOSUMDB": _ISTIO, "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    told = json.loads(run([go, "mod", "download", "-json", f"{_ISTIO}@{pseudo}"], cwd=Path("/"), env=env, timeout=900))
+    if told["Sum"] != checksum:
+        raise LabError(f"{_ISTIO}@{pseudo}: the checksum is {told['Sum']}, expected {checksum}")
+    return Path(told["Dir"])
 
 
 def istio(cache_dir: Path, version: str) -> Path:
     """The folder of istioctl, pilot-discovery, pilot-agent, and of Envoy's bootstrap template."""
+    if version not in versions.ISTIO:
+        raise LabError(f"Istio {version} is not among the lab's: {', '.join(versions.ISTIO)}")
+    pinned = version in versions.ISTIO_PINNED
     module = _GO / f"istio-{version}"
     package = "istio.io/istio/pkg/version"
     ldflags = (
@@ -88,14 +109,16 @@ def istio(cache_dir: Path, version: str) -> Path:
 
     def build(target: Path) -> None:
         go = packages.go(cache_dir)
-        commands = ["istio.io/istio/istioctl/cmd/istioctl", "istio.io/istio/pilot/cmd/pilot-discovery"]
-        _go_build(go, module, target, ldflags, commands)
-        _go_build(go, module, target, ldflags, ["istio.io/istio/pilot/cmd/pilot-agent"], "agent,disable_pgv")
-        source = run([go, "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"], cwd=module, env={"GOWORK": "off"})
+        where = module if pinned else _istio_source(go, version)
+        commands = [f"{_ISTIO}/istioctl/cmd/istioctl", f"{_ISTIO}/pilot/cmd/pilot-discovery"]
+        _go_build(go, where, target, ldflags, commands)
+        _go_build(go, where, target, ldflags, [f"{_ISTIO}/pilot/cmd/pilot-agent"], "agent,disable_pgv")
+        source = run([go, "list", "-m", "-f", "{{.Dir}}", _ISTIO], cwd=where, env={"GOWORK": "off"})
         template = Path(source.strip()) / "tools/packaging/common/envoy_bootstrap.json"
         (target / template.name).write_bytes(template.read_bytes())
 
-    return cache.ensure(cache_dir, f"istio-{version}", _module_inputs(module, ldflags), build)
+    inputs = _inputs(_pins(module) if pinned else versions.ISTIO_OTHERS[version], ldflags)
+    return cache.ensure(cache_dir, f"istio-{version}", inputs, build)
 
 
 def envoy(cache_dir: Path, version: str) -> Path:
@@ -117,5 +140,5 @@ def programs(cache_dir: Path, istio_version: str) -> Programs:
         kubernetes=kubernetes(cache_dir),
         coredns=coredns(cache_dir),
         istio=istio(cache_dir, istio_version),
-        envoy=envoy(cache_dir, versions.ENVOY[istio_version]),
+        envoy=envoy(cache_dir, versions.ENVOY),
     )

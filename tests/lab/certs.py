@@ -103,7 +103,7 @@ def create(spec: ClusterSpec) -> None:
     _write(pki / "service-accounts.key", _pem(ec.generate_private_key(ec.SECP256R1())))
     service = ["kubernetes", "default", "svc", "cluster", "local"]
     names = [".".join(service[:end]) for end in range(1, len(service) + 1)]
-    names += [spec.node, "localhost", "127.0.0.1", "10.96.0.1", spec.address]
+    names += [spec.node, "localhost", "127.0.0.1", spec.service_address(1), spec.address]
     server = _issue("kube-apiserver", [], ca, names, server=True)
     _write(pki / "apiserver.crt", server.certificate.public_bytes(pem))
     _write(pki / "apiserver.key", _pem(server.key))

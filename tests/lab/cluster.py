@@ -15,6 +15,7 @@ from tests.lab.build import Programs
 from tests.lab.machine import Machine
 from tests.lab.proc import LabError, run, say, wait_for
 from tests.lab.settings import ClusterSpec, Settings
+from tests.lab.shape import Shape
 
 _ETCDCTL = ("env", "ETCDCTL_API=3", "etcdctl")
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -214,9 +215,7 @@ def _is_ready(thing: dict[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def clusters(settings: Settings, count: int, programs: Programs, store: Path) -> Iterator[Cluster]:
-    """The clusters of a lab of that size."""
-    if count < 1:
-        raise LabError("a lab has at least one cluster")
-    for index in range(1, count + 1):
-        yield Cluster(settings, settings.cluster(index), programs, store)
+def clusters(settings: Settings, shape: Shape, programs: Programs, store: Path) -> Iterator[Cluster]:
+    """The clusters of a lab of that shape."""
+    for index in range(1, shape.clusters + 1):
+        yield Cluster(settings, settings.cluster(index, shape), programs, store)

@@ -11,7 +11,7 @@ import yaml
 
 from tests.lab import versions
 from tests.lab.build import Programs
-from tests.lab.settings import CLUSTER_CIDR, DNS_ADDRESS, POD_CIDR, SERVICE_CIDR, ClusterSpec
+from tests.lab.settings import ClusterSpec
 
 # Paths inside the machine; /run is a tmpfs there, so what must not survive the machine lies there.
 CONTAINERD = "/run/containerd/containerd.sock"
@@ -38,16 +38,16 @@ def write(spec: ClusterSpec) -> None:
     (spec.conf / "cni").mkdir(exist_ok=True)
     # A missing image must fail at once, not after a search for a registry that is not there.
     (spec.conf / "certs.d/_default/hosts.toml").write_text('server = "http://127.0.0.1:1"\n')
-    (spec.conf / "cni/10-lab.conflist").write_text(json.dumps(_cni(), indent=1))
+    (spec.conf / "cni/10-lab.conflist").write_text(json.dumps(_cni(spec), indent=1))
     (spec.conf / "containerd.toml").write_text(_containerd(spec))
     documents = {"audit": _audit(), "kubelet": _kubelet(spec), "kube-proxy": _kube_proxy(spec)}
     for name, document in documents.items():
         (spec.conf / f"{name}.yaml").write_text(yaml.safe_dump(document))
     manifest = MANIFEST.read_text().replace("COREDNS_IMAGE", versions.COREDNS_IMAGE)
-    (spec.conf / "coredns.yaml").write_text(manifest.replace("DNS_ADDRESS", DNS_ADDRESS))
+    (spec.conf / "coredns.yaml").write_text(manifest.replace("DNS_ADDRESS", spec.dns_address))
 
 
-def _cni() -> dict[str, Any]:
+def _cni(spec: ClusterSpec) -> dict[str, Any]:
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -57,7 +57,7 @@ def _cni() -> dict[str, Any]:
         "ipam": {
             "type": "host-local",
             "dataDir": "/run/cni",
-            "ranges": [[{"subnet": POD_CIDR}]],
+            "ranges": [[{"subnet": spec.pod_cidr}]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
@@ -107,7 +107,7 @@ def _kubelet(spec: ClusterSpec) -> dict[str, Any]:
             "x509": {"clientCAFile": str(spec.pki / "ca.crt")},
         },
         "authorization": {"mode": "Webhook"},
-        "clusterDNS": [DNS_ADDRESS],
+        "clusterDNS": [spec.dns_address],
         "clusterDomain": "cluster.local",
         "resolvConf": "/run/resolv.conf",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD}",
@@ -138,7 +138,7 @@ def _kube_proxy(spec: ClusterSpec) -> dict[str, Any]:
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": "iptables",
-        "clusterCIDR": CLUSTER_CIDR,
+        "clusterCIDR": spec.pod_cidr,
         "hostnameOverride": spec.node,
         "clientConnection": {"kubeconfig": str(spec.pki / "kube-proxy.kubeconfig")},
         "oomScoreAdj": 0,
@@ -186,7 +186,7 @@ def apiserver(spec: ClusterSpec, programs: Programs) -> Daemon:
         "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
         "service-account-key-file": pki / "service-accounts.key",
         "service-account-signing-key-file": pki / "service-accounts.key",
-        "service-cluster-ip-range": SERVICE_CIDR,
+        "service-cluster-ip-range": spec.service_cidr,
         "tls-cert-file": pki / "apiserver.crt",
         "tls-private-key-file": pki / "apiserver.key",
     }
@@ -198,7 +198,7 @@ def controller_manager(spec: ClusterSpec, programs: Programs) -> Daemon:
     flags = {
         "allocate-node-cidrs": "true",
         "bind-address": "127.0.0.1",
-        "cluster-cidr": CLUSTER_CIDR,
+        "cluster-cidr": spec.pod_cidr,
         "cluster-signing-cert-file": spec.pki / "ca.crt",
         "cluster-signing-key-file": spec.pki / "ca.key",
         "flex-volume-plugin-dir": "/run/flexvolume",
@@ -206,7 +206,7 @@ def controller_manager(spec: ClusterSpec, programs: Programs) -> Daemon:
         "leader-elect": "false",
         "root-ca-file": spec.pki / "ca.crt",
         "service-account-private-key-file": spec.pki / "service-accounts.key",
-        "service-cluster-ip-range": SERVICE_CIDR,
+        "service-cluster-ip-range": spec.service_cidr,
         "use-service-account-credentials": "true",
     }
     return Daemon("kube-controller-manager", _argv(programs.kubernetes / "kube-controller-manager", flags))

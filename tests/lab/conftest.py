@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab import lab as lab_module
-from tests.lab import versions
 from tests.lab.lab import Lab
 from tests.lab.proc import LabError, say
 from tests.lab.settings import from_environment
+from tests.lab.shape import Shape
+from tests.lab.standing import LabOf, Standing
 
 _HERE = Path(__file__).parent
-_pristine: set[Path] = set()
 
 
 def _obstacle() -> str | None:
@@ -39,25 +39,50 @@ def _stop_if_impossible() -> None:
     pytest.fail(f"{obstacle}. To leave these tests out by hand: MESHWIZARD_LAB_SKIP=1", pytrace=False)
 
 
-def _istio() -> str:
-    return os.environ.get("MESHWIZARD_LAB_ISTIO") or versions.ISTIO_DEFAULT
+def _default() -> Shape:
+    return Shape(int(os.environ.get("MESHWIZARD_LAB_N") or "2"))
+
+
+def _shape(node: pytest.Item | pytest.Collector) -> Shape:
+    """The shape that a test asks for, or its module for it."""
+    marker = node.get_closest_marker("lab_shape")
+    return marker.args[0] if marker else _default()
+
+
+def _ours(items: list[pytest.Item]) -> list[pytest.Item]:
+    return [item for item in items if item.path.is_relative_to(_HERE)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker by which tests ask for a lab."""
+    config.addinivalue_line(
+        "markers", "lab_shape(shape): the lab that `lab` and `fresh_lab` give, a tests.lab.shape.Shape"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder as needing the lab."""
-    for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.lab)
+    """Mark everything in this folder as needing the lab, and put tests of one shape together: a switch takes half a minute."""
+    order: dict[Shape, int] = {_default(): 0}
+    for item in _ours(items):
+        item.add_marker(pytest.mark.lab)
+        shape = _shape(item)
+        order.setdefault(shape, len(order))
+        module = item.getparent(pytest.Module)
+        if "lab" in getattr(item, "fixturenames", ()) and module and _shape(module) != shape:
+            raise pytest.UsageError(f"{item.nodeid}: `lab` has its module's shape; use `fresh_lab`, or mark the module")
+    items.sort(key=lambda item: order[_shape(item)] if item.path.is_relative_to(_HERE) else -1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, whose time limit it would exceed."""
-    wanted = any("lab_host" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not session.config.option.collectonly and _obstacle() is None:
-        try:
-            lab_module.prepare(from_environment(), _istio())
-        except LabError as error:
-            raise pytest.UsageError(f"the lab cannot be built: {error}") from error
+    wanted = [item for item in _ours(session.items) if "lab_host" in getattr(item, "fixturenames", ())]
+    if session.config.option.collectonly or _obstacle() is not None:
+        return
+    try:
+        for istio in dict.fromkeys(_shape(item).istio for item in wanted):
+            lab_module.prepare(from_environment(), istio)
+    except LabError as error:
+        raise pytest.UsageError(f"the lab cannot be built: {error}") from error
 
 
 @pytest.fixture(scope="session")
@@ -67,36 +92,23 @@ def lab_host() -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(lab_host: None) -> Iterator[Lab]:
-    """A lab of MESHWIZARD_LAB_N clusters (default 2), for tests that only look.
-
-    It is taken down afterwards, unless MESHWIZARD_LAB_KEEP=1.
-    """
-    count = int(os.environ.get("MESHWIZARD_LAB_N") or "2")
-    found: Lab | None = None
-    try:
-        found = lab_module.find()
-    except LabError:
-        found = None
-    if found and len(found.clusters) >= count and found.istio == _istio() and all(c.alive() for c in found.clusters):
-        say("tests use the lab that is already up")
-    else:
-        if found:
-            lab_module.down()
-        found = lab_module.up(count, _istio())
-        _pristine.add(found.settings.root)
-    yield found
+def lab_of(lab_host: None) -> Iterator[LabOf]:
+    """Gives a lab of any shape, see `Standing`. It is taken down afterwards, unless MESHWIZARD_LAB_KEEP=1."""
+    standing = Standing()
+    yield standing
     if os.environ.get("MESHWIZARD_LAB_KEEP") == "1":
         say("MESHWIZARD_LAB_KEEP=1: the lab stays up")
     else:
-        lab_module.down()
+        standing.end()
+
+
+@pytest.fixture(scope="module")
+def lab(lab_of: LabOf, request: pytest.FixtureRequest) -> Lab:
+    """A lab of the module's shape (without a `lab_shape`: MESHWIZARD_LAB_N clusters, default 2), for tests that only look."""
+    return lab_of(_shape(request.node), fresh=False)
 
 
 @pytest.fixture
-def fresh_lab(lab: Lab) -> Lab:
-    """The lab as it was right after it came up, for one test that may do anything to it."""
-    if lab.settings.root in _pristine:
-        _pristine.discard(lab.settings.root)
-    else:
-        lab.reset()
-    return lab
+def fresh_lab(lab_of: LabOf, request: pytest.FixtureRequest) -> Lab:
+    """A lab of the test's shape as it was right after it came up, for one test that may do anything to it."""
+    return lab_of(_shape(request.node))

@@ -113,7 +113,7 @@ def _catalogue(programs: Programs, base: Path, istio_version: str, work: Path) -
             both(f"proxyv2:{istio_version}"),
             [base, proxy],
             ["/usr/local/bin/pilot-agent"],
-            env={"ISTIO_META_ISTIO_PROXY_SHA": f"envoy-{versions.ENVOY[istio_version]}"},
+            env={"ISTIO_META_ISTIO_PROXY_SHA": f"envoy-{versions.ENVOY}"},
         ),
         _Image(
             [f"docker.io/curlimages/curl:{versions.CURL}", f"{versions.SECOND_HUB}/curl:{versions.CURL}"],

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.lab import build, certs, cgroups, cluster, images, network, packages, versions
+from tests.lab import build, certs, cgroups, cluster, images, network, packages
 from tests.lab.cluster import Cluster
 from tests.lab.proc import LabError, locked, run, say
-from tests.lab.settings import MAX_CLUSTERS, Settings, from_environment
+from tests.lab.settings import Settings, from_environment
+from tests.lab.shape import MAX_CLUSTERS, Shape
 
 # Containers run as other users, and must read what the lab makes whatever the umask of the one who starts it.
 READABLE = 0o022
@@ -25,9 +27,14 @@ class Lab:
     """A lab that is up, as tests use it."""
 
     settings: Settings
-    istio: str
+    shape: Shape
     programs: build.Programs
     clusters: list[Cluster]
+
+    @property
+    def istio(self) -> str:
+        """The lab's Istio version."""
+        return self.shape.istio
 
     @property
     def kubeconfig(self) -> Path:
@@ -76,23 +83,29 @@ def _need_root() -> None:
         raise LabError("the lab makes network namespaces and containers: it needs Linux and root")
 
 
-def _read_record(settings: Settings) -> dict[str, object]:
+def _read_record(settings: Settings) -> dict[str, Any]:
     try:
-        record: dict[str, object] = json.loads(settings.record.read_text())
+        record: dict[str, Any] = json.loads(settings.record.read_text())
     except (FileNotFoundError, ValueError):
         return {}
     return record
 
 
-def _write_record(settings: Settings, count: int, istio: str, phase: str) -> None:
+def _shape_of(record: dict[str, Any]) -> Shape:
+    try:
+        return Shape.recorded(record["shape"])
+    except (KeyError, TypeError):
+        raise LabError("another version of these tests brought the lab up: `python -m tests.lab down`") from None
+
+
+def _write_record(settings: Settings, shape: Shape, phase: str) -> None:
     """Say what may exist from now on. All names follow from the id, so this comes before anything is made."""
     record = {
         "id": settings.lab_id,
-        "clusters": count,
-        "istio": istio,
+        "shape": shape.record(),
         "phase": phase,
         "bridge": settings.bridge,
-        "links": [settings.cluster(i).link for i in range(1, count + 1)],
+        "links": [settings.cluster(i, shape).link for i in range(1, shape.clusters + 1)],
         "cgroup": settings.name,
     }
     settings.root.mkdir(parents=True, exist_ok=True)
@@ -101,51 +114,45 @@ def _write_record(settings: Settings, count: int, istio: str, phase: str) -> Non
     temporary.replace(settings.record)
 
 
-def _lab(settings: Settings, count: int, istio: str) -> Lab:
+def _lab(settings: Settings, shape: Shape) -> Lab:
     os.umask(READABLE)
-    if istio not in versions.ISTIO:
-        raise LabError(f"Istio {istio} is not among the lab's: {', '.join(versions.ISTIO)}")
     packages.ensure_debian_packages(settings.cache)
-    programs = build.programs(settings.cache, istio)
-    store = images.store(settings.cache, programs, istio) / "root"
-    return Lab(settings, istio, programs, list(cluster.clusters(settings, count, programs, store)))
+    programs = build.programs(settings.cache, shape.istio)
+    store = images.store(settings.cache, programs, shape.istio) / "root"
+    return Lab(settings, shape, programs, list(cluster.clusters(settings, shape, programs, store)))
 
 
 def prepare(settings: Settings, istio: str) -> None:
     """Fill the cache, so that `up` has nothing left to build."""
     _need_root()
-    _lab(settings, 1, istio)
+    _lab(settings, Shape(1, istio))
 
 
-def up(count: int = 2, istio: str = versions.ISTIO_DEFAULT, settings: Settings | None = None) -> Lab:
-    """Bring the lab up, or find it up already; the same size and Istio version is a no-op."""
+def up(shape: Shape | None = None, settings: Settings | None = None) -> Lab:
+    """Bring the lab up, or find it up already; the same shape is a no-op, another one is refused."""
     _need_root()
-    settings = settings or from_environment()
-    if not 1 <= count <= MAX_CLUSTERS:
-        raise LabError(f"a lab has 1 to {MAX_CLUSTERS} clusters")
+    shape, settings = shape or Shape(), settings or from_environment()
     with locked(settings.lock, transient=True):
-        lab = _lab(settings, count, istio)
+        lab = _lab(settings, shape)
         record = _read_record(settings)
         if record.get("phase") == "up":
-            if (record.get("clusters"), record.get("istio")) != (count, istio):
-                raise LabError(
-                    f"the lab is up with {record.get('clusters')} clusters and Istio {record.get('istio')}:"
-                    " take it down first"
-                )
+            standing = _shape_of(record)
+            if standing != shape:
+                raise LabError(f"the lab is up with {standing}: take it down first")
             if all(each.alive() for each in lab.clusters):
                 return lab
             say("the lab is up but not healthy: starting it anew")
         _sweep(settings)
         began = time.monotonic()
-        _write_record(settings, count, istio, "starting")
+        _write_record(settings, shape, "starting")
         network.create_bridge(settings)
         _together(lab.clusters, Cluster.create)
         specs = [each.spec for each in lab.clusters]
         certs.merge_kubeconfigs(specs, certs.ADMIN, lab.kubeconfig)
         certs.merge_kubeconfigs(specs, certs.WEAK, lab.kubeconfig_weak)
         _together(lab.clusters, Cluster.start)
-        _write_record(settings, count, istio, "up")
-        say(f"{count} clusters up in {time.monotonic() - began:.1f} s, kubeconfig {lab.kubeconfig}")
+        _write_record(settings, shape, "up")
+        say(f"{shape.clusters} clusters up in {time.monotonic() - began:.1f} s, kubeconfig {lab.kubeconfig}")
         return lab
 
 
@@ -153,10 +160,9 @@ def find(settings: Settings | None = None) -> Lab:
     """The lab that is up now; raises when there is none."""
     settings = settings or from_environment()
     record = _read_record(settings)
-    count = record.get("clusters")
-    if record.get("phase") != "up" or not isinstance(count, int):
+    if record.get("phase") != "up":
         raise LabError("the lab is not up: `python -m tests.lab up`")
-    return _lab(settings, count, str(record["istio"]))
+    return _lab(settings, _shape_of(record))
 
 
 def _sweep(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.lab import cgroups
 from tests.lab.proc import LabError, run, wait_for
-from tests.lab.settings import SERVICE_CIDR, ClusterSpec, Settings
+from tests.lab.settings import ClusterSpec, Settings
 
 # A private /run, /var/lib and /var/log: kubelet, containerd and CNI have fixed paths there, over which two
 # clusters on one machine would fight. resolv.conf is empty, so that no name is asked of anyone outside.
@@ -90,11 +90,12 @@ class Machine:
                 ip link set eth0 up
                 ip link add services type bridge
                 ip link set services up
-                ip route add {SERVICE_CIDR} dev services src {spec.address}
+                ip route add {spec.service_cidr} dev services src {spec.address}
                 ip route add unreachable default
                 for key in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables; do
                     [ ! -e /proc/sys/$key ] || echo 1 > /proc/sys/$key
                 done
+                {_neighbourhood(spec)}
                 """,
             ]
         )
@@ -147,3 +148,15 @@ class Machine:
         cgroups.kill(spec.cgroup)
         run(["ip", "link", "delete", spec.link], check=False)
         cgroups.remove(spec.cgroup)
+
+
+def _neighbourhood(spec: ClusterSpec) -> str:
+    """Routes to the pods of the clusters on the same network, whose packets keep their source.
+
+    CNI masquerades all that leaves the node, by rules that it appends: a rule that is there first lets these pass.
+    """
+    lines = []
+    for pods, node in spec.neighbours:
+        lines.append(f"ip route add {pods} via {node}")
+        lines.append(f"iptables --wait --table nat --append POSTROUTING -s {spec.pod_cidr} -d {pods} -j RETURN")
+    return "\n".join(lines)

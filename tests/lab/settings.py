@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-POD_CIDR = "10.244.0.0/24"
-CLUSTER_CIDR = "10.244.0.0/16"
-SERVICE_CIDR = "10.96.0.0/16"
-DNS_ADDRESS = "10.96.0.10"
-MAX_CLUSTERS = 20
+from tests.lab.shape import Shape
 
 # A cluster's processes see a private /run, /var/lib and /var/log: nothing they need may live there.
 _MASKED = (Path("/run"), Path("/var/lib"), Path("/var/log"))
@@ -26,11 +23,30 @@ class ClusterSpec:
     address: str
     link: str
     cgroup: str
+    pod_cidr: str
+    service_cidr: str
+    neighbours: tuple[tuple[str, str], ...]  # (pod range, node address) of every other cluster on the same network
 
     @property
     def node(self) -> str:
         """The name of the cluster's only node."""
         return f"{self.name}-node"
+
+    def service_address(self, number: int) -> str:
+        """An address of the range of Services."""
+        return str(ipaddress.ip_network(self.service_cidr)[number])
+
+    @property
+    def dns_address(self) -> str:
+        """The cluster's DNS, at its usual place in the range of Services."""
+        return self.service_address(10)
+
+    @property
+    def balanced_addresses(self) -> list[str]:
+        """The addresses of the lab's wire that this cluster's load balancer may give away."""
+        subnet = self.address.rpartition(".")[0]
+        first = 50 + 10 * (self.index - 1)
+        return [f"{subnet}.{last}" for last in range(first, first + 10)]
 
     @property
     def pods_cgroup(self) -> str:
@@ -106,17 +122,28 @@ class Settings:
         """What this lab may have created, written before it is created."""
         return self.root / "lab.json"
 
-    def cluster(self, index: int) -> ClusterSpec:
-        """The facts about cluster number `index`, counted from 1."""
+    def _address(self, index: int) -> str:
+        return f"{self.subnet}.{10 + index}"
+
+    def cluster(self, index: int, shape: Shape) -> ClusterSpec:
+        """The facts about cluster number `index`, counted from 1, of a lab of that shape."""
         name = f"cluster{index}"
+        sharing = shape.sharing(index)
         return ClusterSpec(
             index=index,
             name=name,
             dir=self.root / name,
-            address=f"{self.subnet}.{10 + index}",
+            address=self._address(index),
             link=f"{self.name}c{index}",
             cgroup=f"{self.name}/{name}",
+            pod_cidr=_pod_cidr(index if sharing else 0),
+            service_cidr=f"10.{95 + index if shape.services == 'distinct' else 96}.0.0/16",
+            neighbours=tuple((_pod_cidr(other), self._address(other)) for other in sharing),
         )
+
+
+def _pod_cidr(number: int) -> str:
+    return f"10.244.{number}.0/24"
 
 
 def from_environment(env: dict[str, str] | None = None) -> Settings:

@@ -17,6 +17,7 @@ from tests.lab import network
 from tests.lab.machine import Machine
 from tests.lab.proc import LabError, run, wait_for
 from tests.lab.settings import Settings, from_environment
+from tests.lab.shape import Shape
 
 _ROOT = Path(__file__).parents[2]
 # Each moment is later than the one before: a name of a daemon means that it has just been started.
@@ -80,7 +81,7 @@ def test_down_leaves_nothing_and_up_is_safe_to_repeat(own: Settings) -> None:
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("clusters up in" in text for text in said) == 1, "one brings it up, the other finds it up"
     with pytest.raises(LabError, match="take it down first"):
-        lab_module.up(2, settings=own)
+        lab_module.up(Shape(2), own)
     assert _traces(own)
 
     down = _command(own, "down")
@@ -91,7 +92,7 @@ def test_down_leaves_nothing_and_up_is_safe_to_repeat(own: Settings) -> None:
 
 @pytest.mark.parametrize("moment", _MOMENTS)
 def test_a_killed_up_is_cleaned_by_down(own: Settings, moment: str) -> None:
-    machine = Machine(own, own.cluster(1))
+    machine = Machine(own, own.cluster(1, Shape(1)))
 
     def reached() -> bool:
         return bool(network.links(own)) if moment == "bridge" else machine.alive(moment)
