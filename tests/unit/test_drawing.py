@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,7 @@ def test_the_board_follows_the_steps() -> None:
     assert board.links[api] is LinkState.BROKEN
     board.step("cluster1/remote-secret/cluster2", "done")
     assert board.links[api] is LinkState.OK
+    board.step("cluster2/expose-services", "waiting")
     board.step("cluster2/install", "done")
     assert board.links[traffic] is LinkState.WORKING
     board.step("cluster2/expose-services", "done")
@@ -119,3 +121,138 @@ def test_a_matrix_names_what_is_broken() -> None:
     text = draw(mesh, links=board.links).plain()
     assert "✗ cluster1 → cluster2: API server broken" in text
     assert "and 3 more" in text
+
+
+def served(count: int, primaries: int = 1, **changes: str) -> Mesh:
+    """The first clusters are primaries; the others are remotes of them in turn."""
+    mesh = mesh_of(count, **changes)
+    clusters = [
+        replace(cluster, role="remote", primary=f"cluster{index % primaries + 1}") if index >= primaries else cluster
+        for index, cluster in enumerate(mesh.clusters)
+    ]
+    return replace(mesh, clusters=tuple(clusters), topology="primary-remote")
+
+
+def test_a_shared_network_needs_no_gateway() -> None:
+    mesh = mesh_of(2, network="lan")
+    mesh = replace(mesh, clusters=(*(replace(each, network="lan") for each in mesh.clusters), *mesh_of(3).clusters[2:]))
+    kinds = {(link.source, link.target): link.kind for link in links_of(mesh) if link.kind != "api"}
+    assert kinds["cluster1", "cluster2"] == kinds["cluster2", "cluster1"] == "pods"
+    assert kinds["cluster1", "cluster3"] == kinds["cluster3", "cluster1"] == "gateway"
+
+
+def test_pods_that_reach_each_other_directly_are_proven_by_traffic_alone() -> None:
+    mesh = mesh_of(2, network="lan")
+    mesh = replace(mesh, clusters=tuple(replace(each, network="lan") for each in mesh.clusters))
+    board, pods = Board(mesh), LinkId("pods", "cluster1", "cluster2")
+    for step in ("cluster1/install", "cluster2/install"):
+        board.step(step, "done")
+    assert board.links[pods] is LinkState.READY
+    board.step("cluster1/verify", "running")
+    assert board.links[pods] is LinkState.WORKING
+    board.answered("cluster1", {"v2": 2})
+    assert board.links[pods] is LinkState.OK
+    assert "pods ✓ 2 answers" in draw(mesh, links=board.links, counts=board.counts).plain()
+
+
+def test_the_answers_of_a_version_once_given_are_those_of_its_cluster() -> None:
+    mesh = mesh_of(2)
+    mesh = replace(mesh, clusters=(mesh.clusters[0], replace(mesh.clusters[1], sample="v7")))
+    board = Board(mesh)
+    board.answered("cluster1", {"v1": 1, "v7": 1})
+    assert board.links[LinkId("gateway", "cluster1", "cluster2")] is LinkState.OK
+    assert "helloworld v7" in draw(mesh).plain()
+
+
+def test_discovery_follows_the_remote() -> None:
+    board, link = Board(served(2)), LinkId("discovery", "cluster2", "cluster1")
+    for part in ("reach-discovery", "install", "istiod"):
+        board.step(f"cluster2/{part}", "waiting")
+    for part in ("reach-discovery", "install"):
+        board.step(f"cluster2/{part}", "done")
+        assert board.links[link] is LinkState.WORKING
+    board.step("cluster2/istiod", "done")
+    assert board.links[link] is LinkState.OK
+    board.step("cluster2/reach-discovery", "failed")
+    assert board.links[link] is LinkState.BROKEN
+    assert board.links[LinkId("api", "cluster1", "cluster2")] is LinkState.WAITING
+
+
+def test_the_gateway_of_a_remote_is_opened_by_its_control_plane() -> None:
+    board, link = Board(served(3)), LinkId("gateway", "cluster2", "cluster3")
+    for step in ("cluster3/install", "cluster1/expose-services", "cluster1/mesh-networks"):
+        board.step(step, "waiting")
+    board.step("cluster3/install", "done")
+    board.step("cluster1/mesh-networks", "done")
+    assert board.links[link] is LinkState.WORKING
+    board.step("cluster1/expose-services", "done")
+    assert board.links[link] is LinkState.READY
+    board.step("cluster1/expose-services", "failed")
+    assert board.links[link] is LinkState.BROKEN
+
+
+def test_a_route_that_is_missing_breaks_just_the_way_that_needs_it() -> None:
+    board = Board(mesh_of(3))
+    board.step("cluster1/route/cluster2", "conflict")
+    broken = [link for link, state in board.links.items() if state is LinkState.BROKEN]
+    assert broken == [LinkId("gateway", "cluster1", "cluster2")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "guard", "detail", "targets"),
+    [
+        ("api", "reach-api", "cluster3 is not reached at 10.0.0.3:6443: timeout", {"cluster3"}),
+        ("api", "reach-api", "https://10.9.0.10:6443 does not answer", {"cluster10"}),
+        ("gateway", "reach-gateways", "10.201.0.1:31443 does not answer", {"cluster1"}),
+        ("gateway", "reach-gateways", "cluster10 and cluster3 (10.201.0.3:31443) time out", {"cluster10", "cluster3"}),
+        ("gateway", "reach-gateways", "cluster100 is none of them, cluster1-a neither", None),
+        ("gateway", "reach-gateways", "", None),
+    ],
+)
+def test_a_guard_breaks_the_links_that_it_names(kind: str, guard: str, detail: str, targets: set[str] | None) -> None:
+    mesh = mesh_of(10)
+    clusters = [replace(each, api_server=f"https://10.9.0.{n}:6443") for n, each in enumerate(mesh.clusters, 1)]
+    mesh = replace(mesh, clusters=tuple(clusters))
+    board = Board(mesh)
+    board.step(f"cluster2/{guard}", "failed", detail)
+    broken = {link for link, state in board.links.items() if state is LinkState.BROKEN}
+    expected = targets if targets is not None else {each.name for each in mesh.peers("cluster2")}
+    assert broken == {LinkId(kind, "cluster2", target) for target in expected}  # type: ignore[arg-type]
+    board.step(f"cluster2/{guard}", "skipped")
+    assert LinkState.BROKEN not in board.links.values()
+
+
+def test_the_board_told_step_by_step_is_the_board_told_at_once() -> None:
+    mesh = served(6, 2)
+    steps = [(f"{cluster.name}/{part}", status) for cluster in mesh.clusters
+             for part, status in (("install", "done"), ("expose-services", "done"), ("reach-gateways", "failed"),
+                                  ("verify", "running"), ("reach-gateways", "done"))]  # fmt: skip
+    slow, fast = Board(mesh), Board(mesh)
+    for step, status in steps:
+        slow.step(step, status)
+        assert slow.links
+        fast.step(step, status)
+    assert slow.links == fast.links
+
+
+def test_an_unfinished_document_is_drawn_as_it_will_be() -> None:
+    entries = [
+        {"name": "a", "network": "n1"},
+        {"name": "b", "network": "n1", "role": "remote"},
+        {"name": "c", "network": "n2", "role": "remote", "gateway": {"port": "x"}},
+    ]
+    text = draw({"clusters": entries}, width=100).plain()
+    assert "b (n1, remote of a)" in text
+    entries.append({"name": "d", "network": "n2"})
+    text = draw({"clusters": entries}, width=100).plain()
+    assert "b (n1, remote)" in text
+    assert not [link for link in links_of({"clusters": entries}) if link.kind == "api" and link.source == "b"]
+
+
+def test_rows_of_a_matrix_are_filtered_by_name_network_and_primary() -> None:
+    mesh = served(50, 5)
+    text = draw(mesh, width=118, only="CLUSTER12").plain()
+    assert "cluster12" in text and "cluster13" not in text
+    text = draw(mesh, width=118, only="network7").plain()
+    assert "cluster7 " in text and "cluster8 " not in text
+    assert "\x1b" not in draw(mesh, width=118, only="\x1b[2J").plain()

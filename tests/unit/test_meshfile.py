@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,34 +128,65 @@ _cluster = st.builds(
     network=_label,
     kubeconfig=_path,
     api_server=st.none() | st.integers(1, 254).map(lambda n: f"https://10.0.1.{n}:6443"),
+    service_cidr=st.none() | st.just("10.96.0.0/16"),
     gateway=st.builds(
         Gateway,
         address=st.none() | st.integers(1, 254).map(lambda n: f"10.0.0.{n}"),
         port=st.none() | st.integers(30000, 32767),
-    ),
+    )
+    | st.builds(Gateway, st.just("external-ips"), address=st.none() | st.integers(1, 254).map(lambda n: f"10.0.0.{n}"))
+    | st.builds(Gateway, st.just("load-balancer"), address=st.none() | st.just("lb.example.com"))
+    | st.builds(Gateway, st.just("cluster-ip-route"), node=st.none() | st.just("10.0.2.1")),
+    sample=st.none() | st.integers(1, 9).map(lambda n: f"v{n}"),
 )
 
 
 def _unique(clusters: tuple[Cluster, ...]) -> bool:
-    rows = [(each.name, each.network, each.context, each.api_server, each.gateway.address) for each in clusters]
+    rows = [(each.name, each.context, each.api_server, each.gateway.address, each.sample) for each in clusters]
     columns = [[value for value in column if value is not None] for column in zip(*rows, strict=True)]
     return all(len(set(column)) == len(column) for column in columns)
 
 
+@st.composite
+def _roles(draw: st.DrawFn) -> dict[str, Any]:
+    """Clusters and a topology that fits them: remotes only where it is primary-remote, each with its primary."""
+    clusters = draw(st.lists(_cluster, min_size=2, max_size=4).map(tuple).filter(_unique))
+    served = draw(st.integers(0, len(clusters) - 1))
+    primaries = clusters[: len(clusters) - served]
+    remotes = tuple(
+        replace(cluster, role="remote", primary=draw(st.sampled_from(primaries)).name, discovery="10.0.9.9")
+        for cluster in clusters[len(clusters) - served :]
+    )
+    return {"clusters": primaries + remotes, "topology": "primary-remote" if served else "multi-primary"}
+
+
+def _mesh_of(roles: dict[str, Any], **others: Any) -> Mesh:
+    return Mesh(**roles, **others)
+
+
 _mesh = st.builds(
-    Mesh,
+    _mesh_of,
+    roles=_roles(),
     name=_label,
-    clusters=st.lists(_cluster, min_size=2, max_size=4).map(tuple).filter(_unique),
     trust_domain=_label,
     istio=st.builds(
         Istio,
         version=st.none() | st.just("1.29.1"),
+        revision=st.none() | st.just("canary"),
         hub=st.sampled_from(["docker.io/istio", "reg:5000/x"]),
         image_pull_policy=st.sampled_from(["IfNotPresent", "Always", "Never"]),
+        pull_secret=st.just("registry"),
+        pull_secret_file=st.none() | st.just(Path("/k/config.json")),
         overlays=st.lists(st.sampled_from([Path("/o/a.yaml"), Path("/o/b.yaml")])).map(tuple),
     ),
-    certificates=st.builds(Certificates, source=st.sampled_from(["generate", "existing"]), path=_path),
-    verify=st.builds(Verify, namespace=st.just("sample"), curl_image=st.none() | st.just("curlimages/curl:8")),
+    certificates=st.builds(Certificates, source=st.sampled_from(["generate", "existing"]), path=_path)
+    | st.builds(Certificates, source=st.sampled_from(["directory", "offline"]), path=st.just(Path("/k/certificates"))),
+    verify=st.builds(
+        Verify,
+        namespace=st.just("sample"),
+        curl_image=st.none() | st.just("curlimages/curl:8"),
+        probes=st.sampled_from(["before", "off"]),
+    ),
 )
 
 
@@ -194,7 +226,6 @@ def test_paths_are_taken_from_the_file(tmp_path: Path) -> None:
         (("name: mesh1", "name: yes"), "line 3: name: must be text, not the truth value true"),
         (("name: mesh1", "nmae: mesh1"), "line 3: nmae: unknown key"),
         (("kind: Mesh", "kind: Mess"), "line 2: kind: must be Mesh"),
-        (("network2", "network1"), "line 10: clusters[1].network: 'network1' is the network of cluster 1"),
         (("name: cluster2", "name: cluster1"), "line 8: clusters[1].name: 'cluster1' is used twice"),
         (("context: b", "context: a"), "line 9: clusters[1].context: 'a' is the context of cluster 1"),
         (("port: 31443", "port: 80"), "line 13: clusters[1].gateway.port: 80 is outside"),
@@ -203,7 +234,9 @@ def test_paths_are_taken_from_the_file(tmp_path: Path) -> None:
         (("  context: b\n", ""), "line 8: clusters[1].context: an answer is required"),
         (("name: mesh1", "name: mesh1\nname: mesh2"), "line 4: name: this key stands twice"),
         (("name: mesh1", "name: &x mesh1\ntrustDomain: *x"), "line 3: trustDomain: aliases"),
-        (("name: mesh1", "topology: primary-remote"), "line 3: topology: 'primary-remote' is not built yet"),
+        (("name: mesh1", "topology: primary-remote"), "line 3: topology: primary-remote needs at least one cluster"),
+        (("context: b", "context: b\n  role: remote"), "line 10: clusters[1].role: a remote needs topology: primary-remote"),
+        (("port: 31443", "exposure: host"), "line 13: clusters[1].gateway.exposure: 'host' is none of node-port"),
         (("- name: cluster1", "- cluster1\n- name: cluster1"), "line 5: clusters[0]: must be a mapping"),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from wizard.mesh.matrix import matrix
 from wizard.mesh.model import Mesh
 from wizard.mesh.picture import picture, small_picture
 from wizard.mesh.spans import ASCII_GLYPHS, GLYPHS, Span, fitted
+from wizard.text import one_line
 
 _TO_ASCII = str.maketrans("╭╮╰╯┌┐└┘─━╌╳│┊┼├┤◀▶–·×→…↓", "++++++++-=.x|:+++<>-.x>~v")
 
@@ -39,11 +40,13 @@ def draw(
     width: int = 76,
     ascii: bool = False,  # noqa: A002 - the caller's word for it
     small: bool = False,
+    only: str = "",
 ) -> Drawing:
     """The drawing of this mesh or (possibly unfinished) mesh document, at most `width` columns wide.
 
     `links`: states, waiting where absent. `counts`: cluster → version → answers heard there; None before verification.
-    `small`: two clusters in three lines.
+    `small`: two clusters in three lines, more in one. `only`: of more than two clusters, the rows of those whose name,
+    network or primary has this in it.
     """
     members = members_of(of)
     known = links or {}
@@ -51,7 +54,7 @@ def draw(
     if len(members) == 2 and width >= 72:
         lines = (small_picture if small else picture)(members, state, counts, width)
     elif members:
-        lines = matrix(members, state, counts, width, small=small)
+        lines = matrix(members, state, counts, width, small=small, only=one_line(only, 80))
     else:
         lines = [[Span("no clusters chosen yet", "label")]]
     if ascii:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from wizard.mesh.links import Counts, LinkState, Member, States
 from wizard.mesh.spans import GLYPHS, NOUN, ROLES, Span, cells, fit, short
 
 ORDER = (LinkState.BROKEN, LinkState.WORKING, LinkState.WAITING, LinkState.SKIPPED, LinkState.READY, LinkState.OK)
+RANK = {state: rank for rank, state in enumerate(ORDER)}
+PAIRS = "each pair: API server or discovery, then gateway or pods"
 
 
 def matrix(
     members: Sequence[Member], state: States, counts: Counts | None,
-    width: int, *, small: bool,
+    width: int, *, small: bool, only: str = "",
 ) -> list[list[Span]]:  # fmt: skip
+    """`only`: the rows of clusters whose name, network or primary has this in it."""
     size = len(members)
+    if small:
+        head = Span(f"{size} clusters, {len(state)} links: ", "label")
+        return [[head, *_tally(state.values())], *_broken(state, 2)]
     digits = len(str(size))
     cell, words = (3, 22) if 3 * size + digits + 36 <= width else (1, 12)
     columns = cell * size
     if columns + digits + words + 12 > width:  # no room for a matrix: each cluster's sum says it
         columns, words = 0, 22
-    room = min(34, width - digits - 3 - columns - words)
+    room = max(12, min(width - digits - 3 - columns - words, max(cells(_long(member)) for member in members)))
     rows: list[list[Span]] = []
-    tally = _tally(state.values())
-    if small:
-        return [[Span(f"{size} clusters, {len(state)} links: ", "label"), *tally], *_broken(state, 2)]
     if columns:
         heads = [str(number).rjust(digits) for number in range(1, size + 1)]
         for line in range(digits if cell == 1 else 1):
@@ -35,21 +40,39 @@ def matrix(
     for link, now in state.items():
         by_source[link.source].setdefault(link.target, []).append(now)
     for number, member in enumerate(members, 1):
-        label = f"{member.name} ({member.network})"
-        label = fit(label, room) if cells(label) <= room else short(member.name, room)
-        row = [Span(f"{number:>{digits}} ", "label"), Span(f"{label} ", "name")]
+        if only and not _matches(member, only):
+            continue
+        row = [Span(f"{number:>{digits}} ", "label"), Span(f"{_label(member, room)} ", "name")]
         if columns:
-            for target in members:
-                found = by_source[member.name].get(target.name, [])
-                row.append(_cell(found, cell))
+            row += _joined(_cell(by_source[member.name].get(target.name, ()), cell) for target in members)
         mine = [now for states in by_source[member.name].values() for now in states]
         row.append(Span(" ", "label"))
         row += _tally(mine, 2 if words > 12 else 1)
         heard = sum((counts or {}).get(member.name, {}).values())
         rows.append([*row, Span(f", heard {heard}", "count")] if heard and words > 12 else row)
+    if only:
+        rows.append([Span(f"only rows with {only!r}", "label")])
     legend = "  ".join(f"{GLYPHS[now]} {now}" for now in LinkState)
     rows.append([Span(legend, "label")])
+    if columns and cell == 3:
+        rows.append([Span(PAIRS, "label")])
     return [*rows, *_broken(state, 4)]
+
+
+def _matches(member: Member, only: str) -> bool:
+    return any(only.lower() in text.lower() for text in (member.name, member.network, member.primary))
+
+
+def _long(member: Member) -> str:
+    served = f", remote of {member.primary}" if member.primary else ", remote" if member.remote else ""
+    return f"{member.name} ({member.network}{served})"
+
+
+def _label(member: Member, room: int) -> str:
+    for label in (_long(member), f"{member.name} ({member.network})"):
+        if cells(label) <= room:
+            return fit(label, room)
+    return short(member.name, room)
 
 
 def _cell(found: Sequence[LinkState], size: int) -> Span:
@@ -60,17 +83,22 @@ def _cell(found: Sequence[LinkState], size: int) -> Span:
     return Span(signs.rjust(size), ROLES[worst])
 
 
+def _joined(spans: Iterable[Span]) -> Iterable[Span]:
+    """Neighbours of one role as one span: a row of two hundred cells is mostly a few."""
+    for role, same in itertools.groupby(spans, key=lambda span: span.role):
+        yield Span("".join(span.text for span in same), role)
+
+
 def _worst(states: Iterable[LinkState]) -> LinkState:
-    return min(states, key=ORDER.index)
+    return min(states, key=RANK.__getitem__)
 
 
 def _tally(states: Iterable[LinkState], most: int = 2) -> list[Span]:
     """The states that matter most, with their numbers."""
-    all_states = list(states)
-    found = [(all_states.count(state), state) for state in ORDER if state in all_states]
+    numbers = Counter(states)
     spans: list[Span] = []
-    for count, state in found[:most]:
-        spans.append(Span(f"{', ' if spans else ''}{count} {state}", ROLES[state]))
+    for state in sorted(numbers, key=RANK.__getitem__)[:most]:
+        spans.append(Span(f"{', ' if spans else ''}{numbers[state]} {state}", ROLES[state]))
     return spans
 
 

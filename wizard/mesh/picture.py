@@ -50,7 +50,7 @@ def picture(
         )  # fmt: skip
 
     border(left.network, right.network, "┌┐")
-    edge("╭╮", (left.name, right.name))
+    edge("╭╮", (_title(left, inner), _title(right, inner)))
     for source, target in ((left, right), (right, left)):
         forward = source is left
         for link in state:
@@ -71,6 +71,12 @@ def picture(
     return rows
 
 
+def _title(member: Member, inner: int) -> str:
+    """The cluster's name, with its role where there is room for it."""
+    title = f"{member.name} (remote)"
+    return title if member.remote and cells(title) <= inner - 2 else member.name
+
+
 def _ends(link: LinkId, source: Member, target: Member, room: int) -> tuple[str, str]:
     long, short = target.gateway
     gateway = long if len(long) <= room else short
@@ -79,7 +85,7 @@ def _ends(link: LinkId, source: Member, target: Member, room: int) -> tuple[str,
         return "istiod", api if target.api and len(api) <= room else "API server"
     if link.kind == "discovery":
         return "proxies", "istiod"
-    return f"helloworld {source.version}", gateway
+    return f"helloworld {source.version}", f"helloworld {target.version}" if link.kind == "pods" else gateway
 
 
 def _arrow(
@@ -89,7 +95,7 @@ def _arrow(
     role, stroke = ROLES[state], STROKES[state]
     word = str(state)
     heard = (counts or {}).get(source.name, {}).get(target.version, 0)
-    if link.kind == "gateway" and heard:
+    if link.kind in ("gateway", "pods") and heard:
         word = f"{heard} heard" if brief else f"{heard} answer{'s' if heard > 1 else ''}"
     noun = "API" if brief and link.kind == "api" else NOUN[link.kind]
     text = f" {noun} {GLYPHS[state]} {word} "
@@ -129,7 +135,7 @@ def small_picture(
     for row, between in enumerate((arrows[0], told, arrows[1])):
         boxes = [
             (
-                f"╭{titled(member.name, inner + 2, '─')}╮",
+                f"╭{titled(_title(member, inner), inner + 2, '─')}╮",
                 f"│ {fit(member.network, inner)} │",
                 f"╰{'─' * (inner + 2)}╯",
             )

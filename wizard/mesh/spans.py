@@ -12,7 +12,7 @@ Role = Literal[
     "network", "box", "name", "label", "count", "waiting", "working", "ready", "ok", "broken", "skipped"
 ]  # fmt: skip
 
-NOUN = {"api": "API server", "gateway": "gateway", "discovery": "discovery"}
+NOUN = {"api": "API server", "gateway": "gateway", "discovery": "discovery", "pods": "pods"}
 ROLES: dict[LinkState, Role] = {
     LinkState.WAITING: "waiting",
     LinkState.WORKING: "working",
@@ -32,6 +32,8 @@ class Span(NamedTuple):
 
 
 def cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
 
 
