@@ -47,8 +47,11 @@ SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 SECRET = Kind("v1", "Secret", "secrets")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 EVENT = Kind("v1", "Event", "events")
+ENDPOINTS = Kind("v1", "Endpoints", "endpoints")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+JOB = Kind("batch/v1", "Job", "jobs")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -71,8 +74,11 @@ VALIDATING_WEBHOOK = Kind(
     namespaced=False,
 )
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+SERVICE_CIDR = Kind("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", namespaced=False)
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
-ISTIO_GATEWAY = Kind("networking.istio.io/v1", "Gateway", "gateways")
+# Served by every Istio; `v1` only since 1.22.
+ISTIO_GATEWAY = Kind("networking.istio.io/v1alpha3", "Gateway", "gateways")
+VIRTUAL_SERVICE = Kind("networking.istio.io/v1alpha3", "VirtualService", "virtualservices")
 VALIDATING_POLICY = Kind(
     "admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicy",

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 import click
 
 from wizard.console.output import Output, speaks_unicode
-from wizard.engine.events import Answered, Event, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.engine.events import Answered, Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
-from wizard.text import listing, one_line
+from wizard.text import duration, listing, one_line, printable
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,15 @@ class Lines:
                 self._show(event.cluster, f"│ {event.text}")
             case StepWaits() if self._due(event.step, EVERY, patient=event.elapsed < 1.0):
                 seen = f": {event.seen}" if event.seen else ""
-                times = f"{event.elapsed:.0f} s of {event.deadline:.0f} s"
+                times = (
+                    f"{event.elapsed:.0f} s of {event.deadline:.0f} s" if event.deadline else duration(event.elapsed)
+                )
                 self._show(event.cluster, f"… waits for {event.what} ({times}){seen}")
+            case PersonNeeded():
+                self._show(event.cluster, f"{self._out.style('⚠', 'yellow')} needs you: {event.what}")
+                # Without the lane before them, so that commands can be copied.
+                for line in printable(event.instructions).splitlines():
+                    self._line(f"    {line}")
             case Answered() if self._due(event.step, EVERY) or self._missing.get(event.step) != event.missing:
                 self._missing[event.step] = event.missing
                 self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from wizard.engine.events import FINAL, Event, Paused, RunEnded, RunStarted, Status, StepChanged
+from wizard.engine.events import FINAL, Event, Paused, PersonNeeded, RunEnded, RunStarted, Status, StepChanged
 from wizard.engine.step import Conflict, Done, Job, Needed, Plan, Probe, Shared, Step, World
 from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
 from wizard.text import duration, one_line
@@ -68,10 +68,11 @@ class Engine:
         mesh: str,
         resume: str = "",
         linger: bool = False,
+        attended: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`resume`: the command that goes on after a failure. `linger`: after a failure, wait for retry, skip or abort
-        instead of ending.
+        instead of ending. `attended`: a person watches, so what only a person can do is waited for.
         """
         self._plan = plan
         self._world = world
@@ -80,6 +81,7 @@ class Engine:
         self._mesh = mesh
         self._resume = resume
         self._linger = linger
+        self._attended = attended
         self._sleep = sleep
         self._shared = Shared()
         self._changed = threading.Condition()
@@ -88,7 +90,10 @@ class Engine:
         self._trouble: dict[str, Trouble] = {}
         self._looked: dict[str, Look] = {}
         self._applied: set[str] = set()
+        self._begun: set[str] = set()
         self._busy: dict[str | None, int] = {}
+        self._attending: set[str] = set()  # steps that wait for a person
+        self._consented: set[str] = set()  # of those, the ones that the person skipped
         self._paused = False
         self._draining = False
         self._aborted = False
@@ -123,8 +128,10 @@ class Engine:
             self._changed.notify_all()
 
     def skip(self, id: str) -> None:
-        """Count a failed step as done, because a person said so; what it blocked goes on."""
+        """Count a failed step, or one that waits for a person, as done, because a person said so; what it blocked goes on."""
         with self._changed:
+            if id in self._attending:
+                self._consented.add(id)
             if self._status[id] in _BROKEN and self._status[id] is not Status.BLOCKED:
                 self._finish(self._plan.step(id), Status.SKIPPED, "skipped by you")
                 for step in self._plan.steps:
@@ -188,11 +195,12 @@ class Engine:
         return time.monotonic()
 
     def _guard(self) -> None:
-        """Guards are for work: where none is needed they count as passed, so a finished mesh costs no request."""
-        if all(isinstance(result, Done) for result in self._looked.values()):
-            for step in self._plan.steps:
-                if step.guard:
-                    self._finish(step, Status.DONE, "not needed: nothing to do")
+        """Guards are for work: those on which none builds count as passed, so a finished mesh costs no request."""
+        wanting = [id for id, result in self._looked.items() if not isinstance(result, Done)]
+        needed = frozenset[str]().union(*(self._upstream[id] for id in wanting))
+        for step in self._plan.steps:
+            if step.guard and step.id not in needed:
+                self._finish(step, Status.DONE, "not needed: nothing to do")
 
     def _pool(self, size: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(max_workers=max(1, min(MAX_THREADS, size)), thread_name_prefix="step")
@@ -219,7 +227,7 @@ class Engine:
                         started = True
                 if started:
                     continue
-                if not any(self._busy.values()):
+                if not any(self._busy.values()) and not self._attending:
                     waiting = any(status is Status.WAITING for status in self._status.values())
                     if self._draining or self._fatal:
                         return
@@ -247,7 +255,11 @@ class Engine:
         if trouble is not None:
             self._fail(step, trouble, time.monotonic() - began)
         with self._changed:
-            self._busy[step.cluster] -= 1
+            if step.id in self._attending:
+                self._attending.discard(step.id)
+                self._consented.discard(step.id)
+            else:
+                self._busy[step.cluster] -= 1
             self._changed.notify_all()
 
     def _apply_ready(self, step: Step) -> Status | None:
@@ -280,23 +292,34 @@ class Engine:
             raise NeedsPerson(probe.what, probe.remedy)
         if isinstance(probe, Needed):
             self._change(step, Status.RUNNING, _summary(probe))
-            self._record(lambda: self._journal.begin(step.id, step.inputs()))
-            with self._changed:
-                self._applied.add(step.id)
+            self._begin(step)
+            if not step.guard:
+                with self._changed:
+                    self._applied.add(step.id)
             step.apply(self._world, self._job(step))
-            after = step.probe(self._world)
-            if isinstance(after, Conflict):
-                raise NeedsPerson(after.what, after.remedy)
-            if isinstance(after, Needed):
-                raise Failed(
-                    f"applied, but still not as wanted: {_summary(after)}",
-                    "Somebody else may be changing it.",
-                )
-            probe = Done(after.note)  # what there was to hear was told while it worked
+            probe = Done() if step.guard else self._settled(step)
         self._record_done(step, probe, time.monotonic() - began)
 
+    def _settled(self, step: Step) -> Done:
+        """What a step that was applied looks like now."""
+        after = step.probe(self._world)
+        if isinstance(after, Conflict):
+            raise NeedsPerson(after.what, after.remedy)
+        if isinstance(after, Needed):
+            raise Failed(f"applied, but still not as wanted: {_summary(after)}", "Somebody else may be changing it.")
+        return Done(after.note)  # what there was to hear was told while it worked
+
+    def _begin(self, step: Step, *, undo: bool = False) -> None:
+        self._record(lambda: self._journal.begin(step.id, step.inputs(), undo=undo))
+        with self._changed:
+            self._begun.add(step.id)
+
+    def _recorded(self, step: Step) -> bool:
+        """Whether the journal is to hear how this step ended: a guard that only looked is none of its business."""
+        return not step.guard or step.id in self._begun
+
     def _record_done(self, step: Step, done: Done, seconds: float) -> None:
-        if not step.guard:
+        if self._recorded(step):
             self._record(lambda: self._journal.end(step.id, "done", done.note))
         for event in done.events:
             self._emit(event)
@@ -310,9 +333,9 @@ class Engine:
 
     def _undo(self, step: Step) -> None:
         began = time.monotonic()
-        if not step.guard:
+        if not step.guard or step.leaves:
             self._change(step, Status.UNDOING)
-            self._record(lambda: self._journal.begin(step.id, step.inputs(), undo=True))
+            self._begin(step, undo=True)
             step.undo(self._world, self._job(step))
             self._record(lambda: self._journal.end(step.id, "undone"))
         self._finish(step, Status.UNDONE, seconds=time.monotonic() - began)
@@ -326,7 +349,25 @@ class Engine:
                     return f"{id} failed"
             return None
 
-        return Job(step, self._emit, stopped, self._shared, self._sleep)
+        def leaving() -> str | None:
+            if step.id in self._consented:
+                return "skipped by you"
+            return "stopped by you" if self._draining else None
+
+        def emit(event: Event) -> None:
+            if isinstance(event, PersonNeeded):
+                self._attend(step)
+            self._emit(event)
+
+        return Job(step, emit, stopped, self._shared, self._sleep, attended=self._attended, leaving=leaving)
+
+    def _attend(self, step: Step) -> None:
+        """A step begins to wait for a person: its cluster's lane is free for others meanwhile."""
+        with self._changed:
+            if step.id not in self._attending:
+                self._attending.add(step.id)
+                self._busy[step.cluster] -= 1
+                self._changed.notify_all()
 
     def _record(self, write: Callable[[], None]) -> None:
         """Without a record nothing new may start: what is not written down could not be resumed."""
@@ -341,16 +382,21 @@ class Engine:
     # -- statuses
 
     def _fail(self, step: Step, trouble: Trouble, seconds: float) -> None:
-        if isinstance(trouble, Interrupted) and not self._aborted:
+        if step.id in self._consented:
+            status = Status.SKIPPED
+        elif isinstance(trouble, Interrupted) and step.id in self._attending and self._draining and not self._aborted:
+            status = Status.WAITING  # left, to be gone on with; it did not fail
+        elif isinstance(trouble, Interrupted) and not self._aborted:
             status = Status.BLOCKED
         elif isinstance(trouble, NeedsPerson):
             status = Status.CONFLICT
         else:
             status = Status.FAILED
         log.info("step %s %s: %s", step.id, status, trouble.what)
-        if not step.guard and self._fatal is None:
+        if self._recorded(step) and self._fatal is None:
             try:
-                self._journal.end(step.id, "failed", one_line(trouble.what))
+                ended = "skipped" if status is Status.SKIPPED else "failed"
+                self._journal.end(step.id, ended, one_line(trouble.what))
             except Trouble as unwritten:
                 with self._changed:
                     self._fatal = unwritten

@@ -71,7 +71,7 @@ class StepSaid(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepWaits(Event):
-    """A step waits: for what, what it last saw, since when, until when (seconds)."""
+    """A step waits: for what, what it last saw, since when, until when (seconds; 0: as long as it takes)."""
 
     step: str
     cluster: str | None
@@ -79,6 +79,18 @@ class StepWaits(Event):
     seen: str
     elapsed: float
     deadline: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonNeeded(Event):
+    """A step cannot go on before a person has done something outside, and waits for that. `what`: one sentence;
+    `instructions`: lines to read and commands to copy. Said once; StepWaits then tells how long it has waited.
+    """
+
+    step: str
+    cluster: str | None
+    what: str
+    instructions: str
 
 
 @dataclass(frozen=True, kw_only=True)

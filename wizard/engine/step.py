@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from wizard.clusters.port import Cluster
-from wizard.engine.events import Answered, Event, StepSaid, StepWaits
-from wizard.errors import Failed, Interrupted, Unreachable
+from wizard.engine.events import Answered, Event, PersonNeeded, StepSaid, StepWaits
+from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.istio.port import Istioctl
 from wizard.text import duration, one_line, printable
 
@@ -104,7 +104,8 @@ class World:
 class Job:
     """One step's hands while it works: it speaks, waits and notices that it should stop.
 
-    `shared` holds what steps of one run need to make only once (never written anywhere).
+    `shared` holds what steps of one run need to make only once (never written anywhere). `attended`: a person watches, and
+    can be asked to do something.
     """
 
     def __init__(
@@ -114,12 +115,18 @@ class Job:
         stopped: Callable[[], str | None],
         shared: Shared,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        attended: bool = False,
+        leaving: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`stopped`, `leaving`: why the work should end now; the latter ends only the wait for a person."""
         self._step = step
         self._emit = emit
         self._stopped = stopped
         self._sleep = sleep
+        self._leaving = leaving
         self.shared = shared
+        self.attended = attended
 
     def say(self, text: str) -> None:
         """One line of progress, made printable."""
@@ -176,17 +183,59 @@ class Job:
                 return result
             if elapsed >= seconds:
                 raise Failed(f"{what}: not within {duration(seconds)}; last seen: {printable(seen, 600)}", remedy)
-            self._emit(
-                StepWaits(
-                    step=self._step.id,
-                    cluster=self._step.cluster,
-                    what=what,
-                    seen=one_line(seen),
-                    elapsed=elapsed,
-                    deadline=seconds,
-                )
-            )
+            self._waits(what, seen, elapsed, seconds)
             self._sleep(min(every, max(0.0, seconds - elapsed)))
+
+    def person(
+        self, what: str, instructions: str, look: Callable[[], tuple[T | None, str]], *, every: float = 3.0
+    ) -> T:
+        """Have a person do something outside. `look` gives (result or None, what it saw). Attended, it tells once what is
+        needed and looks again until there is a result, for as long as that takes; a look that fails is what it saw. Else
+        it looks once, and raises NeedsPerson with the same text where there is no result.
+        """
+        if not self.attended:
+            self.check()
+            result, _ = look()
+            if result is None:
+                raise NeedsPerson(one_line(what), printable(instructions))
+            return result
+        began = time.monotonic()
+        asked = False
+        while True:
+            self.check()
+            reason = self._leaving()
+            if reason is not None:
+                raise Interrupted(reason)
+            try:
+                result, seen = look()
+            except Failed as failure:
+                result, seen = None, failure.what
+            if result is not None:
+                return result
+            if not asked:
+                asked = True
+                self._emit(
+                    PersonNeeded(
+                        step=self._step.id,
+                        cluster=self._step.cluster,
+                        what=one_line(what),
+                        instructions=printable(instructions),
+                    )
+                )
+            self._waits(what, seen, time.monotonic() - began, 0.0)
+            self._sleep(every)
+
+    def _waits(self, what: str, seen: str, elapsed: float, deadline: float) -> None:
+        self._emit(
+            StepWaits(
+                step=self._step.id,
+                cluster=self._step.cluster,
+                what=one_line(what),
+                seen=one_line(seen),
+                elapsed=elapsed,
+                deadline=deadline,
+            )
+        )
 
 
 class Shared:
@@ -217,10 +266,13 @@ class Step(ABC):
 
     `id` never changes between releases: the state file names steps by it. `needs`: ids that must be done before.
     `joins`: ids of steps whose work this one watches; it may run while they do, and is given up when one fails.
-    `guard`: looks whether the cluster is fit for the work; runs only where there is work to do, and makes nothing.
+    `guard`: looks whether what builds on it can work, and runs only where something of that needs work. A guard whose
+    probe cannot tell says Needed: then its `apply` finds out, and has passed when it returns. What it makes for that it
+    removes itself; `leaves`: something of it may be left where the wizard was killed, which `undo` takes back.
     """
 
     guard = False
+    leaves = False
 
     def __init__(
         self,
