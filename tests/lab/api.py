@@ -7,6 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tests.lab.settings import ClusterSpec
@@ -26,14 +27,16 @@ _NOISE = {
 class Api:
     """Requests as the lab's own user, `lab-tool`, so that audit logs do not mix it up with a test's user."""
 
-    def __init__(self, spec: ClusterSpec) -> None:
-        self._server = spec.server
-        self._context = ssl.create_default_context(cafile=str(spec.pki / "ca.crt"))
-        self._context.load_cert_chain(str(spec.pki / "lab.crt"), str(spec.pki / "lab.key"))
+    def __init__(self, server: str, pki: Path) -> None:
+        self._server = server
+        self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self._context.load_cert_chain(str(pki / "lab.crt"), str(pki / "lab.key"))
 
     def text(self, path: str, *, timeout: float = 10) -> str:
         """The answer to a GET; raises OSError when there is none or it is an error."""
-        request = urllib.request.Request(self._server + path)  # noqa: S310
+        return self._ask(urllib.request.Request(self._server + path), timeout)  # noqa: S310
+
+    def _ask(self, request: urllib.request.Request, timeout: float) -> str:
         # A proxy from the environment must never see the lab's own addresses.
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._context)]
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
@@ -43,6 +46,12 @@ class Api:
         """The decoded JSON answer to a GET."""
         decoded: dict[str, Any] = json.loads(self.text(path, timeout=timeout))
         return decoded
+
+    def merge(self, path: str, document: dict[str, Any], *, timeout: float = 10) -> None:
+        """Merge the document into what is at that path; raises OSError like `text`."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        data = json.dumps(document).encode()
+        self._ask(urllib.request.Request(self._server + path, data, headers, method="PATCH"), timeout)  # noqa: S310
 
     def ready(self) -> bool:
         """Whether the API server calls itself ready."""
@@ -72,7 +81,7 @@ def snapshot_objects(spec: ClusterSpec) -> dict[str, str]:
     The core group and cluster-scoped objects have an empty group and namespace. Events, leases, endpoints and
     their like are left out. Two snapshots compare by their keys; same key and other UID: deleted and made anew.
     """
-    api = Api(spec)
+    api = Api(spec.server, spec.pki)
 
     def listing(entry: tuple[str, str, str]) -> dict[str, str]:
         path, group, kind = entry

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.lab import api, audit, certs, config, images
+from tests.lab import api, audit, certs, config, firewall, images
 from tests.lab.build import Programs
 from tests.lab.machine import Machine
 from tests.lab.proc import LabError, run, say, wait_for
@@ -27,7 +27,8 @@ class Cluster:
     def __init__(self, settings: Settings, spec: ClusterSpec, programs: Programs, store: Path) -> None:
         self.spec = spec
         self.machine = Machine(settings, spec)
-        self.api = api.Api(spec) if (spec.pki / "lab.crt").exists() else None
+        self._host_address = settings.host_address
+        self.api = api.Api(spec.server, spec.pki) if (spec.pki / "lab.crt").exists() else None
         self._programs = programs
         self._store = store
 
@@ -69,7 +70,7 @@ class Cluster:
 
     def _api(self) -> api.Api:
         if self.api is None:
-            self.api = api.Api(self.spec)
+            self.api = api.Api(self.spec.server, self.spec.pki)
         return self.api
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -177,6 +178,32 @@ class Cluster:
             return self._api().ready()
 
         wait_for(f"{self.name}: API server (see {log})", ready, timeout=timeout, every=0.05)
+
+    # -- what stands around a cluster -----------------------------------------------------------------------------
+
+    def start_load_balancer(self, *, delay: float = 0, hostname: bool = False) -> None:
+        """Give Services of type LoadBalancer an address of the lab's wire, `delay` seconds after they are there.
+
+        `hostname`: a name instead, which this cluster and the others resolve, but not this machine. Called again it changes
+        both for Services to come. Without it EXTERNAL-IP stays `<pending>`, and so it is after every `up` and reset.
+        """
+        self.machine.stop(config.BALANCER)
+        daemon = config.balancer(self.spec, delay=delay, hostname=hostname)
+        self.machine.spawn(daemon.name, daemon.argv, daemon.env)
+
+    def firewall_close(self, port: int, source: Cluster | None = None, *, reject: bool = False) -> None:
+        """Keep other clusters, or only `source`, from a TCP port of this node, until `firewall_open` or a reset.
+
+        Whoever answers at that port: a process of the node, a NodePort, an external IP, a load balancer's or a Service's address.
+        Open connections stop, too. Nothing is heard, or a TCP reset where `reject`. This machine is never kept out.
+        """
+        others = f"! -s {self._host_address}"
+        who = f"-s {source.address},{source.spec.pod_cidr}" if source else others
+        firewall.close(self.machine, port, who, reject=reject)
+
+    def firewall_open(self) -> None:
+        """Undo every `firewall_close` of this cluster."""
+        firewall.open_all(self.machine)
 
     # -- looking ------------------------------------------------------------------------------------------------
 

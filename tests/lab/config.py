@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.lab.settings import ClusterSpec
 CONTAINERD = "/run/containerd/containerd.sock"
 IMAGE_STORE = "containerd"  # below the machine's /var/lib
 ETCD_DATA = "/run/etcd"
+BALANCER = "load-balancer"
 _ETCD = "http://127.0.0.1:2379"
 
 MANIFEST = Path(__file__).with_name("coredns.yaml")
@@ -235,6 +237,14 @@ def kubelet(spec: ClusterSpec, programs: Programs) -> Daemon:
 def kube_proxy(spec: ClusterSpec, programs: Programs) -> Daemon:
     """What makes Service addresses and NodePorts work."""
     return Daemon("kube-proxy", _argv(programs.kubernetes / "kube-proxy", {"config": spec.conf / "kube-proxy.yaml"}))
+
+
+def balancer(spec: ClusterSpec, *, delay: float, hostname: bool) -> Daemon:
+    """What gives Services of type LoadBalancer an address; runs only where a test starts it."""
+    argv = [sys.executable, "-m", "tests.lab.balancer", "--server", spec.server, "--pki", str(spec.pki)]
+    argv += ["--node", spec.address, "--addresses", ",".join(spec.balanced_addresses), "--delay", str(delay)]
+    argv += ["--hostname"] if hostname else []
+    return Daemon(BALANCER, tuple(argv), {"PYTHONPATH": str(Path(__file__).parents[2])})
 
 
 def _argv(program: str | Path, flags: dict[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tests.lab import audit, versions
 from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 from tests.lab.proc import LabError, wait_for
+from tests.lab.shape import Shape
 
 _POD = """
 apiVersion: v1
@@ -84,6 +85,11 @@ def test_reset_restores_every_object_and_the_node(fresh_lab: Lab) -> None:
     cluster.kubectl("create", "clusterrole", "leftover", "--verb=get", "--resource=pods")
     cluster.kubectl("patch", "configmap", "-n", "kube-system", "coredns", "-p", '{"data":{"Corefile":"broken"}}')
     cluster.kubectl("delete", "clusterrole", "view")
+    cluster.machine.run(["ip", "route", "add", "198.51.100.0/24", "via", fresh_lab.clusters[1].address])
+    cluster.firewall_close(6443)
+    cluster.start_load_balancer()
+    around = [["ip", "route"], ["iptables", "-t", "mangle", "-S", "PREROUTING"]]
+    assert ["198.51.100.0" in cluster.machine.run(around[0]), "6443" in cluster.machine.run(around[1])] == [True, True]
     changed = cluster.snapshot_objects()
     new = {"/Namespace//istio-system", "/Pod/default/curl", "rbac.authorization.k8s.io/ClusterRole//leftover"}
     assert new <= changed.keys() - before.keys()
@@ -94,6 +100,11 @@ def test_reset_restores_every_object_and_the_node(fresh_lab: Lab) -> None:
     assert cluster.kubectl("get", "configmap", "-n", "kube-system", "coredns", "-o", "yaml") == resolver
     assert len(cluster.ctr("tasks", "list", "--quiet").split()) == 2, "only DNS and its sandbox run"
     assert _as(fresh_lab, fresh_lab.kubeconfig, "get", "nodes").returncode == 0, "old kubeconfigs stay valid"
+    assert ["198.51.100.0" in cluster.machine.run(around[0]), "6443" in cluster.machine.run(around[1])] == [
+        False,
+        False,
+    ]
+    assert not cluster.machine.alive("load-balancer")
 
 
 def test_the_audit_log_tells_who_changed_what(fresh_lab: Lab) -> None:
@@ -166,3 +177,128 @@ def test_an_unreachable_server_is_not_ready(lab: Lab) -> None:
     assert api.ready()
     with pytest.raises(urllib.error.HTTPError):
         api.get("/api/v1/namespaces/none")
+
+
+_THREE = Shape(3, networks=(1, 1, 2), services="distinct")
+
+
+def _curl(cluster: Cluster, url: str) -> str:
+    """What a pod of the cluster hears from there; nothing where it hears nothing."""
+    return cluster.kubectl("exec", "curl", "--", "curl", "-sSk", "-m", "2", url, check=False)
+
+
+def _refusal(cluster: Cluster, url: str) -> str:
+    """curl's exit code in a pod of the cluster: 7 refused or no route, 28 silence."""
+    script = f"curl -sk -m 2 -o /dev/null {url}; echo $?"
+    return cluster.kubectl("exec", "curl", "--", "sh", "-c", script).strip()
+
+
+@pytest.mark.lab_shape(_THREE)
+def test_clusters_of_one_network_reach_each_others_pods_as_themselves(fresh_lab: Lab) -> None:
+    one, two, three = fresh_lab.clusters
+    for cluster in fresh_lab.clusters:
+        _pod(cluster, "curl", _CURL, "command: [python3, -u, -m, http.server, '8000']")
+    pods = {cluster.name: _pod_address(cluster, "curl") for cluster in fresh_lab.clusters}
+    assert [pods[cluster.name].rpartition(".")[0] for cluster in (one, two, three)] == [
+        "10.244.1",
+        "10.244.2",
+        "10.244.0",
+    ]
+
+    assert "Directory listing" in _curl(one, f"http://{pods['cluster2']}:8000/from-one/..")
+    assert "Directory listing" in _curl(two, f"http://{pods['cluster1']}:8000/from-two/..")
+    assert f"{pods['cluster1']} - - " in two.kubectl("logs", "curl"), "nothing between hides the source"
+    assert f"{pods['cluster2']} - - " in one.kubectl("logs", "curl")
+    assert _refusal(three, f"http://{pods['cluster1']}:8000/") == "7"
+    assert _refusal(one, f"http://{pods['cluster3']}:8000/") == "7"
+
+
+@pytest.mark.lab_shape(_THREE)
+def test_a_route_opens_the_service_addresses_of_another_cluster(fresh_lab: Lab) -> None:
+    first, second = fresh_lab.clusters[0], fresh_lab.clusters[2]
+    assert [cluster.spec.service_cidr for cluster in (first, second)] == ["10.96.0.0/16", "10.98.0.0/16"]
+    _pod(first, "hello", _HELLO)
+    first.kubectl("expose", "pod", "hello", "--port", "5000")
+    _pod(second, "curl", _CURL, "command: [/bin/sleep, infinity]")
+    _pod_address(first, "hello")
+    _pod_address(second, "curl")
+    url = f"http://{first.kubectl('get', 'service', 'hello', '-o', 'jsonpath={.spec.clusterIP}')}:5000/hello"
+    hello = "Hello version: v2, instance: hello\n"
+    assert _refusal(second, url) == "7"
+
+    route = [first.spec.service_cidr, "via", first.address]
+    second.machine.run(["ip", "route", "add", *route])
+    wait_for("the route", lambda: _curl(second, url) == hello, timeout=15)
+    assert second.machine.run(["curl", "-sS", "-m", "3", url]) == hello, "and from the node"
+    second.machine.run(["ip", "route", "delete", *route])
+    assert _refusal(second, url) == "7"
+
+
+def test_a_closed_firewall_keeps_other_clusters_out_and_not_this_machine(fresh_lab: Lab) -> None:
+    one, two = fresh_lab.clusters
+    for cluster in (one, two):
+        _pod(cluster, "curl", _CURL, "command: [/bin/sleep, infinity]")
+    _pod(one, "hello", _HELLO)
+    one.kubectl("expose", "pod", "hello", "--port", "15443", "--target-port", "5000", "--external-ip", one.address)
+    _pod_address(one, "hello")
+    _pod_address(two, "curl")
+    api, external = f"{one.spec.server}/version", f"http://{one.address}:15443/hello"
+    wait_for("the external IP", lambda: "v2" in _curl(two, external), timeout=15)
+    assert _refusal(two, api) == "0"
+
+    for port, closed, other in ((6443, api, external), (15443, external, api)):
+        one.firewall_close(port)
+        assert _refusal(two, closed) == "28"
+        assert _refusal(two, other) == "0"
+        one.firewall_open()
+        one.firewall_close(port, two, reject=True)
+        assert _refusal(two, closed) == "7"
+        assert _refusal(one, closed) == "0", "a cluster reaches itself"
+        assert one.alive(), "this machine reaches the API server"
+        one.firewall_open()
+        assert _refusal(two, closed) == "0"
+
+
+def test_a_load_balancer_gives_addresses_and_names_late_if_asked_and_takes_them_back(fresh_lab: Lab) -> None:
+    one, two = fresh_lab.clusters
+    _pod(one, "hello", _HELLO)
+    _pod(two, "curl", _CURL, "command: [/bin/sleep, infinity]")
+
+    def expose(name: str, port: int) -> None:
+        one.kubectl(
+            "expose", "pod", "hello", f"--name={name}", f"--port={port}", "--target-port=5000", "--type=LoadBalancer"
+        )
+
+    def given(name: str) -> str:
+        return one.kubectl("get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[0]['ip','hostname']}")
+
+    expose("plain", 15443)
+    _pod_address(one, "hello")
+    _pod_address(two, "curl")
+    assert given("plain") == "", "none is given where none was started"
+
+    one.start_load_balancer()
+    wait_for(
+        "an address",
+        lambda: given("plain") == one.spec.balanced_addresses[0],
+        timeout=15,
+    )
+    first = f"http://{given('plain')}:15443/hello"
+    wait_for("its traffic", lambda: "v2" in _curl(two, first), timeout=15)
+    one.firewall_close(15443)
+    assert _refusal(two, first) == "28"
+    one.firewall_open()
+
+    one.start_load_balancer(delay=3, hostname=True)
+    began = time.monotonic()
+    expose("named", 5000)
+    wait_for("a name", lambda: given("named") != "", timeout=15)
+    assert time.monotonic() - began >= 3
+    assert given("named").endswith(".lb.lab")
+    wait_for("its traffic", lambda: "v2" in _curl(two, f"http://{given('named')}:5000/hello"), timeout=15)
+    assert "v2" in _curl(two, first), "what was given stays"
+    assert one.mutations() == [], "none of this counts as the test's"
+
+    one.kubectl("delete", "service", "plain")
+    wait_for("the address to be taken back", lambda: _refusal(two, first) != "0", timeout=15)
+    assert f"{one.spec.balanced_addresses[0]}/32" not in one.machine.run(["ip", "address", "show", "dev", "eth0"])
