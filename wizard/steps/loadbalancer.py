@@ -1,0 +1,96 @@
+"""The address that a load balancer gives to an east-west gateway: the one thing of a gateway that cannot be planned."""
+
+from __future__ import annotations
+
+from wizard.clusters.kinds import EVENT, Object
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.errors import Failed
+from wizard.mesh import model
+from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.steps.declared import kubectl
+from wizard.steps.gateway import GATEWAY_SERVICE
+from wizard.text import one_line
+
+ADDRESS_SECONDS = 600
+
+
+def ingress_of(service: Object | None) -> str | None:
+    """The IP address or host name that the load balancer gave to this Service; None where it has none yet."""
+    status = ((service or {}).get("status") or {}).get("loadBalancer") or {}
+    for ingress in status.get("ingress") or []:
+        found = ingress.get("ip") or ingress.get("hostname")
+        if found:
+            return one_line(found)
+    return None
+
+
+class GatewayAddress(Step):
+    """The load balancer has given the gateway's Service an address."""
+
+    def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
+        super().__init__(
+            f"{cluster.name}/gateway-address", "Gateway's address", cluster=cluster.name,
+            needs=(f"{cluster.name}/namespace",), joins=(f"{cluster.name}/install",),
+        )  # fmt: skip
+        self.mesh = mesh
+        self.member = cluster
+
+    def probe(self, world: World) -> Probe:
+        service = world.cluster(self.cluster).get(GATEWAY_SERVICE)
+        address = ingress_of(service)
+        if address:
+            return Done(address)
+        seen = "<pending>" if service else None
+        return Needed((Difference(str(GATEWAY_SERVICE), "EXTERNAL-IP", seen, "an address"),))
+
+    def apply(self, world: World, job: Job) -> None:
+        cluster = world.cluster(self.cluster)
+
+        def look() -> tuple[str | None, str]:
+            service = cluster.get(GATEWAY_SERVICE)
+            if service is None:
+                return None, f"no {GATEWAY_SERVICE} yet"
+            return ingress_of(service), _warning(cluster) or "EXTERNAL-IP is <pending>"
+
+        job.wait(
+            f"the load balancer of {self.cluster} to give the gateway an address", look, seconds=ADDRESS_SECONDS, every=2.0,
+            remedy=self._remedy(),
+        )  # fmt: skip
+
+    def commands(self) -> list[Command]:
+        return [
+            Command(
+                f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} wait service/{GATEWAY_SERVICE.name} "
+                f"--for=jsonpath='{{.status.loadBalancer.ingress}}' --timeout={ADDRESS_SECONDS}s",
+                "The address that the load balancer gives; istiod reads it from the Service.",
+            )
+        ]
+
+    def _remedy(self) -> str:
+        serves = bool(self.mesh.remotes_of(self.member.name))
+        others = ["external-ips (a node's address)", "cluster-ip-route (a route on the other clusters' nodes)"]
+        if not serves:
+            others.insert(0, "node-port (a port on every node)")
+        return (
+            f"Does {self.cluster} have a load balancer controller, with an address to give? Look at it: {kubectl(self.member)} "
+            f"-n {SYSTEM_NAMESPACE} describe service {GATEWAY_SERVICE.name}\n"
+            f"Or choose another gateway.exposure for {self.cluster}: {', '.join(others)}."
+        )
+
+
+def _warning(cluster: Cluster) -> str:
+    """The latest warning about the gateway's Service; empty where there is none, or events may not be read."""
+    try:
+        events = cluster.objects(EVENT, SYSTEM_NAMESPACE)
+    except Failed:
+        return ""
+    told = [
+        event
+        for event in events
+        if event.get("type") == "Warning"
+        and (event.get("involvedObject") or {}).get("kind") == "Service"
+        and (event.get("involvedObject") or {}).get("name") == GATEWAY_SERVICE.name
+    ]
+    latest = max(told, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default=None)
+    return one_line(latest.get("message", "")) if latest else ""
