@@ -7,31 +7,58 @@ its values, because istioctl overwrites the ConfigMap from there on every instal
 from __future__ import annotations
 
 import functools
-from typing import Any
-
 from wizard import yamltext
 from wizard.clusters.kinds import Object
-from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 
 OPERATOR_NAME = "meshwizard"
 _LABELS = {"app": GATEWAY_NAME, "istio": "eastwestgateway"}
 
 
 def mesh_networks(mesh: Mesh) -> Object:
-    """The `meshNetworks` of this mesh: for each network the clusters in it and the gateways that lead there."""
+    """The `meshNetworks` of this mesh: for each network the clusters in it and the gateways that lead there. Empty where
+    there is one network. A network whose gateways istiod finds by their labels is left out: what is named here would be
+    used beside what is found there.
+    """
     networks: Object = {}
+    if len({cluster.network for cluster in mesh.clusters}) < 2:
+        return networks
     for cluster in mesh.clusters:
+        if all(each.gateway.labelled for each in mesh.clusters if each.network == cluster.network):
+            continue
         entry = networks.setdefault(cluster.network, {"endpoints": [], "gateways": []})
         entry["endpoints"].append({"fromRegistry": cluster.name})
-        entry["gateways"].append({"address": cluster.gateway.address, "port": cluster.gateway.port})
+        if not cluster.gateway.labelled:
+            entry["gateways"].append({"address": cluster.gateway.address, "port": cluster.gateway.tls_port})
     return networks
 
 
-def operator_of(mesh: Mesh, cluster: Cluster) -> Object:
-    """The IstioOperator of this cluster. The mesh must be settled: version, addresses and ports known."""
+def operator_of(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> Object:
+    """The IstioOperator of this cluster. The mesh must be settled: version, addresses and ports known. `discovery`: where a
+    remote reaches its primary's istiod; None: known only once that stands, and shown as such.
+    """
+    remote = cluster.role == "remote"
+    values: Object = {
+        "global": {
+            "meshID": mesh.name,
+            "network": cluster.network,
+            "multiCluster": {"clusterName": cluster.name},
+            # Also for the gateway, whose `image: auto` would otherwise be pulled every time.
+            "imagePullPolicy": mesh.istio.image_pull_policy,
+        }
+    }
+    if mesh.istio.pull_secret:
+        values["global"]["imagePullSecrets"] = [mesh.istio.pull_secret]
+    if remote:
+        values["global"]["remotePilotAddress"] = discovery or f"<address of {cluster.primary}'s gateway>"
+        values["istiodRemote"] = {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"}
+    else:
+        values["global"]["meshNetworks"] = mesh_networks(mesh)
+        if mesh.remotes_of(cluster.name):
+            values["global"]["externalIstiod"] = True
     spec: Object = {
         # No ingress gateway: the mesh does not need one, and without a load balancer it would stay <pending>.
-        "profile": "minimal",
+        "profile": "remote" if remote else "minimal",
         "hub": mesh.istio.hub,
         "tag": mesh.istio.version,
         "meshConfig": {
@@ -39,32 +66,13 @@ def operator_of(mesh: Mesh, cluster: Cluster) -> Object:
             # Sidecars answer DNS themselves, so that a Service that exists only in another cluster can be named.
             "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}},
         },
-        "components": {
-            "ingressGateways": [
-                {
-                    "name": GATEWAY_NAME,
-                    "enabled": True,
-                    # Not labelled with the network: istiod would add what it finds there to meshNetworks.
-                    "label": dict(_LABELS),
-                    "k8s": {
-                        "env": [{"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": cluster.network}],
-                        "service": {"type": "NodePort", "ports": _ports(cluster)},
-                    },
-                }
-            ]
-        },
-        "values": {
-            "gateways": {"istio-ingressgateway": {"injectionTemplate": "gateway"}},
-            "global": {
-                "meshID": mesh.name,
-                "network": cluster.network,
-                "multiCluster": {"clusterName": cluster.name},
-                # Also for the gateway, whose `image: auto` would otherwise be pulled every time.
-                "imagePullPolicy": mesh.istio.image_pull_policy,
-                "meshNetworks": mesh_networks(mesh),
-            },
-        },
+        "values": values,
     }
+    if mesh.istio.revision:
+        spec["revision"] = mesh.istio.revision
+    if mesh.has_gateway(cluster.name):
+        spec["components"] = {"ingressGateways": [_gateway(cluster)]}
+        values["gateways"] = {"istio-ingressgateway": {"injectionTemplate": "gateway"}}
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
@@ -73,16 +81,39 @@ def operator_of(mesh: Mesh, cluster: Cluster) -> Object:
     }
 
 
-@functools.cache
-def operator_yaml(mesh: Mesh, cluster: Cluster) -> str:
+@functools.lru_cache(maxsize=1024)
+def operator_yaml(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> str:
     """`operator_of`, as istioctl reads it."""
-    return yamltext.dump(operator_of(mesh, cluster))
+    return yamltext.dump(operator_of(mesh, cluster, discovery))
 
 
-def _ports(cluster: Cluster) -> list[dict[str, Any]]:
-    return [
-        {"name": "status-port", "port": 15021, "targetPort": 15021},
-        {"name": "tls", "port": GATEWAY_TLS_PORT, "targetPort": GATEWAY_TLS_PORT, "nodePort": cluster.gateway.port},
-        {"name": "tls-istiod", "port": 15012, "targetPort": 15012},
-        {"name": "tls-webhook", "port": 15017, "targetPort": 15017},
+def _gateway(cluster: Cluster) -> Object:
+    labels = dict(_LABELS)
+    if cluster.gateway.labelled:
+        labels[NETWORK_LABEL] = cluster.network
+    return {
+        "name": GATEWAY_NAME,
+        "enabled": True,
+        "label": labels,
+        "k8s": {
+            "env": [{"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": cluster.network}],
+            "service": _service(cluster),
+        },
+    }
+
+
+def _service(cluster: Cluster) -> Object:
+    ports: list[Object] = [
+        {"name": name, "port": port, "targetPort": port}
+        for name, port in (("status-port", 15021), ("tls", GATEWAY_TLS_PORT), ("tls-istiod", 15012), ("tls-webhook", 15017))
     ]
+    match cluster.gateway.exposure:
+        case "node-port":
+            ports[1]["nodePort"] = cluster.gateway.port
+            return {"type": "NodePort", "ports": ports}
+        case "external-ips":
+            return {"type": "ClusterIP", "externalIPs": [cluster.gateway.address], "ports": ports}
+        case "cluster-ip-route":
+            return {"type": "ClusterIP", "clusterIP": cluster.gateway.address, "ports": ports}
+        case _:
+            return {"type": "LoadBalancer", "ports": ports}

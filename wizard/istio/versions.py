@@ -48,3 +48,9 @@ def kubernetes_trouble(istio: str, kubernetes_minor: int) -> tuple[str, str] | N
             f"Istio {istio} is tested on Kubernetes 1.{oldest} to 1.{newest}, this is 1.{kubernetes_minor}",
         )
     return None
+
+
+def remote_runs_istiod(istio: str) -> bool:
+    """Whether a remote of that version has an istiod of its own, for injection and as its CA."""
+    minor = minor_of(istio)
+    return minor is not None and minor <= (1, 14)
