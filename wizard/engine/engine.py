@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Protocol
 
 from wizard.engine.events import FINAL, Event, Paused, PersonNeeded, RunEnded, RunStarted, Status, StepChanged
@@ -493,10 +494,12 @@ class Engine:
 
 def _upstream(plan: Plan) -> dict[str, frozenset[str]]:
     """For each step every step it builds on, however indirectly."""
+    direct = {step.id: step.needs + step.joins for step in plan.steps}
+    # A step may watch one that is typed after it, so the plan's order does not do.
+    ordered = TopologicalSorter(direct).static_order()
     found: dict[str, frozenset[str]] = {}
-    for step in plan.steps:
-        direct = step.needs + step.joins
-        found[step.id] = frozenset(direct).union(*(found[id] for id in direct))
+    for id in ordered:
+        found[id] = frozenset(direct[id]).union(*(found[each] for each in direct[id]))
     return found
 
 

@@ -315,7 +315,7 @@ class Step(ABC):
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in an order in which each comes after what it needs."""
+    """Steps in the order in which a person would type them: each after what it needs, though not after all it joins."""
 
     steps: tuple[Step, ...]
 
