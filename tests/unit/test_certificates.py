@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wizard.certificates import authority
+from wizard.certificates.bundle import inspect
 from wizard.certificates.rootstore import CERTIFICATE, KEY, RootFolder
 from wizard.errors import Failed, NeedsPerson
 
@@ -49,11 +50,14 @@ def test_intermediate_is_p256_bound_to_the_trust_domain(files: dict[str, bytes])
         certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
 
 
-def test_what_we_make_has_no_problems(root: authority.Root, files: dict[str, bytes]) -> None:
-    facts = authority.facts(files, "cluster.local")
-    assert facts.problems == ()
-    assert facts.root == authority.fingerprint(root.certificate)
-    assert timedelta(days=720) < facts.expires - datetime.now(UTC) < timedelta(days=731)
+def test_what_we_make_has_no_flaws(root: authority.Root, files: dict[str, bytes]) -> None:
+    for strict in (True, False):
+        found = inspect(files, "cluster.local", strict=strict)
+        assert found.flaws == ()
+        assert found.root == authority.fingerprint(root.certificate)
+        assert dict(found.files) == files
+        assert found.expires is not None
+        assert timedelta(days=720) < found.expires - datetime.now(UTC) < timedelta(days=731)
 
 
 def test_every_intermediate_is_its_own(root: authority.Root, files: dict[str, bytes]) -> None:
@@ -62,34 +66,16 @@ def test_every_intermediate_is_its_own(root: authority.Root, files: dict[str, by
     assert other["root-cert.pem"] == files["root-cert.pem"]
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ("foreign root", "not signed by"),
-        ("foreign key", "does not belong"),
-        ("foreign domain", "may sign for cluster.local only"),
-    ],
-)
-def test_what_istiod_or_peers_would_refuse_is_named(
-    root: authority.Root, files: dict[str, bytes], change: str, problem: str
-) -> None:
-    other = authority.make_root("other")
-    damaged, domain = dict(files), "cluster.local"
-    if change == "foreign root":
-        damaged |= {"root-cert.pem": other.certificate, "cert-chain.pem": files["ca-cert.pem"] + other.certificate}
-    elif change == "foreign key":
-        damaged["ca-key.pem"] = authority.make_intermediate(root, "x", domain)["ca-key.pem"]
-    else:
-        domain = "elsewhere.example"
-    assert any(problem in told for told in authority.facts(damaged, domain).problems)
-
-
-@pytest.mark.parametrize("name", authority.FILES)
-def test_a_missing_or_broken_file_is_a_value_error(files: dict[str, bytes], name: str) -> None:
-    with pytest.raises(ValueError, match="missing"):
-        authority.facts({key: value for key, value in files.items() if key != name}, "cluster.local")
-    with pytest.raises(ValueError):
-        authority.facts({**files, name: b"rubbish"}, "cluster.local")
+def test_a_request_asks_for_what_we_would_sign(files: dict[str, bytes]) -> None:
+    key = authority.make_key()
+    request = x509.load_pem_x509_csr(authority.make_request(key, "cluster1", "cluster.local"))
+    signed = x509.load_pem_x509_certificate(files["ca-cert.pem"])
+    assert request.is_signature_valid
+    assert request.subject == signed.subject
+    for kind in (x509.BasicConstraints, x509.KeyUsage, x509.NameConstraints):
+        asked = request.extensions.get_extension_for_class(kind)
+        given = signed.extensions.get_extension_for_class(kind)
+        assert (asked.value, asked.critical) == (given.value, given.critical)
 
 
 def test_a_root_whose_key_is_another_is_refused(root: authority.Root) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from wizard.certificates.files import write_private
 from wizard.engine.step import RootStore
 from wizard.errors import Failed, NeedsPerson
 
@@ -45,24 +45,9 @@ class RootFolder(RootStore):
                 )
             # The key first: a certificate without its key would look finished.
             for name, content in ((KEY, key), (CERTIFICATE, certificate)):
-                self._write(name, content)
+                write_private(self._folder / name, content)
         except OSError as error:
             raise Failed(
                 f"the root key cannot be kept in {self._folder}: {error.strerror}",
                 "Free space, or name another folder in certificates.path.",
             ) from error
-
-    def _write(self, name: str, content: bytes) -> None:
-        temporary = self._folder / f".{name}.new"
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(self._folder / name)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

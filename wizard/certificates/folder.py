@@ -1,0 +1,216 @@
+"""Certificates that people bring in a folder: `PLACE/CLUSTER/ca-cert.pem`, `ca-key.pem`, `root-cert.pem`, `cert-chain.pem`.
+
+The root may stand once, as `PLACE/root-cert.pem`; the chain may be absent, it follows from the others.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.certificates import pem
+from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, ROOT, Flaw, Inspection, fingerprint_of, inspect
+from wizard.errors import Mistake
+from wizard.mesh.model import Cluster, Mesh
+from wizard.text import listing, one_line
+
+MAX_BYTES = 1 << 20
+FIELD = "certificates.path"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What stands in the folder for one cluster. `awaited`: files that are still to come."""
+
+    inspection: Inspection
+    mistakes: tuple[str, ...]  # what keeps it from being used, each a sentence that begins with the file
+    worries: tuple[str, ...]  # likewise, what a person should know
+    awaited: tuple[Path, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it can be put into the cluster."""
+        return not (self.mistakes or self.awaited)
+
+
+def given_for(place: Path, cluster: str, trust_domain: str, *, awaiting: bool = False) -> Given:
+    """What the folder holds for this cluster. `awaiting`: its certificate is still to be signed, so key, certificate and
+    root may be absent; else what is absent is a mistake.
+    """
+    folder = place / cluster
+    if not awaiting and not folder.is_dir():
+        return Given(Inspection(()), (_no_folder(place, folder),), ())
+    files: dict[str, bytes] = {}
+    places = {name: folder / name for name in FILES}
+    mistakes: list[str] = []
+    worries: list[str] = []
+    if not os.path.lexists(places[ROOT]):
+        places[ROOT] = place / ROOT
+    for name, path in places.items():
+        try:
+            content = _read(path)
+        except ValueError as error:
+            mistakes.append(f"{path} {error}")
+            continue
+        if content is not None:
+            files[name] = content
+    awaited = tuple(places[name] if name != ROOT else place / ROOT for name in (CERT, ROOT) if name not in files)
+    if KEY in files:
+        worries += _readable_by_others(places[KEY])
+    if mistakes:
+        return Given(Inspection(()), tuple(mistakes), tuple(worries))
+    if awaiting and awaited:
+        return Given(Inspection(()), tuple(_early(files, places)), tuple(worries), awaited)
+    found = inspect(files, trust_domain)
+
+    def told(flaws: Iterable[Flaw]) -> Iterable[str]:
+        return (f"{places[flaw.file]} {flaw.text}" for flaw in flaws)
+
+    mistakes += told(found.of("broken", "unfit"))
+    return Given(found, tuple(mistakes), (*worries, *told(found.of("worry"))))
+
+
+def root_for(place: Path, cluster: str) -> str:
+    """The fingerprint of the root that the folder holds for this cluster; empty where there is none that can be read."""
+    for path in (place / cluster / ROOT, place / ROOT):
+        try:
+            content = _read(path)
+            if content is not None:
+                return fingerprint_of(pem.certificates(content))
+        except ValueError:
+            return ""
+    return ""
+
+
+def folder_mistakes(mesh: Mesh, clusters: Sequence[Cluster]) -> tuple[Mistake, ...]:
+    """What is wrong with the certificates that the mesh file's folder holds for these clusters: those that need them, because
+    none are in the cluster yet. Empty where the certificates come from elsewhere. Reads files, asks no cluster.
+    """
+    if mesh.certificates.source not in ("directory", "offline") or mesh.certificates.path is None or not clusters:
+        return ()
+    place = mesh.certificates.path
+    if mesh.certificates.source == "directory" and not place.is_dir():
+        return (Mistake(FIELD, _no_place(place)),)
+    given = all_given(mesh, clusters)
+    # What is said of a root that all share is said once.
+    told = dict.fromkeys(text for each in given.values() for text in each.mistakes)
+    mistakes = [Mistake(FIELD, one_line(text, 600)) for text in told]
+    roots: dict[str, list[str]] = {}
+    for name, each in given.items():
+        if each.inspection.root:
+            roots.setdefault(each.inspection.root, []).append(name)
+    if len(roots) > 1:
+        groups = "; ".join(f"{listing(names)}: {root[:16]}" for root, names in roots.items())
+        mistakes.append(
+            Mistake(FIELD, f"{place} holds different roots ({groups}): the clusters would not trust each other")
+        )
+    return tuple(mistakes)
+
+
+def folder_warnings(mesh: Mesh, clusters: Sequence[Cluster]) -> tuple[str, ...]:
+    """What a person should know about the certificates in the folder, though they can be used."""
+    if mesh.certificates.source not in ("directory", "offline") or mesh.certificates.path is None:
+        return ()
+    given = all_given(mesh, clusters)
+    told = dict.fromkeys(text for each in given.values() for text in each.worries)
+    return tuple(one_line(text, 600) for text in [*told, *shared(given)])
+
+
+def shared(given: Mapping[str, Given]) -> list[str]:
+    """A sentence for every intermediate that several clusters would use."""
+    keys: dict[str, list[str]] = {}
+    for name, each in given.items():
+        if each.inspection.public_key:
+            keys.setdefault(each.inspection.public_key, []).append(name)
+    return [
+        f"{listing(names)} share one intermediate: whoever takes it from one of them can speak for all"
+        for names in keys.values()
+        if len(names) > 1
+    ]
+
+
+def all_given(mesh: Mesh, clusters: Sequence[Cluster]) -> dict[str, Given]:
+    """What the folder holds for each of these clusters, by name. The mesh must name a folder."""
+    place = mesh.certificates.path
+    if place is None:
+        return {}
+    awaiting = mesh.certificates.source == "offline"
+    return {cluster.name: given_for(place, cluster.name, mesh.trust_domain, awaiting=awaiting) for cluster in clusters}
+
+
+def _early(files: dict[str, bytes], places: dict[str, Path]) -> Iterable[str]:
+    """What can be said of the files while others are still to come."""
+    for name, content in files.items():
+        try:
+            if name == KEY:
+                pem.private_key(content)
+            else:
+                pem.certificates(content)
+        except ValueError as error:
+            yield f"{places[name]} {error}"
+    if CERT in files and KEY not in files:
+        yield f"{places[KEY]} is missing, and {CERT} is of no use without it"
+    if CHAIN in files and CERT not in files:
+        yield f"{places[CHAIN]} is there without {CERT}; take it away, it is built later"
+
+
+def _read(path: Path) -> bytes | None:
+    """The content of a regular file, or of one that a link leads to; None where there is nothing. ValueError, with the end of
+    a sentence, where it cannot be had.
+    """
+    try:
+        # Not blocking: a named pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            if path.is_symlink():
+                raise ValueError("is a link to a file that is not there") from None
+            return None
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        kind = os.fstat(descriptor)
+        if not stat.S_ISREG(kind.st_mode):
+            raise ValueError("is no file")
+        if kind.st_size > MAX_BYTES:
+            raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB: no certificate or key")
+        try:
+            return file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from error
+
+
+def _readable_by_others(path: Path) -> Iterable[str]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        yield f"{path} can be read by others (mode {mode:04o}); `chmod 600` makes it private"
+
+
+def _no_place(place: Path) -> str:
+    try:
+        place.stat()
+    except OSError as error:
+        return f"{place} cannot be opened: {error.strerror}"
+    return f"{place} is no folder"
+
+
+def _no_folder(place: Path, folder: Path) -> str:
+    try:
+        folder.stat()
+        return f"{folder} is no folder"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{folder} cannot be opened: {error.strerror}"
+    try:
+        there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
+    except OSError as error:
+        return f"{place} cannot be opened: {error.strerror}"
+    beside = f"there are {listing(there[:8])}" if there else "there is no folder in it"
+    return f"{folder} is missing; each cluster needs a folder of its name ({one_line(beside)})"
