@@ -71,15 +71,15 @@ UNSOUND: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
     ),
     "root allows none": (
         lambda: _below(authority("r", path_length=0)),
-        "root-cert.pem has path length 0, and 1 authorities come below it",
+        "root-cert.pem has path length 0; at least 1 is needed here",
     ),
     "middle allows none": (
         lambda: _below(authority("Middle", TOP, path_length=0), TOP),
-        "cert-chain.pem holds CN=Middle, which has path length 0, and 1 authorities",
+        "cert-chain.pem holds CN=Middle, which has path length 0; at least 1 is needed",
     ),
     "root too short": (
         lambda: _below(POLICY, authority("Top", path_length=1, key=TOP.private)),
-        "root-cert.pem has path length 1, and 2 authorities come below it",
+        "root-cert.pem has path length 1; at least 2 is needed here",
     ),
     "servers only": (
         lambda: files_of(authority("i", TOP, extended=[ExtendedKeyUsageOID.SERVER_AUTH]), TOP),

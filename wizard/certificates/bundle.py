@@ -250,7 +250,7 @@ def _on_the_way(way: Way, trust_domain: str) -> Iterator[Flaw]:
         length = _path_length(certificate)
         # Workloads' certificates come below the signing one, so that one is itself a level below its issuer.
         if length is not None and length < index:
-            yield Flaw("broken", file, f"{told}has path length {length}, and {index} authorities come below it")
+            yield Flaw("broken", file, f"{told}has path length {length}; at least {index} is needed here")
 
 
 def _alone(certificate: x509.Certificate, trust_domain: str, now: datetime) -> Iterator[tuple[Weight, str]]:

@@ -171,16 +171,17 @@ def _read(path: Path) -> bytes | None:
                 raise ValueError("is a link to a file that is not there") from None
             return None
         raise ValueError(f"cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         kind = os.fstat(descriptor)
         if not stat.S_ISREG(kind.st_mode):
             raise ValueError("is no file")
         if kind.st_size > MAX_BYTES:
             raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB: no certificate or key")
-        try:
-            return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"cannot be read: {error.strerror}") from error
+        return os.read(descriptor, MAX_BYTES)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _readable_by_others(path: Path) -> Iterable[str]:
