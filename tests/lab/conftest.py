@@ -54,10 +54,11 @@ def _ours(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker by which tests ask for a lab."""
+    """Declare the marker by which tests ask for a lab, and that of `tests.lab.proven`, which a run may go without."""
     config.addinivalue_line(
-        "markers", "lab_shape(shape): the lab that `lab` and `fresh_lab` give, a tests.lab.shape.Shape"
+        "markers", "lab_shape(shape): which lab `lab` and `fresh_lab` give, a tests.lab.shape.Shape"
     )
+    config.addinivalue_line("markers", "proves(claim, istio=...): see tests/lab/proven.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
