@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import EVENT, Object
-from wizard.clusters.port import Cluster
+from wizard.clusters.kinds import Object
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
-from wizard.errors import Failed
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.steps.declared import kubectl
 from wizard.steps.gateway import GATEWAY_SERVICE
+from wizard.steps.warnings import latest_warning
 from wizard.text import one_line
 
 ADDRESS_SECONDS = 600
@@ -51,7 +50,7 @@ class GatewayAddress(Step):
             service = cluster.get(GATEWAY_SERVICE)
             if service is None:
                 return None, f"no {GATEWAY_SERVICE} yet"
-            return ingress_of(service), _warning(cluster) or "EXTERNAL-IP is <pending>"
+            return ingress_of(service), latest_warning(cluster, GATEWAY_SERVICE) or "EXTERNAL-IP is <pending>"
 
         job.wait(
             f"the load balancer of {self.cluster} to give the gateway an address", look, seconds=ADDRESS_SECONDS, every=2.0,
@@ -77,20 +76,3 @@ class GatewayAddress(Step):
             f"-n {SYSTEM_NAMESPACE} describe service {GATEWAY_SERVICE.name}\n"
             f"Or choose another gateway.exposure for {self.cluster}: {', '.join(others)}."
         )
-
-
-def _warning(cluster: Cluster) -> str:
-    """The latest warning about the gateway's Service; empty where there is none, or events may not be read."""
-    try:
-        events = cluster.objects(EVENT, SYSTEM_NAMESPACE)
-    except Failed:
-        return ""
-    told = [
-        event
-        for event in events
-        if event.get("type") == "Warning"
-        and (event.get("involvedObject") or {}).get("kind") == "Service"
-        and (event.get("involvedObject") or {}).get("name") == GATEWAY_SERVICE.name
-    ]
-    latest = max(told, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default=None)
-    return one_line(latest.get("message", "")) if latest else ""

@@ -1,0 +1,296 @@
+"""Throw-away Pods that try addresses from inside a cluster: a Job of sleeping Pods, in each of which curl is run. Removed when
+done; where the wizard is killed, Kubernetes ends and removes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from wizard.clusters.kinds import JOB, POD, Object, Ref
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Job, World
+from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
+from wizard.mesh import model
+from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.steps.declared import put
+from wizard.steps.ownership import is_ours
+from wizard.steps.pods import image_trouble, pod_trouble
+from wizard.steps.sample import curl_image
+from wizard.steps.warnings import latest_warning
+from wizard.text import listing, one_line
+
+log = logging.getLogger(__name__)
+
+LABEL = "meshwizard/reach"  # on the Job and its Pods: whose they are
+CONTAINER = "curl"
+LIVES_SECONDS = 600
+START_SECONDS = 60
+PULL_SECONDS = 12  # how long an image may fail to be pulled before it is told; registries stumble
+CONNECT_SECONDS = 4
+ANSWER_SECONDS = 6
+_AT_ONCE = 50  # what curl does in parallel
+_REFUSED = "refused"
+# curl's own words. Only its verbose output tells why a connection failed.
+_FAILED = re.compile(r"connect to (\S+) port (\d+)(?: from \S+ port -?\d+)? failed: ([^\r\n]+)")
+_CONNECTED = re.compile(r"(?:Connected to|Established connection to) (\S+) \(\S+?\)? port (\d+)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of trying one address. `connected`: somebody took the connection, whatever came of it then. `refused`: the
+    packets got there and nobody listens. `answered`: TLS or HTTP was spoken. `told`: what kept it from that, printable.
+    """
+
+    connected: bool = False
+    refused: bool = False
+    answered: bool = False
+    told: str = ""
+
+
+class CurlPods:
+    """A context: Pods in which curl tries addresses. They are made when first needed, and made again where they ended."""
+
+    def __init__(self, world: World, mesh: Mesh, member: model.Cluster, step: str, job: Job, *, pods: int = 1) -> None:
+        """`pods`: how many, each on another node; fewer where the nodes do not take them."""
+        self._cluster = world.cluster(member.name)
+        self._mesh = mesh
+        self._member = member
+        self._step = step
+        self._job = job
+        self._wanted = pods
+        self._ref: Ref | None = None
+        self._pods: list[Object] = []
+
+    def __enter__(self) -> Self:
+        remove_probes(self._cluster, self._step)  # of a wizard that was killed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._end()
+        except Failed as failure:
+            # What went wrong before is worth more than this; Kubernetes removes it by itself.
+            log.warning("a probe is left: %s", failure.what)
+            self._job.say(f"{failure.what}; {self._ref} ends and goes by itself within {LIVES_SECONDS // 60} minutes")
+
+    def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
+        """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
+        if not self._pods:
+            self._start()
+        try:
+            return [(_node_of(pod), self._asked(pod, urls)) for pod in self._pods]
+        except Failed:
+            self._end()
+            raise
+
+    def _asked(self, pod: Object, urls: Sequence[str]) -> dict[str, Answer]:
+        self._job.check()
+        argv = [
+            "curl", "-skv", "--noproxy", "*", "--parallel",
+            "--connect-timeout", str(CONNECT_SECONDS), "--max-time", str(ANSWER_SECONDS),
+            "-w", r"%{url} %{exitcode} %{time_connect} %{errormsg}\n",
+        ]  # fmt: skip
+        for url in dict.fromkeys(urls):
+            argv += ["-o", "/dev/null", url]
+        rounds = 1 + len(urls) // _AT_ONCE
+        ref = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
+        done = self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS * rounds + 10)
+        return answers(urls, done.stdout, done.stderr)
+
+    def _start(self) -> None:
+        self._end()  # what an attempt that failed half-way may have left
+        name = f"meshwizard-{self._step.split('/')[1]}-{secrets.token_hex(3)}"
+        self._ref = ref = Ref(JOB, name, SYSTEM_NAMESPACE)
+        began = time.monotonic()
+        pulling: float | None = None
+
+        def look() -> tuple[list[Object] | None, str]:
+            nonlocal pulling
+            mine = f"{LABEL}={name}"
+            pods = self._cluster.objects(POD, SYSTEM_NAMESPACE, mine)
+            running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+            # A node that takes none must not hold up what the others can tell.
+            late = time.monotonic() - began >= START_SECONDS / 3
+            if len(running) >= self._wanted or (running and late):
+                return running, ""
+            told = image_trouble(self._cluster, SYSTEM_NAMESPACE, mine)
+            pulling = (pulling or time.monotonic()) if told else None
+            if pulling is not None and time.monotonic() - pulling >= PULL_SECONDS:
+                raise _ImageMissing(told)
+            trouble = told or pod_trouble(self._cluster, SYSTEM_NAMESPACE, mine)
+            # Where none is made, only the events tell why.
+            return None, trouble or ("" if pods else latest_warning(self._cluster, ref)) or "it is starting"
+
+        try:
+            put(self._cluster, self._manifest(name), self._mesh.name)
+            what = "a probe Pod" if self._wanted == 1 else f"{self._wanted} probe Pods"
+            self._pods = self._job.wait(f"{what} to run", look, seconds=START_SECONDS, every=0.4)
+        except (Unreachable, Interrupted):
+            raise
+        except _ImageMissing as missing:
+            raise self._none_ran(
+                missing.what,
+                "Load the image onto the nodes, or name another with curl in it in verify.curlImage.",
+            ) from missing
+        except Failed as failure:
+            raise self._none_ran(failure.what, "") from failure
+
+    def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
+        consent = (
+            "To go on without trying it, skip this step in the wizard, or set `verify.probes: off` in the mesh file; what "
+            "cannot be reached then shows later."
+        )
+        return NeedsPerson(
+            f"no probe could run in {self._member.name}: {why}", f"{remedy}\n{consent}" if remedy else consent
+        )
+
+    def _end(self) -> None:
+        self._pods = []
+        if self._ref is not None:
+            _remove(self._cluster, self._ref)
+            self._ref = None
+
+    def _manifest(self, name: str) -> Object:
+        # Passes Pod security level `restricted`, and asks for nothing that a cluster could refuse.
+        container = {
+            "name": CONTAINER,
+            "image": curl_image(self._mesh),
+            "imagePullPolicy": self._mesh.istio.image_pull_policy,
+            "command": ["/bin/sleep", str(LIVES_SECONDS)],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        labels = {LABEL: name, "sidecar.istio.io/inject": "false"}
+        pod: Object = {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65534,
+                "runAsGroup": 65534,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        }
+        if self._mesh.istio.pull_secret:
+            pod["imagePullSecrets"] = [{"name": self._mesh.istio.pull_secret}]
+        if self._wanted > 1:
+            apart = {"labelSelector": {"matchLabels": {LABEL: name}}, "topologyKey": "kubernetes.io/hostname"}
+            pod["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
+        return {
+            "apiVersion": JOB.api_version,
+            "kind": JOB.kind,
+            "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: _mark(self._step)}},
+            "spec": {
+                "parallelism": self._wanted,
+                "completions": self._wanted,
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": LIVES_SECONDS,
+                "ttlSecondsAfterFinished": 0,
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        }
+
+
+class _ImageMissing(Failed):
+    pass
+
+
+def remove_probes(cluster: Cluster, step: str) -> None:
+    """Remove the probes that a step left behind."""
+    for item in cluster.objects(JOB, SYSTEM_NAMESPACE, f"{LABEL}={_mark(step)}"):
+        if is_ours(item):
+            _remove(cluster, Ref(JOB, item["metadata"]["name"], SYSTEM_NAMESPACE))
+
+
+def answers(urls: Iterable[str], stdout: str, stderr: str) -> dict[str, Answer]:
+    """What curl's output says of each address. Failed where it says nothing of one."""
+    lines = {}
+    for line in stdout.splitlines():
+        url, _, rest = line.partition(" ")
+        code, _, rest = rest.partition(" ")
+        connected, _, told = rest.partition(" ")
+        lines[url] = (code, connected, told)
+    given = {host for host, _ in map(_place, urls)}
+    found = {}
+    for url in urls:
+        if url not in lines or not lines[url][0].isdecimal():
+            said = stderr.strip().splitlines() or stdout.strip().splitlines() or ["nothing"]
+            raise Failed(
+                f"curl gave no answer for {one_line(url)}: {one_line(said[-1])}", "It must be curl 7.75 or newer."
+            )
+        code, connected, told = lines[url]
+        host, port = _place(url)
+        # A name was looked up: what failed is told by the addresses that it stands for.
+        why = {
+            one_line(reason, 120)
+            for at, at_port, reason in _FAILED.findall(stderr)
+            if at_port == port and (at == host if _is_address(host) else at not in given)
+        }
+        found[url] = _answer(int(code), _took(url, connected, stderr), sorted(why), one_line(told, 200))
+    return found
+
+
+def _answer(code: int, connected: bool, why: list[str], told: str) -> Answer:
+    told = listing(why) or told or f"curl ended with {code}"
+    if code in (5, 6):
+        return Answer(told="the name cannot be resolved")
+    if code == 7:
+        return Answer(refused=_REFUSED in told.lower(), told=told)
+    if code == 28 and not connected:
+        return Answer(told=f"timed out after {CONNECT_SECONDS} s (a firewall?)")
+    if code == 28:
+        return Answer(connected=True, told=f"takes the connection, but gives no answer within {CONNECT_SECONDS} s")
+    return Answer(connected=True, answered=True)
+
+
+def _took(url: str, connected: str, stderr: str) -> bool:
+    host, port = _place(url)
+    seconds = float(connected) if re.fullmatch(r"[0-9.]+", connected) else 0.0
+    return seconds > 0 or any((at, at_port) == (host, port) for at, at_port in _CONNECTED.findall(stderr))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.hostname or "", str(parts.port or 443)
+
+
+def _remove(cluster: Cluster, job: Ref) -> None:
+    cluster.delete(job)
+    # They go with the Job, but only when the garbage collector comes round.
+    for pod in _pods_of(cluster, job):
+        cluster.delete(pod)
+
+
+def _pods_of(cluster: Cluster, job: Ref) -> Iterator[Ref]:
+    for pod in cluster.objects(POD, job.namespace, f"{LABEL}={job.name}"):
+        yield Ref(POD, pod["metadata"]["name"], job.namespace)
+
+
+def _mark(step: str) -> str:
+    return hashlib.sha256(step.encode()).hexdigest()[:16]
+
+
+def _node_of(pod: Object) -> str:
+    return one_line((pod.get("spec") or {}).get("nodeName") or "?")
