@@ -48,7 +48,8 @@ def operator(universe: SimulatedOutside) -> tuple[model.Cluster, Object]:
     machine = universe.machines[0]
     gateway = model.Gateway(address=machine.node_address, port=31443)
     member = model.Cluster("cluster1", machine.context, "network1", gateway=gateway)
-    mesh = Mesh("mesh1", (member,), istio=model.Istio(version="1.29.1"))
+    peer = model.Cluster("cluster2", "elsewhere", "network2", gateway=gateway)
+    mesh = Mesh("mesh1", (member, peer), istio=model.Istio(version="1.29.1"))
     return member, operator_of(mesh, member)
 
 

@@ -112,7 +112,7 @@ class Universe:
         }
         door.apply(
             {
-                "apiVersion": "networking.istio.io/v1",
+                "apiVersion": ISTIO_GATEWAY.api_version,
                 "kind": "Gateway",
                 "metadata": {"name": "cross-network-gateway", "namespace": SYSTEM_NAMESPACE},
                 "spec": {"selector": {"istio": "eastwestgateway"}, "servers": [server]},

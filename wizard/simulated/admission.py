@@ -6,12 +6,11 @@ import base64
 import ipaddress
 from typing import Any
 
-from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, SECRET, SERVICE, Object, Ref, kind_of
-from wizard.errors import Failed
+from wizard.clusters.kinds import DEPLOYMENT, JOB, NAMESPACE, SECRET, SERVICE, Object, Ref, kind_of
+from wizard.errors import Failed, NotAllowed
 from wizard.mesh.model import NODE_PORTS
 from wizard.simulated.fields import clone
 
-SERVICE_RANGE = ipaddress.ip_network("10.96.0.0/16")
 _CLUSTER_SCOPE_DEFAULTS = {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
 
 
@@ -41,11 +40,13 @@ def _pod_specs(manifest: Object) -> list[Object]:
     return [spec, template["spec"]] if isinstance(template, dict) and "spec" in template else [spec]
 
 
-class Ports:
-    """The cluster's Service addresses and node ports, and who has them."""
+class Admission:
+    """Fills in and allocates; keeps who has which of the cluster's Service addresses and node ports."""
 
-    def __init__(self) -> None:
+    def __init__(self, service_cidr: str) -> None:
+        self._range = ipaddress.ip_network(service_cidr)
         self._nodes: dict[int, Ref] = {}
+        self._addresses: dict[str, Ref] = {}
         self._next_port = NODE_PORTS.start + 1200
         self._next_address = 10
 
@@ -59,23 +60,27 @@ class Ports:
             return _secret(cluster, ref, manifest, before)
         if ref.kind == DEPLOYMENT:
             return _deployment(cluster, ref, manifest, before)
+        if ref.kind == JOB:
+            return _job(cluster, ref, manifest, before)
         return manifest
+
+    def owner(self, address: str) -> Ref | None:
+        """The Service that has this address as its own."""
+        return self._addresses.get(address)
 
     def release(self, ref: Ref) -> None:
         """Give up what this Service had."""
-        self._nodes = {port: owner for port, owner in self._nodes.items() if owner != ref}
+        if ref.kind == SERVICE:
+            self._nodes = {port: owner for port, owner in self._nodes.items() if owner != ref}
+            self._addresses = {address: owner for address, owner in self._addresses.items() if owner != ref}
 
     def _service(self, cluster: str, ref: Ref, manifest: Object, before: Object | None, dry_run: bool) -> Object:
         spec: dict[str, Any] = {**_CLUSTER_SCOPE_DEFAULTS, **manifest.get("spec", {})}
         if not spec.get("ports") and spec["type"] != "ExternalName":
             raise _invalid(cluster, ref, "spec.ports: Required value")
         address = spec.get("clusterIP")
-        if address and address != "None" and ipaddress.ip_address(address) not in SERVICE_RANGE:
-            raise _invalid(
-                cluster, ref,
-                f'spec.clusterIPs: Invalid value: ["{address}"]: failed to allocate IP {address}: the provided IP '
-                f"({address}) is not in the valid range. The range of valid IPs is {SERVICE_RANGE}",
-            )  # fmt: skip
+        if address and address != "None":
+            self._allowed(cluster, ref, address)
         old = (before or {}).get("spec", {}).get("clusterIP")
         if old and address and address != old:
             raise _invalid(cluster, ref, f'spec.clusterIPs[0]: Invalid value: ["{address}"]: may not change once set')
@@ -111,11 +116,26 @@ class Ports:
         if not dry_run:
             self.release(ref)
             self._nodes |= dict.fromkeys(mine, ref)
+            if spec.get("clusterIP", "None") != "None":
+                self._addresses[spec["clusterIP"]] = ref
         return {**manifest, "spec": spec, "status": manifest.get("status") or {"loadBalancer": {}}}
 
+    def _allowed(self, cluster: str, ref: Ref, address: str) -> None:
+        where = f'spec.clusterIPs: Invalid value: ["{address}"]: failed to allocate IP {address}'
+        if ipaddress.ip_address(address) not in self._range:
+            raise _invalid(
+                cluster, ref,
+                f"{where}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {self._range}",
+            )  # fmt: skip
+        if self._addresses.get(address, ref) != ref:
+            raise _invalid(cluster, ref, f"{where}: provided IP is already allocated")
+
     def _address(self) -> str:
-        self._next_address += 1
-        return str(SERVICE_RANGE[self._next_address])
+        while True:
+            self._next_address += 1
+            address = str(self._range[self._next_address])
+            if address not in self._addresses:
+                return address
 
     def _free(self, taken: set[int]) -> int:
         size = len(NODE_PORTS)
@@ -124,6 +144,19 @@ class Ports:
             if self._next_port not in taken:
                 return self._next_port
         raise Failed("no node port is free")
+
+
+def refuse_external_ips(cluster: str, manifest: Object, before: Object | None) -> None:
+    """What the admission plugin DenyServiceExternalIPs does. NotAllowed where the Service gets new ones."""
+    held = (before or {}).get("spec", {}).get("externalIPs") or []
+    if set(manifest.get("spec", {}).get("externalIPs") or []) <= set(held):
+        return
+    name = manifest["metadata"]["name"]
+    raise NotAllowed(
+        f'{cluster}: not allowed to apply Service {name}: services "{name}" is forbidden: Use of external IPs is denied by '
+        "admission control",
+        "Ask for a context of a cluster administrator.",
+    )
 
 
 def _namespace(ref: Ref, manifest: Object) -> Object:
@@ -156,6 +189,18 @@ def _deployment(cluster: str, ref: Ref, manifest: Object, before: Object | None)
         raise _invalid(
             cluster, ref, "spec.template.metadata.labels: Invalid value: `selector` does not match template `labels`"
         )
+    return {**manifest, "spec": spec}
+
+
+def _job(cluster: str, ref: Ref, manifest: Object, before: Object | None) -> Object:
+    spec = {"parallelism": 1, "completions": 1, "backoffLimit": 6, **manifest.get("spec", {})}
+    template = spec.get("template") or {}
+    policy = (template.get("spec") or {}).get("restartPolicy", "Always")
+    if policy == "Always":
+        why = 'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'
+        raise _invalid(cluster, ref, why)
+    if before and before["spec"].get("template") != template:
+        raise _invalid(cluster, ref, "spec.template: Invalid value: field is immutable")
     return {**manifest, "spec": spec}
 
 

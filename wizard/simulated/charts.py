@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import yaml
 
@@ -35,16 +36,17 @@ _CRDS = {
 }
 _RBAC = "rbac.authorization.k8s.io/v1"
 _HOOKS = ("rev.namespace", "rev.object", "namespace", "object")
-_UNNAMED = {"install.operator.istio.io/owning-resource": "unknown", "istio.io/rev": "default", "release": "istio"}
+_UNNAMED = {"install.operator.istio.io/owning-resource": "unknown", "release": "istio"}
+_SIMPLE_ADDRESS = re.compile(r"([0-9]*\.){3}[0-9]*")
 
 
 def rendered(operator: Object) -> dict[str, list[Object]]:
     """Component → its objects, in the order in which istioctl applies the components."""
     components: dict[str, list[Object]] = {}
     if operators.switched_on(operator, "base"):
-        components[BASE] = _base()
+        components[BASE] = _base(operator)
     if operators.switched_on(operator, "pilot"):
-        components[PILOT] = _pilot(operator)
+        components[PILOT] = _remote_pilot(operator) if operators.is_remote(operator) else _pilot(operator)
     gateways = [item for gateway in operators.gateways(operator) for item in _gateway(operator, gateway)]
     if gateways:
         components[INGRESS] = gateways
@@ -52,12 +54,13 @@ def rendered(operator: Object) -> dict[str, list[Object]]:
 
 
 def default_webhooks(operator: Object) -> list[Object]:
-    """What `istioctl install` adds beside the manifest: the webhooks of the default revision."""
+    """What `istioctl install` adds beside the manifest: the webhooks of the default revision's tag."""
     version = str(at(operator, "spec.tag"))
+    tag = {"istio.io/tag": "default", "istio.io/rev": operators.revision(operator)}
     return [
-        _injector("istio-revision-tag-default", {"istio.io/tag": "default", "app": "sidecar-injector"}),
-        _validator("istiod-default-validator", {"istio.io/tag": "default", "app": "istiod", "istio": "istiod",
-                                                "operator.istio.io/version": version}),
+        _injector(operator, "istio-revision-tag-default", {**tag, "app": "sidecar-injector"}),
+        _validator(operator, "istiod-default-validator", {**tag, "app": "istiod", "istio": "istiod",
+                                                          "operator.istio.io/version": version}),
     ]  # fmt: skip
 
 
@@ -70,9 +73,12 @@ def _object(
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **rest}
 
 
-def _base() -> list[Object]:
+def _base(operator: Object) -> list[Object]:
     reader = _object("v1", "ServiceAccount", "istio-reader-service-account", {"app": "istio-reader"})
-    return [*_definitions(), reader, _validator("istio-validator-istio-system", {"app": "istiod", "istio": "istiod"})]
+    if operators.is_remote(operator):
+        return [*_definitions(), reader]
+    name = f"istio-validator{operators.ending(operator)}-istio-system"
+    return [*_definitions(), reader, _validator(operator, name, {"app": "istiod", "istio": "istiod"})]
 
 
 def _definitions() -> list[Object]:
@@ -93,20 +99,41 @@ def _definitions() -> list[Object]:
     ]  # fmt: skip
 
 
+def _remote_pilot(operator: Object) -> list[Object]:
+    """What stands for istiod in a remote: its injection webhook, and a Service that leads to its primary's."""
+    labels = _labels(operator)
+    name = f"istiod{operators.ending(operator)}"
+    manifests = [
+        *_readers(operator),
+        _object("v1", "ConfigMap", f"values{operators.ending(operator)}", labels,
+                data={"original-values": json.dumps(at(operator, "spec.values", {}), indent=2)}),
+        _injector(operator, f"istio-sidecar-injector{operators.ending(operator)}", labels),
+    ]  # fmt: skip
+    address = at(operator, "spec.values.global.remotePilotAddress")
+    if not address:
+        return manifests
+    ports: list[Object] = [
+        {"port": 15012, "name": "tcp-istiod", "protocol": "TCP"},
+        {"port": 443, "targetPort": 15017, "name": "tcp-webhook", "protocol": "TCP"},
+    ]
+    spec: Object = {"ports": ports}
+    if _SIMPLE_ADDRESS.fullmatch(str(address)):
+        manifests.append(
+            _object(
+                "discovery.k8s.io/v1", "EndpointSlice", name, {"kubernetes.io/service-name": name},
+                addressType="IPv4", endpoints=[{"addresses": [str(address)]}],
+                ports=[{"port": port.get("targetPort", port["port"]), "name": port["name"], "protocol": "TCP"}
+                       for port in ports],
+            )
+        )  # fmt: skip
+    else:
+        spec |= {"type": "ExternalName", "externalName": str(address)}
+    return [*manifests, _object("v1", "Service", name, {"istio.io/rev": operators.revision(operator)}, spec=spec)]
+
+
 def _pilot(operator: Object) -> list[Object]:
-    labels = {**_UNNAMED, "operator.istio.io/component": PILOT}
-    app = {"app": "istiod"}
-    roles = [
-        _object(_RBAC, "ClusterRole", f"{name}-istio-system", {"app": app_name}, cluster_wide=True,
-                rules=[{"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["get", "list", "watch"]}])
-        for name, app_name in _ROLES.items()
-    ]  # fmt: skip
-    bindings = [
-        _object(_RBAC, "ClusterRoleBinding", f"{name}-istio-system", {"app": app_name}, cluster_wide=True,
-                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{name}-istio-system"},
-                subjects=[{"kind": "ServiceAccount", "name": _SUBJECTS[app_name], "namespace": SYSTEM_NAMESPACE}])
-        for name, app_name in _ROLES.items()
-    ]  # fmt: skip
+    labels, ending = _labels(operator), operators.ending(operator)
+    app, name = {"app": "istiod"}, f"istiod{ending}"
     values = at(operator, "spec.values", {})
     sidecars = {
         "global": {
@@ -118,78 +145,98 @@ def _pilot(operator: Object) -> list[Object]:
     networks = {"networks": at(operator, "spec.values.global.meshNetworks", {})}
     mesh: Object = {
         "defaultConfig": {
-            "discoveryAddress": "istiod.istio-system.svc:15012",
+            "discoveryAddress": f"{name}.istio-system.svc:15012",
             "meshId": at(operator, "spec.values.global.meshID", "cluster.local"),
         },
         "enablePrometheusMerge": True,
         "rootNamespace": SYSTEM_NAMESPACE,
         "trustDomain": "cluster.local",
     }
-    for name, value in at(operator, "spec.meshConfig", {}).items():
-        mesh[name] = {**mesh[name], **value} if isinstance(mesh.get(name), dict) and isinstance(value, dict) else value
+    for key, value in at(operator, "spec.meshConfig", {}).items():
+        mesh[key] = {**mesh[key], **value} if isinstance(mesh.get(key), dict) and isinstance(value, dict) else value
+    selector = {"app": "istiod", "istio": "pilot"}
+    if ending:
+        selector = {"app": "istiod", "istio.io/rev": operators.revision(operator)}
     return [
-        _object("v1", "ServiceAccount", "istiod", app),
-        *roles,
-        *bindings,
-        _object("v1", "ConfigMap", "istio", labels,
+        _object("v1", "ServiceAccount", name, app),
+        *_readers(operator),
+        *_roles(operator, "istiod-clusterrole", "istiod", name),
+        *_roles(operator, "istiod-gateway-controller", "istiod", name),
+        _object("v1", "ConfigMap", f"istio{ending}", labels,
                 data={"mesh": _dumped(mesh), "meshNetworks": _dumped(networks)}),
-        _object("v1", "ConfigMap", "istio-sidecar-injector", labels,
+        _object("v1", "ConfigMap", f"istio-sidecar-injector{ending}", labels,
                 data={"config": "# simulated\n", "values": json.dumps(sidecars, indent=2)}),
-        _object("v1", "ConfigMap", "values", labels, data={"original-values": json.dumps(values, indent=2)}),
-        _injector("istio-sidecar-injector", labels),
-        _istiod(operator, labels),
-        _object(_RBAC, "Role", "istiod", app, rules=[]),
-        _object(_RBAC, "RoleBinding", "istiod", app,
-                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "istiod"},
-                subjects=[{"kind": "ServiceAccount", "name": "istiod", "namespace": SYSTEM_NAMESPACE}]),
-        _scaler("istiod", labels),
-        _object("v1", "Service", "istiod", {**labels, "app": "istiod", "istio": "pilot"},
+        _object("v1", "ConfigMap", f"values{ending}", labels, data={"original-values": json.dumps(values, indent=2)}),
+        _injector(operator, f"istio-sidecar-injector{ending}", labels),
+        _istiod(operator, name, labels),
+        _object(_RBAC, "Role", name, app, rules=[]),
+        _object(_RBAC, "RoleBinding", name, app,
+                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                subjects=[{"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}]),
+        _scaler(name, labels),
+        _object("v1", "Service", name, {**labels, "app": "istiod", "istio": "pilot"},
                 spec={"ports": [
                     {"name": "grpc-xds", "port": 15010, "protocol": "TCP"},
                     {"name": "https-dns", "port": 15012, "protocol": "TCP"},
                     {"name": "https-webhook", "port": 443, "protocol": "TCP", "targetPort": 15017},
                     {"name": "http-monitoring", "port": 15014, "protocol": "TCP"},
-                ], "selector": {"app": "istiod", "istio": "pilot"}}),
+                ], "selector": selector}),
     ]  # fmt: skip
 
 
-_ROLES = {
-    "istio-reader-clusterrole": "istio-reader",
-    "istiod-clusterrole": "istiod",
-    "istiod-gateway-controller": "istiod",
-}
-_SUBJECTS = {"istio-reader": "istio-reader-service-account", "istiod": "istiod"}
+def _labels(operator: Object) -> dict[str, str]:
+    return {**_UNNAMED, "istio.io/rev": operators.revision(operator), "operator.istio.io/component": PILOT}
 
 
-def _istiod(operator: Object, labels: dict[str, str]) -> Object:
+def _readers(operator: Object) -> list[Object]:
+    return _roles(operator, "istio-reader-clusterrole", "istio-reader", "istio-reader-service-account")
+
+
+def _roles(operator: Object, stem: str, app: str, account: str) -> list[Object]:
+    name = f"{stem}{operators.ending(operator)}-istio-system"
+    rules = [{"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["get", "list", "watch"]}]
+    return [
+        _object(_RBAC, "ClusterRole", name, {"app": app}, cluster_wide=True, rules=rules),
+        _object(_RBAC, "ClusterRoleBinding", name, {"app": app}, cluster_wide=True,
+                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+                subjects=[{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE}]),
+    ]  # fmt: skip
+
+
+def _istiod(operator: Object, name: str, labels: dict[str, str]) -> Object:
     env = {
-        "REVISION": "default",
+        "REVISION": operators.revision(operator),
         "CLUSTER_ID": at(operator, "spec.values.global.multiCluster.clusterName", "Kubernetes"),
+        **{key: str(value) for key, value in at(operator, "spec.values.pilot.env", {}).items()},
     }
+    if at(operator, "spec.values.global.externalIstiod"):
+        env["EXTERNAL_ISTIOD"] = "true"
     container = {
         "name": "discovery",
         "image": f"{at(operator, 'spec.hub')}/pilot:{at(operator, 'spec.tag')}",
         "args": ["discovery", "--monitoringAddr=:15014"],
-        "env": [{"name": name, "value": value} for name, value in env.items()],
-        "ports": [{"containerPort": 15012, "name": "tls-xds", "protocol": "TCP"}],
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "ports": [{"containerPort": port, "protocol": "TCP"} for port in (15010, 15012, 15014, 15017)],
         "resources": {"requests": {"cpu": "500m", "memory": "2048Mi"}},
     }
     _pull(operator, container)
-    chosen = {"app": "istiod", "istio": "pilot", "istio.io/rev": "default", "sidecar.istio.io/inject": "false"}
+    matched = {"app": "istiod", "istio.io/rev": env["REVISION"]} if operators.ending(operator) else {"istio": "pilot"}
+    chosen = {"app": "istiod", "istio": "pilot", "istio.io/rev": env["REVISION"], "sidecar.istio.io/inject": "false"}
     spec = {
-        "selector": {"matchLabels": {"istio": "pilot"}},
+        "selector": {"matchLabels": matched},
         "template": {
             "metadata": {"labels": {**chosen, "operator.istio.io/component": PILOT}},
-            "spec": {"containers": [container], "serviceAccountName": "istiod"},
+            "spec": {"containers": [container], "serviceAccountName": name},
         },
     }
-    return _object("apps/v1", "Deployment", "istiod", {**labels, "app": "istiod", "istio": "pilot"}, spec=spec)
+    return _object("apps/v1", "Deployment", name, {**labels, "app": "istiod", "istio": "pilot"}, spec=spec)
 
 
 def _gateway(operator: Object, gateway: Object) -> list[Object]:
     name = str(gateway.get("name", "istio-ingressgateway"))
     chosen = {"app": name, "istio": name.removeprefix("istio-"), **(gateway.get("label") or {})}
-    labels = {**_UNNAMED, **chosen, "operator.istio.io/component": INGRESS}
+    revision = operators.revision(operator)
+    labels = {**_UNNAMED, **chosen, "istio.io/rev": revision, "operator.istio.io/component": INGRESS}
     k8s = gateway.get("k8s") or {}
     service = k8s.get("service") or {}
     ports = service.get("ports") or [{"name": "https", "port": 443, "targetPort": 8443}]
@@ -205,7 +252,12 @@ def _gateway(operator: Object, gateway: Object) -> list[Object]:
     template = {
         "metadata": {
             "annotations": {"inject.istio.io/templates": "gateway", "sidecar.istio.io/inject": "true"},
-            "labels": {**chosen, "sidecar.istio.io/inject": "true", "operator.istio.io/component": INGRESS},
+            "labels": {
+                **chosen,
+                "sidecar.istio.io/inject": "true",
+                "istio.io/rev": revision,
+                "operator.istio.io/component": INGRESS,
+            },
         },
         "spec": {"containers": [container], "serviceAccountName": account},
     }
@@ -249,11 +301,12 @@ def _scaler(name: str, labels: dict[str, str]) -> Object:
     )  # fmt: skip
 
 
-def _injector(name: str, labels: dict[str, str]) -> Object:
-    service = {"name": "istiod", "namespace": SYSTEM_NAMESPACE, "path": "/inject", "port": 443}
+def _injector(operator: Object, name: str, labels: dict[str, str]) -> Object:
+    path = at(operator, "spec.values.istiodRemote.injectionPath", "/inject")
+    service = {"name": f"istiod{operators.ending(operator)}", "namespace": SYSTEM_NAMESPACE, "path": path, "port": 443}
     return _object(
         "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name,
-        {"istio.io/rev": "default", "app": "sidecar-injector", **labels}, cluster_wide=True,
+        {"istio.io/rev": operators.revision(operator), "app": "sidecar-injector", **labels}, cluster_wide=True,
         webhooks=[
             {"name": f"{hook}.sidecar-injector.istio.io", "clientConfig": {"service": dict(service)}, "failurePolicy": "Fail",
              "sideEffects": "None", "admissionReviewVersions": ["v1"]}
@@ -262,11 +315,11 @@ def _injector(name: str, labels: dict[str, str]) -> Object:
     )  # fmt: skip
 
 
-def _validator(name: str, labels: dict[str, str]) -> Object:
-    service = {"name": "istiod", "namespace": SYSTEM_NAMESPACE, "path": "/validate"}
+def _validator(operator: Object, name: str, labels: dict[str, str]) -> Object:
+    service = {"name": f"istiod{operators.ending(operator)}", "namespace": SYSTEM_NAMESPACE, "path": "/validate"}
     return _object(
         "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", name,
-        {"istio.io/rev": "default", **labels}, cluster_wide=True,
+        {"istio.io/rev": operators.revision(operator), **labels}, cluster_wide=True,
         webhooks=[
             {"name": "rev.validation.istio.io", "clientConfig": {"service": service}, "failurePolicy": "Ignore",
              "sideEffects": "None", "admissionReviewVersions": ["v1"]}

@@ -1,13 +1,14 @@
-"""What happens in a cluster by itself: Deployments make Pods, Pods become ready, namespaces and tokens are filled."""
+"""What happens in a cluster by itself: Deployments make Pods, Pods become ready, namespaces, tokens and addresses are filled."""
 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 from typing import Any
 
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, Object, Ref
-from wizard.simulated import istiod
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
+from wizard.simulated import istiod, jobs
 from wizard.simulated.fields import clone
 from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
@@ -15,18 +16,21 @@ from wizard.simulated.pods import containers, is_ready
 
 _START = {"istiod": 4.2, "istio-eastwestgateway": 3.0}  # seconds until a Pod of this app is ready
 _OTHERS_START = 2.2
+_BALANCER_SECONDS = 3.0
+_AGAIN_SECONDS = 0.5  # until what another cluster refused is tried again
 
 
 def run(machine: Machine) -> float | None:
     """One round of all controllers. Gives the moment when the next thing is due, None where nothing is."""
     namespaces = _namespaces(machine)
     _tokens(machine)
-    for record in machine.store.all(DEPLOYMENT):
-        _deployment(machine, record.manifest)
+    refused = [record for record in machine.store.all(DEPLOYMENT) if not _deployment(machine, record.manifest)]
+    made = jobs.run(machine, _make_pod)
     due = _pods(machine)
+    balanced = _balancer(machine)
     istiod.run(machine)
-    moments = [moment for moment in (namespaces, due) if moment is not None]
-    return min(moments) if moments else None
+    again = machine.pace.due(_AGAIN_SECONDS) if refused or istiod.waits(machine) else None
+    return min((moment for moment in (namespaces, made, due, balanced, again) if moment is not None), default=None)
 
 
 def _namespaces(machine: Machine) -> float | None:
@@ -87,7 +91,8 @@ def _tokens(machine: Machine) -> None:
         machine.store.update(filled, "kube-controller-manager")
 
 
-def _deployment(machine: Machine, deployment: Object) -> None:
+def _deployment(machine: Machine, deployment: Object) -> bool:
+    """Whether all of its Pods could be made."""
     metadata, spec = deployment["metadata"], deployment["spec"]
     place = metadata["namespace"]
     own = [
@@ -103,7 +108,7 @@ def _deployment(machine: Machine, deployment: Object) -> None:
     old = [pod for pod in own if pod not in current]
     wanted = int(spec.get("replicas", 1))
     for _ in range(wanted - len(current)):
-        made = _make_pod(machine, deployment, hashed)
+        made = _make_pod(machine, deployment, hashed, {"pod-template-hash": hashed})
         if made is None:
             break
         current.append(made)
@@ -133,17 +138,19 @@ def _deployment(machine: Machine, deployment: Object) -> None:
     status = {key: value for key, value in status.items() if value}
     if deployment.get("status") != status:
         machine.store.update({**deployment, "status": status}, "kube-controller-manager")
+    return len(current) >= wanted
 
 
-def _make_pod(machine: Machine, deployment: Object, hashed: str) -> Object | None:
-    """A Pod of this Deployment; None where the API server would refuse it for now."""
-    metadata, template = deployment["metadata"], clone(deployment["spec"]["template"])
+def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, str]) -> Object | None:
+    """A Pod of this Deployment or Job, labelled so; None where the API server would refuse it for now."""
+    metadata, template = owner["metadata"], clone(owner["spec"]["template"])
     place, spec = metadata["namespace"], template["spec"]
     account = spec.setdefault("serviceAccountName", "default")
     if machine.store.find(Ref(SERVICE_ACCOUNT, account, place)) is None:
         return None
     births = machine.made_pods = machine.made_pods + 1
-    name = f"{metadata['name']}-{hashed}-{suffix(5, metadata['uid'], hashed, births)}"
+    stem = f"{metadata['name']}-{hashed}" if hashed else metadata["name"]
+    name = f"{stem}-{suffix(5, metadata['uid'], hashed, births)}"
     given = template.get("metadata") or {}
     pod: Object = {
         "apiVersion": "v1",
@@ -151,9 +158,9 @@ def _make_pod(machine: Machine, deployment: Object, hashed: str) -> Object | Non
         "metadata": {
             "name": name,
             "namespace": place,
-            "labels": {**(given.get("labels") or {}), "pod-template-hash": hashed},
+            "labels": {**(given.get("labels") or {}), **labels},
             "ownerReferences": [
-                {"apiVersion": "apps/v1", "kind": "Deployment", "name": metadata["name"], "uid": metadata["uid"],
+                {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"],
                  "controller": True}
             ],
         },
@@ -166,31 +173,67 @@ def _make_pod(machine: Machine, deployment: Object, hashed: str) -> Object | Non
         return None
     app = (given.get("labels") or {}).get("app", "")
     machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
+    machine.pod_addresses[place, name] = _free_address(machine)
     injected["status"] = _status(machine, injected, ready=False)
     return machine.store.update(injected, "kube-controller-manager")
 
 
+def _free_address(machine: Machine) -> str:
+    taken = set(machine.pod_addresses.values())
+    hosts = ipaddress.ip_network(machine.pod_cidr).hosts()
+    next(hosts)  # the bridge's own
+    return next(str(address) for address in hosts if str(address) not in taken)
+
+
 def _remove_pod(machine: Machine, pod: Object) -> None:
     metadata = pod["metadata"]
-    machine.ready_at.pop((metadata["namespace"], metadata["name"]), None)
     machine.store.remove(Ref(POD, metadata["name"], metadata["namespace"]))
 
 
 def _pods(machine: Machine) -> float | None:
     due: list[float] = []
     now = machine.pace.now()
+    _forget(machine)
     for record in machine.store.all(POD):
         pod = record.manifest
         moment = machine.ready_at.get((pod["metadata"]["namespace"], pod["metadata"]["name"]))
-        if moment is None:
+        if moment is None or (pod.get("status") or {}).get("phase") == "Succeeded":
             continue
-        # A pod that runs has its images.
-        ready = is_ready(pod) or (now >= moment and not _unpullable(machine, pod))
+        # A pod that runs has its images and its proxy's configuration.
+        ready = is_ready(pod) or (now >= moment and not _unpullable(machine, pod) and istiod.configured(machine, pod))
         status = _status(machine, pod, ready=ready)
         if status != pod.get("status"):
             machine.store.update({**pod, "status": status}, "kubelet")
         if not ready:
-            due.append(max(moment, now))
+            due.append(moment if moment > now else machine.pace.due(_AGAIN_SECONDS))
+    return min(due, default=None)
+
+
+def _forget(machine: Machine) -> None:
+    """What was kept of Pods that are gone."""
+    for place in [place for place in machine.pod_addresses if machine.store.find(Ref(POD, place[1], place[0])) is None]:
+        del machine.pod_addresses[place]
+        machine.ready_at.pop(place, None)
+        machine.served.pop(place, None)
+
+
+def _balancer(machine: Machine) -> float | None:
+    """Gives Services of type LoadBalancer their address, where there is something that does."""
+    due: list[float] = []
+    for record in machine.store.all(SERVICE) if machine.load_balancer else ():
+        service = record.manifest
+        given = (service.get("status") or {}).get("loadBalancer") or {}
+        if service["spec"].get("type") != "LoadBalancer" or given.get("ingress"):
+            continue
+        moment = record.born + _BALANCER_SECONDS * machine.pace.speed
+        if machine.pace.now() < moment:
+            due.append(moment)
+            continue
+        machine.given_addresses += 1
+        # Of the range for benchmarks: no two machines share one.
+        address = f"198.18.{machine.index}.{machine.given_addresses}"
+        status = {"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}}
+        machine.store.update({**service, "status": status}, "load-balancer")
     return min(due, default=None)
 
 
@@ -222,11 +265,10 @@ def _status(machine: Machine, pod: Object, *, ready: bool) -> Object:
                 "restartCount": 0, "state": state}  # fmt: skip
 
     flag = "True" if ready else "False"
-    number = 2 + sum(pod["metadata"]["name"].encode()) % 250
     status: Object = {
         "phase": "Running" if ready else "Pending",
         "hostIP": machine.node_address,
-        "podIP": f"10.244.0.{number}",
+        "podIP": machine.pod_addresses[pod["metadata"]["namespace"], pod["metadata"]["name"]],
         "conditions": [
             {"type": "PodScheduled", "status": "True"},
             {"type": "ContainersReady", "status": flag},

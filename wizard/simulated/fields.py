@@ -60,6 +60,8 @@ def _keys(path: Path, custom: bool) -> tuple[str, ...]:
     if custom and path[:1] != ("f:metadata",):
         return ()
     name = path[-1][2:]
+    if name == "ports" and len(path) == 1:
+        return ()  # of an EndpointSlice
     if name == "ports":
         return ("port", "protocol") if len(path) == 2 else ("containerPort", "protocol")
     return _KEYS.get(name, ())

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import yaml
 
-from wizard.clusters.kinds import DEPLOYMENT, KINDS, NAMESPACE, SECRET, SERVICE_ACCOUNT, Object, Ref, kind_of
+from wizard.clusters.kinds import (
+    DEPLOYMENT,
+    KINDS,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Object,
+    Ref,
+    kind_of,
+)
 from wizard.errors import Failed, Interrupted, Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
 from wizard.simulated import charts
@@ -74,7 +84,8 @@ class SimulatedIstioctl:
             say(f"✔ {title} installed {_ICONS[component]}")
         say("- Pruning removed resources")
         run.prune()
-        run.apply("", charts.default_webhooks(wanted))
+        if run.takes_default():
+            run.apply("", charts.default_webhooks(wanted))
         say("✔ Installation complete")
 
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
@@ -226,6 +237,12 @@ class _Run:
                         self._machine.store.remove(ref)
             self._machine.settle()
 
+    def takes_default(self) -> bool:
+        """Whether the default revision's tag is made: for the default itself, and where there is none yet."""
+        if operators.revision(self._operator) == "default":
+            return True
+        return not self._machine.listed(MUTATING_WEBHOOK, labels="app=sidecar-injector,istio.io/tag=default")
+
     def _available(self, name: str) -> bool:
         deployment = self._machine.found(Ref(DEPLOYMENT, name, SYSTEM_NAMESPACE)) or {}
         status = deployment.get("status") or {}
@@ -236,7 +253,7 @@ class _Run:
         labels = {
             "operator.istio.io/managed": "Reconcile",
             "operator.istio.io/version": str(operators.at(self._operator, "spec.tag")),
-            "istio.io/rev": str(operators.at(self._operator, "spec.values.revision", "default")),
+            "istio.io/rev": operators.revision(self._operator),
         }
         # Without a name istioctl leaves these two out, and so prunes what others made.
         name = operators.at(self._operator, "metadata.name")

@@ -1,72 +1,97 @@
-"""What istiod does in its cluster while it runs: it injects sidecars, signs its webhooks and writes its root everywhere."""
+"""What istiod does while it runs, in its cluster and in the remotes that name it: it injects and serves sidecars, signs
+webhooks and writes its root everywhere.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 
 from wizard.clusters.kinds import (
     CONFIG_MAP,
-    DEPLOYMENT,
     MUTATING_WEBHOOK,
     NAMESPACE,
-    POD,
     SECRET,
     VALIDATING_WEBHOOK,
     Object,
     Ref,
 )
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.simulated import proxies, registry
 from wizard.simulated.fields import clone
 from wizard.simulated.machine import Machine
+from wizard.simulated.network import SIDECAR
 from wizard.simulated.pace import suffix
-from wizard.simulated.pods import containers, is_ready
+from wizard.simulated.pods import containers
 
 MANAGER = "pilot-discovery"
-SIDECAR = "istio-proxy"
-INJECTORS = ("istio-sidecar-injector", "istio-revision-tag-default")
-VALIDATORS = ("istio-validator-istio-system", "istiod-default-validator")
-
-
-def running(machine: Machine) -> bool:
-    """Whether a ready istiod runs here. Asks the store as it stands."""
-    return any(is_ready(record.manifest) for record in machine.store.all(POD, SYSTEM_NAMESPACE, "app=istiod"))
+_ELECTIONS = ("istio-ip-autoallocate", "istio-leader", "istio-namespace-controller-election")
+_REMOTE_ELECTIONS = ("istio-namespace-controller-election",)
+_WEBHOOK_PORT, _DISCOVERY_PORT = 443, 15012
+_PATH = re.compile(r"/cluster/(?P<cluster>[^/]+)(?:/net/(?P<network>[^/]+))?")
 
 
 def run(machine: Machine) -> None:
     """What istiod sees to, if it runs."""
-    if not running(machine):
+    running = registry.istiods(machine)
+    if not running:
+        machine.external = False
+        machine.registered.clear()
         return
-    root = root_of(machine)
-    if root is None:
+    if root_of(machine) is None:
         # Without plugged-in certificates istiod signs with a root of its own, which no other cluster trusts.
         made = f"simulated self-signed root {suffix(12, machine.seed, machine.context)}"
         _write(machine, "Secret", "istio-ca-secret", SYSTEM_NAMESPACE, {"ca-cert.pem": _encoded(made)})
-        root = made.encode()
-    for name in ("istio-ip-autoallocate", "istio-leader", "istio-namespace-controller-election"):
+    revisions = {_labels(pod).get("istio.io/rev", "default") for pod in running}
+    root = (root_of(machine) or b"").decode()
+    _look_after(machine, root, revisions, _ELECTIONS)
+    if any(environment.get("EXTERNAL_ISTIOD") == "true" for environment in map(_discovery_environment, running)):
+        for one in registry.refresh(machine).values():
+            there = registry.cluster_of(machine, one) if one.leads else None
+            if there and there is not machine:
+                _look_after(there, root, revisions, _REMOTE_ELECTIONS)
+    else:
+        machine.external = False
+
+
+def waits(machine: Machine) -> bool:
+    """Whether istiod here asks clusters again that it could not ask yet."""
+    return machine.external and any(one.leads is None for one in machine.registered.values())
+
+
+def _discovery_environment(pod: Object) -> dict[str, str]:
+    return registry.environment(pod["spec"], "discovery")
+
+
+def _look_after(machine: Machine, root: str, revisions: set[str], elections: tuple[str, ...]) -> None:
+    namespaces = [record.manifest["metadata"] for record in machine.store.all(NAMESPACE)]
+    alive = [each["name"] for each in namespaces if not each.get("deletionTimestamp")]
+    for name in elections if SYSTEM_NAMESPACE in alive else ():
         _write(machine, "ConfigMap", name, SYSTEM_NAMESPACE, {})
-    for record in machine.store.all(NAMESPACE):
-        metadata = record.manifest["metadata"]
-        if metadata["name"].startswith("kube-") or metadata.get("deletionTimestamp"):
+    for name in alive:
+        if name.startswith("kube-"):
             continue
-        for name, data in (
-            ("istio-ca-root-cert", {"root-cert.pem": root.decode()}),
+        for config, data in (
+            ("istio-ca-root-cert", {"root-cert.pem": root}),
             ("istio-ca-crl", {"ca-crl.pem": ""}),
         ):
-            _write(machine, "ConfigMap", name, metadata["name"], data, {"istio.io/config": "true"})
-    bundle = _encoded(root.decode())
-    for kind, names in ((MUTATING_WEBHOOK, INJECTORS), (VALIDATING_WEBHOOK, VALIDATORS)):
-        for name in names:
-            hooks = machine.store.find(Ref(kind, name))
-            if hooks and any(h["clientConfig"].get("caBundle") != bundle for h in hooks.manifest.get("webhooks") or []):
-                signed = clone(hooks.manifest)
+            _write(machine, "ConfigMap", config, name, data, {"istio.io/config": "true"})
+    bundle = _encoded(root)
+    for kind, app in ((MUTATING_WEBHOOK, "sidecar-injector"), (VALIDATING_WEBHOOK, "istiod")):
+        for record in machine.store.all(kind, labels=f"app={app}"):
+            hooks = record.manifest
+            if _labels(hooks).get("istio.io/rev", "default") not in revisions:
+                continue
+            if any(hook["clientConfig"].get("caBundle") != bundle for hook in hooks.get("webhooks") or []):
+                signed = clone(hooks)
                 for hook in signed["webhooks"]:
                     hook["clientConfig"]["caBundle"] = bundle
                 machine.store.update(signed, MANAGER)
 
 
 def root_of(machine: Machine) -> bytes | None:
-    """The root certificate that workloads here trust, None where there is none yet."""
+    """The root certificate that istiod here signs for, None where there is none yet."""
     for name, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
         secret = machine.store.find(Ref(SECRET, name, SYSTEM_NAMESPACE))
         content = ((secret.manifest.get("data") or {}) if secret else {}).get(key)
@@ -75,28 +100,37 @@ def root_of(machine: Machine) -> bytes | None:
     return None
 
 
+# -- injection
+
+
 def injected(machine: Machine, pod: Object) -> Object | None:
     """The Pod as the injection webhook leaves it; None where the webhook does not answer and so the Pod is refused."""
     namespace = machine.store.find(Ref(NAMESPACE, pod["metadata"]["namespace"]))
-    around = (namespace.manifest["metadata"].get("labels") or {}) if namespace else {}
-    own = pod["metadata"].get("labels") or {}
-    if not _wanted(around, own) or not any(machine.store.find(Ref(MUTATING_WEBHOOK, name)) for name in INJECTORS):
+    wanted = _wanted(_labels(namespace.manifest) if namespace else {}, _labels(pod))
+    hooks = _injector(machine, wanted) if wanted else None
+    if hooks is None:
         return pod
-    if not running(machine):
+    client = hooks["webhooks"][0]["clientConfig"]
+    control = proxies.istiod_at(machine, client["service"]["name"], _WEBHOOK_PORT)
+    if control is None or client.get("caBundle") != _encoded((root_of(control) or b"").decode()):
         return None
-    values = json.loads(_config(machine, "istio-sidecar-injector").get("values") or "{}").get("global", {})
+    revision = _labels(hooks).get("istio.io/rev", "default")
+    return _with_proxy(control, pod, revision, client["service"].get("path", ""))
+
+
+def _with_proxy(control: Machine, pod: Object, revision: str, path: str) -> Object:
+    config = _config(control, f"istio-sidecar-injector{_ending(revision)}")
+    values = json.loads(config.get("values") or "{}").get("global", {})
+    asked = _PATH.search(path)
+    cluster = asked["cluster"] if asked else (values.get("multiCluster") or {}).get("clusterName") or "Kubernetes"
+    network = (asked["network"] if asked else None) or values.get("network") or ""
     image = f"{values.get('hub')}/proxyv2:{values.get('tag')}"
     result: Object = clone(pod)
     metadata, spec = result["metadata"], result["spec"]
-    metadata.setdefault("annotations", {})["sidecar.istio.io/status"] = json.dumps({"containers": [SIDECAR]})
+    status = {"containers": [SIDECAR], "revision": revision}
+    metadata.setdefault("annotations", {})["sidecar.istio.io/status"] = json.dumps(status)
     metadata["labels"] |= {"security.istio.io/tlsMode": "istio", "service.istio.io/canonical-revision": "latest"}
-    env = [
-        {
-            "name": "ISTIO_META_CLUSTER_ID",
-            "value": (values.get("multiCluster") or {}).get("clusterName") or "Kubernetes",
-        },
-        {"name": "ISTIO_META_NETWORK", "value": values.get("network") or ""},
-    ]
+    env = [{"name": "ISTIO_META_CLUSTER_ID", "value": cluster}, {"name": "ISTIO_META_NETWORK", "value": network}]
     gateway = next((container for container in spec["containers"] if container["name"] == SIDECAR), None)
     if gateway is not None:
         gateway["image"] = image if gateway.get("image") == "auto" else gateway.get("image")
@@ -111,12 +145,25 @@ def injected(machine: Machine, pod: Object) -> Object | None:
     return result
 
 
-def _wanted(namespace: dict[str, str], pod: dict[str, str]) -> bool:
+def _wanted(namespace: dict[str, str], pod: dict[str, str]) -> str | None:
+    """The revision or tag that is to inject the Pod, None where none is."""
     if pod.get("sidecar.istio.io/inject") == "false" or namespace.get("istio-injection") == "disabled":
-        return False
-    if namespace.get("istio-injection") == "enabled" or namespace.get("istio.io/rev") == "default":
-        return True
-    return pod.get("sidecar.istio.io/inject") == "true"
+        return None
+    if namespace.get("istio-injection") == "enabled":
+        return "default"
+    by_pod = pod.get("istio.io/rev") or ("default" if pod.get("sidecar.istio.io/inject") == "true" else None)
+    return namespace.get("istio.io/rev") or by_pod
+
+
+def _injector(machine: Machine, revision: str) -> Object | None:
+    for record in machine.store.all(MUTATING_WEBHOOK, labels="app=sidecar-injector"):
+        labels = _labels(record.manifest)
+        if revision == labels.get("istio.io/tag", labels.get("istio.io/rev", "default")):
+            return record.manifest
+    return None
+
+
+# -- proxies
 
 
 def has_sidecar(pod: Object) -> bool:
@@ -124,16 +171,58 @@ def has_sidecar(pod: Object) -> bool:
     return any(container["name"] == SIDECAR for container in containers(pod))
 
 
+def configured(machine: Machine, pod: Object) -> bool:
+    """Whether the proxy in this Pod, if there is one, has got certificate and configuration from its istiod."""
+    told = (pod["metadata"].get("annotations") or {}).get("sidecar.istio.io/status")
+    if not told or not has_sidecar(pod):
+        return True
+    place = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    if place not in machine.served:
+        control = proxies.istiod_at(
+            machine, f"istiod{_ending(json.loads(told).get('revision', 'default'))}", _DISCOVERY_PORT
+        )
+        if control is None or not _accepted(control, machine, pod):
+            return False
+        machine.served[place] = control
+    return True
+
+
+def _accepted(control: Machine, machine: Machine, pod: Object) -> bool:
+    """istiod takes a proxy only of a cluster whose tokens it can have reviewed."""
+    if control is machine:
+        return True
+    cluster = registry.environment(pod["spec"], SIDECAR).get("ISTIO_META_CLUSTER_ID")
+    known = registry.refresh(control).values()
+    return any(one.name == cluster and registry.cluster_of(control, one) is machine for one in known)
+
+
 def cluster_id(machine: Machine) -> str | None:
-    """The name by which istiod here calls its own cluster, None where no istiod is installed."""
-    deployment = machine.store.find(Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE))
-    if deployment is None:
-        return None
-    for container in deployment.manifest["spec"]["template"]["spec"]["containers"]:
-        for variable in container.get("env") or []:
-            if container["name"] == "discovery" and variable["name"] == "CLUSTER_ID":
-                return str(variable.get("value"))
-    return "Kubernetes"
+    """The name by which the proxies of this cluster call it, None where no Istio is installed."""
+    deployment = registry.deployment(machine)
+    if deployment is not None:
+        environment = registry.environment(deployment["spec"]["template"]["spec"], "discovery")
+        return environment.get("CLUSTER_ID", "Kubernetes")
+    for record in machine.store.all(MUTATING_WEBHOOK, labels="app=sidecar-injector"):
+        for hook in record.manifest.get("webhooks") or []:
+            found = _PATH.search((hook["clientConfig"].get("service") or {}).get("path", ""))
+            if found:
+                return found["cluster"]
+    return None
+
+
+def mesh_config(machine: Machine) -> dict[str, str]:
+    """The ConfigMap that istiod here reads."""
+    deployment = registry.deployment(machine)
+    revision = _labels(deployment).get("istio.io/rev", "default") if deployment else "default"
+    return _config(machine, f"istio{_ending(revision)}")
+
+
+def _ending(revision: str) -> str:
+    return "" if revision == "default" else f"-{revision}"
+
+
+def _labels(manifest: Object) -> dict[str, str]:
+    return manifest["metadata"].get("labels") or {}
 
 
 def _config(machine: Machine, name: str) -> dict[str, str]:

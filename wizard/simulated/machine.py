@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, Kind, Object, Ref
+from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, POD, SERVICE_CIDR, Kind, Object, Ref
 from wizard.errors import Trouble
 from wizard.simulated.pace import Pace, suffix
 from wizard.simulated.store import Store
 
 KUBERNETES = "v1.34.4"
+
+
+@dataclass
+class Universe:
+    """The machines that can hear of each other. One lock for all: what happens in one follows from others."""
+
+    machines: list[Machine] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    nodes: dict[str, Machine] = field(default_factory=dict)  # a node's address → its machine
+
+
+@dataclass
+class Registration:
+    """A cluster that istiod reads by a remote secret. `leads`: whether it looks after that cluster as its control plane,
+    which it asks the cluster once, None: it could not ask yet.
+    """
+
+    name: str
+    secret: str
+    version: str
+    born: float
+    server: str
+    token: str
+    leads: bool | None = None
 
 
 class Machine:
@@ -21,41 +46,72 @@ class Machine:
     The knobs may be turned at any time, from any thread:
     `unreachable` (no answer at all), `slow` (seconds more for every call), `clock_skew` (seconds ahead), `missing_rights`
     (`verb resource`, such as `create namespaces`), `missing_images` (beginnings of images that cannot be pulled),
-    `blocked_ports` (ports that its firewall drops when they come from another cluster).
+    `blocked_ports` (ports that its firewall drops when they come from another cluster), `load_balancer` (whether Services
+    of that type get an address), `no_external_ips` (whether admission refuses them), `routes` (`ip route add` on its node:
+    a range of addresses → the address that leads there).
     """
 
-    def __init__(self, index: int, pace: Pace, seed: int, controllers: Callable[[Machine], float | None]) -> None:
+    def __init__(
+        self, index: int, pace: Pace, seed: int, controllers: Callable[[Machine], float | None], universe: Universe, *,
+        pod_network: Hashable = None, pod_cidr: str = "10.244.0.0/24", service_cidr: str = "10.96.0.0/16",
+    ) -> None:  # fmt: skip
         """`controllers`: one round of what happens by itself; gives the moment when the next thing is due, None where
-        nothing is.
+        nothing is. `pod_network`: pods reach each other directly among the machines that name the same.
         """
         self.index = index
         self.pace = pace
         self.seed = seed
-        self.lock = threading.RLock()
+        self.universe = universe
+        self.lock = universe.lock
+        self.pod_network = pod_network
+        self.pod_cidr = pod_cidr
+        self.service_cidr = service_cidr
         self.context = f"kubernetes-admin{index}@kubernetes"
         self.node_address = f"192.0.2.{10 + index}" if index <= 200 else f"198.51.100.{index - 200}"
         self.server = f"https://{self.node_address}:6443"
+        universe.machines.append(self)
+        universe.nodes[self.node_address] = self
         self.unreachable = False
         self.slow = 0.0
         self.clock_skew = 0.0
         self.missing_rights: set[str] = set()
         self.missing_images: set[str] = set()
         self.blocked_ports: set[int] = set()
+        self.load_balancer = False
+        self.routes: dict[str, str] = {}
         self.ready_at: dict[tuple[str, str], float] = {}  # (namespace, pod) → the moment when it becomes ready
         self.asked: dict[str, int] = {}  # calls by name: `apply`, `get`, ...
         self.made_pods = 0
+        self.ended_at: dict[str, float] = {}  # uid of a Job → the moment when it ended
+        self.given_addresses = 0  # how many the load balancer gave
+        self.pod_addresses: dict[tuple[str, str], str] = {}  # (namespace, pod) → its own
+        # (namespace, pod) → the machine whose istiod serves its proxy: a proxy keeps what it was told at its start.
+        self.served: dict[tuple[str, str], Machine] = {}
+        self.registered: dict[tuple[str, str], Registration] = {}  # (secret, its key) → what istiod here made of it
+        self.registered_at: Hashable = None
+        self.external = False  # whether an istiod runs here that looks after remote clusters
         self.template_hashes: dict[tuple[str, int], str] = {}  # (uid of a Deployment, its generation) → of its template
         self.turn = 0  # whose turn it is to answer, see wizard.simulated.mesh
         self._failures: list[tuple[str, Trouble]] = []
         self._controllers = controllers
-        self._settled = -1
+        self._settled: Hashable = None
+        self._settling = False
         self._due: float | None = None
-        self.store = Store(self.context, seed, self.clock, pace.now)
+        self.store = Store(self.context, seed, self.clock, pace.now, service_cidr)
         self._furnish()
 
     def clock(self) -> datetime:
         """This cluster's time of day."""
         return datetime.now(UTC) + timedelta(seconds=self.clock_skew)
+
+    @property
+    def no_external_ips(self) -> bool:
+        """Whether admission refuses externalIPs on Services."""
+        return self.store.no_external_ips
+
+    @no_external_ips.setter
+    def no_external_ips(self, refused: bool) -> None:
+        self.store.no_external_ips = refused
 
     def due(self, seconds: float) -> float:
         """The moment when work of so many seconds is done here: no two machines are equally fast."""
@@ -78,14 +134,45 @@ class Machine:
     def settle(self) -> None:
         """Let everything happen that happens by itself until now."""
         with self.lock:
-            if self._settled == self.store.revision and (self._due is None or self.pace.now() < self._due):
-                return
-            for _ in range(8):
-                before = self.store.revision
-                self._due = self._controllers(self)
-                if self.store.revision == before:
-                    break
-            self._settled = self.store.revision
+            if self._settling:
+                return  # what happens here right now asked another machine, which asks back
+            self._settling = True
+            try:
+                for _ in range(4):
+                    for other in self._served_by():
+                        other.settle()
+                    if not self._happen():
+                        break
+            finally:
+                self._settling = False
+
+    def _served_by(self) -> Iterator[Machine]:
+        """The machines whose istiod may work in this cluster."""
+        if not self.external:
+            for other in self.universe.machines:
+                if other.external and any(one.server == self.server for one in other.registered.values()):
+                    yield other
+
+    def _happen(self) -> bool:
+        """Whether there was anything to do."""
+        if self._settled == self._stamp() and (self._due is None or self.pace.now() < self._due):
+            return False
+        for _ in range(8):
+            before = self.store.revision
+            self._due = self._controllers(self)
+            if self.store.revision == before:
+                break
+        stamp = self._stamp()
+        changed, self._settled = stamp != self._settled, stamp
+        return changed
+
+    def _stamp(self) -> Hashable:
+        """Changes with everything that something here may follow from."""
+        if not self.external:
+            return self.store.revision, self.load_balancer
+        served = {one.server for one in self.registered.values() if one.leads is not False}
+        others = sum(other.store.revision for other in self.universe.machines if other.server in served)
+        return self.store.revision, self.load_balancer, self.store.secrets, others
 
     def found(self, ref: Ref) -> Object | None:
         """The live object itself, settled; not to be changed."""
@@ -128,7 +215,7 @@ class Machine:
                 "apiVersion": "v1",
                 "kind": NODE.kind,
                 "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host, "kubernetes.io/os": "linux"}},
-                "spec": {"podCIDR": "10.244.0.0/24"},
+                "spec": {"podCIDR": self.pod_cidr},
                 "status": {
                     "addresses": [
                         {"type": "InternalIP", "address": self.node_address},
@@ -155,10 +242,44 @@ class Machine:
         )
         self.store.update(
             {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": "kubernetes", "namespace": "default"},
-                "spec": {"ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+                "apiVersion": SERVICE_CIDR.api_version,
+                "kind": SERVICE_CIDR.kind,
+                "metadata": {"name": "kubernetes"},
+                "spec": {"cidrs": [self.service_cidr]},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
             },
             "kube-apiserver",
         )
+        dns = {"k8s-app": "kube-dns"}
+        address = f"{self.pod_cidr.rpartition('.')[0]}.2"
+        self.pod_addresses["kube-system", "coredns"] = address
+        self.store.update(
+            {
+                "apiVersion": "v1",
+                "kind": POD.kind,
+                "metadata": {"name": "coredns", "namespace": "kube-system", "labels": dns},
+                "spec": {"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.4",
+                                         "ports": [{"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"}]}]},
+                "status": {
+                    "phase": "Running",
+                    "hostIP": self.node_address,
+                    "podIP": address,
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "containerStatuses": [{"name": "coredns", "ready": True, "state": {"running": {}}}],
+                },
+            },
+            "kubelet",
+        )  # fmt: skip
+        for name, place, labels, ports in (
+            ("kubernetes", "default", {}, [{"name": "https", "port": 443, "targetPort": 6443}]),
+            ("kube-dns", "kube-system", dns, [{"name": "dns-tcp", "port": 53, "targetPort": 53}]),
+        ):
+            self.store.update(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Service",
+                    "metadata": {"name": name, "namespace": place},
+                    "spec": {"ports": ports, **({"selector": labels} if labels else {})},
+                },
+                "kube-apiserver",
+            )

@@ -1,26 +1,25 @@
 """Honest traffic: who answers follows from what stands in the clusters, with the failures that Istio and Envoy really show.
 
-Written for clusters on different networks with an istiod each, which is what the wizard's topology `multi-primary` makes.
+A sidecar sees the mesh through the istiod that serves it: the endpoints of the clusters which that one reads, each behind a
+gateway where its network is another one.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import yaml
-
-from wizard.clusters.kinds import CONFIG_MAP, ISTIO_GATEWAY, NAMESPACE, POD, SECRET, SERVICE, Object, Ref
-from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE
-from wizard.simulated import istiod
-from wizard.simulated.machine import Machine
+from wizard.clusters.kinds import NAMESPACE, POD, SERVICE, Object, Ref
+from wizard.mesh.model import GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
+from wizard.simulated import istiod, network, proxies, registry
+from wizard.simulated.machine import Machine, Registration
+from wizard.simulated.network import Reached
 from wizard.simulated.pods import is_ready
+from wizard.simulated.registry import parsed
 
-NETWORK_LABEL = "topology.istio.io/network"
 SYNC_SECONDS = 5.0  # until istiod has read a peer whose remote secret is new
+SAMPLE_PORT = 5000
 CERTIFICATE = (
     "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection "
     "failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:"
@@ -47,125 +46,178 @@ class Upstream:
 
 
 class Traffic:
-    """The network between the machines of one universe. No machine's lock is held while another's is taken."""
+    """The traffic between the machines of one universe."""
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.machines = machines
 
-    def upstreams(self, here: Machine, namespace: str, *, injected: bool) -> list[Upstream] | None:
-        """What stands behind helloworld for a client in this cluster; None where the name does not resolve."""
-        if here.found(Ref(SERVICE, "helloworld", namespace)) is None:
-            return None
-        found = [Upstream(answer=_hello(pod)) for pod in _backends(here, namespace)]
-        if injected:
-            for peer in self.machines:
-                if peer is not here and _knows(here, peer):
-                    # An endpoint without a proxy takes no mTLS, so istiod gives it to nobody on another network.
-                    pods = [pod for pod in _backends(peer, namespace) if istiod.has_sidecar(pod)]
-                    problem = self._problem(here, peer) if pods else None
-                    found += [problem or Upstream(answer=_hello(pod)) for pod in pods]
-        return found
+    def upstreams(self, here: Machine, client: Object, namespace: str) -> list[Upstream] | None:
+        """What stands behind helloworld for a client Pod of this cluster; None where the name does not resolve."""
+        with here.lock:
+            for machine in self.machines:
+                machine.settle()
+            if here.store.find(Ref(SERVICE, "helloworld", namespace)) is None:
+                return None
+            found = [Upstream(answer=_hello(pod)) for pod in _backends(here, namespace)]
+            control = proxies.control_plane(here, client) if istiod.has_sidecar(client) else None
+            if control is None or not registry.istiods(control):
+                return found
+            view = _View(here, control)
+            for peer in view.known:
+                if peer is not here:
+                    found += view.endpoints(peer, namespace)
+            return found
 
-    def _problem(self, here: Machine, peer: Machine) -> Upstream | None:
-        """What keeps the sidecars here from the pods of a known peer; None: nothing."""
-        by_ip = Upstream()  # without a gateway istiod gives out the pod's own address, which leads nowhere
-        network = _network(peer)
-        if not network or not _network(here) or network == _network(here):
-            return by_ip
-        gateways = _gateways(here, peer, network)
+
+class _View:
+    """The mesh as the sidecars of one cluster see it through their istiod."""
+
+    def __init__(self, here: Machine, control: Machine) -> None:
+        self._here = here
+        self._control = control
+        self._trust = _trust(control)
+        self._networks = networks_of(control)
+        self.known = read_by(control)
+        self._labelled: dict[str, dict[Machine, list[tuple[str, int]]]] = {}
+
+    def endpoints(self, peer: Machine, namespace: str) -> list[Upstream]:
+        """A peer's pods."""
+        pods = _backends(peer, namespace)
+        if _network(peer) and _network(peer) == _network(self._here):
+            return [self._directly(peer, pod) for pod in pods]
+        # An endpoint without a proxy takes no mTLS, so istiod gives it to nobody on another network.
+        pods = [pod for pod in pods if istiod.has_sidecar(pod)]
+        if not pods:
+            return []
+        problem = self._beyond(peer)
+        return [problem or self._answer(peer, pod) for pod in pods]
+
+    def _directly(self, peer: Machine, pod: Object) -> Upstream:
+        """By the pod's own address."""
+        found = network.reach(self._here, pod["status"]["podIP"], SAMPLE_PORT)
+        if found.answer == "silent" or found.machine is not peer:
+            return Upstream()
+        return self._answer(peer, pod) if found.answer == "open" else Upstream(body=REFUSED)
+
+    def _answer(self, peer: Machine, pod: Object) -> Upstream:
+        if istiod.has_sidecar(pod):
+            server = proxies.control_plane(peer, pod)
+            if server is None or self._trust[0] is None or _trust(server) != self._trust:
+                return Upstream(body=CERTIFICATE)
+        return Upstream(answer=_hello(pod))
+
+    def _beyond(self, peer: Machine) -> Upstream | None:
+        """What keeps the sidecars here from the pods of a peer on another network; None: nothing."""
+        # Without a gateway istiod gives out the pod's own address, which leads nowhere.
+        if not _network(peer) or not _network(self._here):
+            return Upstream()
+        gateways = self._gateways(peer, _network(peer))
         if not gateways:
-            return by_ip
+            return Upstream()
         # Envoy spreads over all gateways of a network; one that fails is enough to show.
         for address, port in gateways:
-            problem = self._through(here, peer, address, port)
+            problem = _through(peer, network.reach(self._here, address, port))
             if problem:
                 return problem
         return None
 
-    def _through(self, here: Machine, peer: Machine, address: str, port: int) -> Upstream | None:
-        there = next((machine for machine in self.machines if machine.node_address == address), None)
-        if there is None or port in there.blocked_ports:
-            return Upstream()
-        if not _listens(there, port) or not _gateway_pods(there):
-            return Upstream(body=REFUSED)
-        if there is not peer or not _passes(peer):
-            return Upstream(body=RESET)
-        root = _root(here)
-        if root is None or root != _root(peer) or _trust_domain(here) != _trust_domain(peer):
-            return Upstream(body=CERTIFICATE)
-        return None
+    def _gateways(self, peer: Machine, wanted: str) -> list[tuple[str, int]]:
+        """Where istiod sends what is meant for the peer's network: what it finds on labelled Services goes over
+        meshNetworks, the peer's own gateway first.
+        """
+        if wanted not in self._labelled:
+            self._labelled[wanted] = {each: found for each in self.known if (found := _labelled(each, wanted))}
+        labelled = self._labelled[wanted]
+        if peer in labelled:
+            return labelled[peer]
+        entry = self._networks.get(wanted) or {}
+        listed = [
+            (str(gateway.get("address")), int(gateway.get("port") or 0)) for gateway in entry.get("gateways") or []
+        ]
+        if istiod.cluster_id(peer) not in [endpoint.get("fromRegistry") for endpoint in entry.get("endpoints") or []]:
+            listed = []
+        return [*(each for found in labelled.values() for each in found), *listed]
+
+
+def _through(peer: Machine, found: Reached) -> Upstream | None:
+    """What a gateway that was reached makes of it; None: it passes on to the peer's pods."""
+    if found.answer == "silent":
+        return Upstream()
+    if found.answer == "refused" or found.machine is None or not found.pods:
+        return Upstream(body=REFUSED)
+    control = proxies.control_plane(found.machine, found.pods[0])
+    passes = any(
+        (server.get("tls") or {}).get("mode") == "AUTO_PASSTHROUGH"
+        and {"*.local", "*"} & set(server.get("hosts") or [])
+        for _, server in proxies.servers(found)
+    )
+    if control is None or not passes or not _leads_to(found.machine, control, peer):
+        return Upstream(body=RESET)
+    return None
+
+
+def _leads_to(there: Machine, control: Machine, peer: Machine) -> bool:
+    """Whether a gateway of one machine passes on to the pods of another: they share network and wires, and are known."""
+    if there is peer:
+        return True
+    return _network(there) == _network(peer) and network.connected(there, peer) and peer in read_by(control)
+
+
+def read_by(control: Machine) -> list[Machine]:
+    """The machines whose endpoints istiod here knows: its own, and those it reads."""
+    found = [control]
+    for one in registry.refresh(control).values():
+        there = registry.cluster_of(control, one) if synced(control, one) else None
+        if there and there not in found and istiod.cluster_id(there) == one.name:
+            found.append(there)
+    return found
 
 
 def remote_clusters(here: Machine) -> list[Object]:
     """The clusters that istiod here reads, as its `/debug/clusterz` tells."""
-    told: list[Object] = [{"id": _cluster_id(here), "syncStatus": "synced"}]
-    for secret in _remote_secrets(here):
-        for name in secret.get("data") or {}:
-            told.append(
-                {
-                    "id": name,
-                    "secretName": f"{SYSTEM_NAMESPACE}/{secret['metadata']['name']}",
-                    "syncStatus": "synced" if _synced(here, secret) else "syncing",
-                }
-            )
-    return told
+    with here.lock:
+        here.settle()
+        told: list[Object] = [{"id": istiod.cluster_id(here), "syncStatus": "synced"}]
+        for one in registry.refresh(here).values():
+            done = synced(here, one) and registry.cluster_of(here, one) is not None
+            status = "synced" if done else "syncing"
+            told.append({"id": one.name, "secretName": f"{SYSTEM_NAMESPACE}/{one.secret}", "syncStatus": status})
+        return told
+
+
+def synced(here: Machine, one: Registration) -> bool:
+    """Whether istiod has had the time to read the cluster."""
+    return here.pace.now() >= one.born + SYNC_SECONDS * here.pace.speed
 
 
 def networks_of(here: Machine) -> dict[str, Any]:
     """The meshNetworks that istiod here works with."""
-    return dict(_yaml(_istio_config(here).get("meshNetworks")).get("networks") or {})
+    with here.lock:
+        here.settle()
+        return dict(parsed(istiod.mesh_config(here).get("meshNetworks", "")).get("networks") or {})
 
 
-def _istio_config(here: Machine) -> dict[str, str]:
-    config = here.found(Ref(CONFIG_MAP, "istio", SYSTEM_NAMESPACE))
-    return (config or {}).get("data") or {}
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> dict[str, Any]:
-    # Asked for every pair of clusters and every request, and YAML is slow to read. Nobody changes the answer.
-    try:
-        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except yaml.YAMLError:
-        return {}
-    return loaded if isinstance(loaded, dict) else {}
-
-
-def _yaml(text: str | None) -> dict[str, Any]:
-    return _parsed(text or "")
-
-
-def _trust_domain(here: Machine) -> str:
-    return str(_yaml(_istio_config(here).get("mesh")).get("trustDomain") or "cluster.local")
-
-
-def _root(machine: Machine) -> bytes | None:
-    with machine.lock:
-        return istiod.root_of(machine)
-
-
-def _cluster_id(machine: Machine) -> str | None:
-    with machine.lock:
-        return istiod.cluster_id(machine)
+def _trust(control: Machine) -> tuple[bytes | None, str]:
+    mesh = parsed(istiod.mesh_config(control).get("mesh", ""))
+    return istiod.root_of(control), str(mesh.get("trustDomain") or "cluster.local")
 
 
 def _network(machine: Machine) -> str:
-    namespace = machine.found(Ref(NAMESPACE, SYSTEM_NAMESPACE)) or {"metadata": {}}
-    return str((namespace["metadata"].get("labels") or {}).get(NETWORK_LABEL, ""))
-
-
-def _matching(machine: Machine, namespace: str, selector: dict[str, str]) -> list[Object]:
-    return [
-        pod
-        for pod in machine.listed(POD, namespace)
-        if selector and is_ready(pod) and selector.items() <= (pod["metadata"].get("labels") or {}).items()
-    ]
+    record = machine.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE))
+    return str((record.manifest["metadata"].get("labels") or {}).get(NETWORK_LABEL, "")) if record else ""
 
 
 def _backends(machine: Machine, namespace: str) -> list[Object]:
     """The ready pods behind this cluster's own helloworld Service."""
-    service = machine.found(Ref(SERVICE, "helloworld", namespace))
-    return _matching(machine, namespace, service["spec"].get("selector") or {}) if service else []
+    service = machine.store.find(Ref(SERVICE, "helloworld", namespace))
+    selector = (service.manifest["spec"].get("selector") or {}) if service else {}
+    return [
+        record.manifest
+        for record in machine.store.all(POD, namespace)
+        if selector
+        and is_ready(record.manifest)
+        and selector.items() <= (record.manifest["metadata"].get("labels") or {}).items()
+    ]
 
 
 def _hello(pod: Object) -> str:
@@ -177,81 +229,9 @@ def _hello(pod: Object) -> str:
     return f"Hello version: {version}, instance: {pod['metadata']['name']}"
 
 
-def _remote_secrets(here: Machine) -> list[Object]:
-    return here.listed(SECRET, SYSTEM_NAMESPACE, "istio/multiCluster=true")
-
-
-def _synced(here: Machine, secret: Object) -> bool:
-    metadata = secret["metadata"]
-    with here.lock:
-        record = here.store.find(Ref(SECRET, metadata["name"], metadata["namespace"]))
-    return record is not None and here.pace.now() >= record.born + SYNC_SECONDS * here.pace.speed
-
-
-def _knows(here: Machine, peer: Machine) -> bool:
-    """Whether istiod here reads the peer: a remote secret with the peer's own name, address and a living token."""
-    with here.lock:
-        if not istiod.running(here):
-            return False
-    name = _cluster_id(peer)
-    for secret in _remote_secrets(here):
-        content = (secret.get("data") or {}).get(name or "")
-        if content and _synced(here, secret):
-            kubeconfig = _yaml(base64.b64decode(content).decode(errors="replace"))
-            try:
-                server = kubeconfig["clusters"][0]["cluster"]["server"]
-                token = kubeconfig["users"][0]["user"]["token"]
-            except (KeyError, IndexError, TypeError):
-                continue
-            if server == peer.server and not peer.unreachable and _token_lives(peer, token):
-                return True
-    return False
-
-
-def _token_lives(peer: Machine, token: str) -> bool:
-    encoded = base64.b64encode(str(token).encode()).decode()
-    return any((secret.get("data") or {}).get("token") == encoded for secret in peer.listed(SECRET, SYSTEM_NAMESPACE))
-
-
-def _gateways(here: Machine, peer: Machine, network: str) -> list[tuple[str, int]]:
-    """Where istiod here sends what is meant for the peer's network."""
-    service = peer.found(Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE))
-    labels = (service or {"metadata": {}})["metadata"].get("labels") or {}
-    if service and labels.get(NETWORK_LABEL) == network and service["spec"].get("externalIPs"):
-        return [(address, GATEWAY_TLS_PORT) for address in service["spec"]["externalIPs"]]
-    entry = networks_of(here).get(network) or {}
-    name = _cluster_id(peer)
-    if name not in [endpoint.get("fromRegistry") for endpoint in entry.get("endpoints") or []]:
-        return []
-    return [(str(gateway.get("address")), int(gateway.get("port") or 0)) for gateway in entry.get("gateways") or []]
-
-
-def _listens(there: Machine, port: int) -> bool:
-    """Whether the node answers there on behalf of its east-west gateway's TLS port."""
-    service = there.found(Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE))
-    spec = (service or {}).get("spec") or {}
-    if port == GATEWAY_TLS_PORT and there.node_address in (spec.get("externalIPs") or []):
-        return True
-    return any(each["port"] == GATEWAY_TLS_PORT and each.get("nodePort") == port for each in spec.get("ports") or [])
-
-
-def _gateway_pods(there: Machine) -> list[Object]:
-    service = there.found(Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)) or {"spec": {}}
-    return _matching(there, SYSTEM_NAMESPACE, service["spec"].get("selector") or {})
-
-
-def _passes(peer: Machine) -> bool:
-    """Whether a Gateway opens port 15443 of the peer's gateway for the mesh's services."""
-    for gateway in peer.listed(ISTIO_GATEWAY):
-        spec = gateway.get("spec") or {}
-        chosen = (spec.get("selector") or {}).items()
-        selected = [pod for pod in _gateway_pods(peer) if chosen <= (pod["metadata"].get("labels") or {}).items()]
-        for server in spec.get("servers") or []:
-            if (
-                selected
-                and (server.get("port") or {}).get("number") == GATEWAY_TLS_PORT
-                and (server.get("tls") or {}).get("mode") == "AUTO_PASSTHROUGH"
-                and {"*.local", "*"} & set(server.get("hosts") or [])
-            ):
-                return True
-    return False
+def _labelled(machine: Machine, wanted: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for record in machine.store.all(SERVICE, labels=f"{NETWORK_LABEL}={wanted}"):
+        addresses = [*network.addresses_of(record.manifest), *(record.manifest["spec"].get("externalIPs") or [])]
+        found += [(address, GATEWAY_TLS_PORT) for address in addresses]
+    return found

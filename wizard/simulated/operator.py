@@ -102,6 +102,22 @@ def switched_on(operator: Object, component: str) -> bool:
     return bool(told) if told is not None else at(operator, "spec.profile") != "empty"
 
 
+def revision(operator: Object) -> str:
+    """The revision that is installed, `default` where none is named."""
+    return str(at(operator, "spec.revision") or at(operator, "spec.values.revision") or "default")
+
+
+def ending(operator: Object) -> str:
+    """What the revision adds to the names of its objects."""
+    name = revision(operator)
+    return "" if name == "default" else f"-{name}"
+
+
+def is_remote(operator: Object) -> bool:
+    """Whether the control plane stands in another cluster."""
+    return "remote" in (at(operator, "spec.profile"), at(operator, "spec.values.profile"))
+
+
 def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.istioctl import SimulatedIstioctl
-from wizard.simulated.machine import Machine
+from wizard.simulated.machine import Machine, Universe
 from wizard.simulated.mesh import Traffic
 from wizard.simulated.pace import Pace
 from wizard.simulated.shell import Shell
@@ -49,9 +49,25 @@ class SimulatedOutside:
 
     simulated = True
 
-    def __init__(self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1") -> None:
+    def __init__(
+        self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1",
+        flat: bool | Sequence[int] = False, own_services: bool = False,
+    ) -> None:  # fmt: skip
+        """`flat`: the pods of all machines, or of those with the same number, share a network. `own_services`: every
+        machine has another range of Service addresses; else all have kubeadm's.
+        """
         self.pace = Pace(speed)
-        self.machines = [Machine(index, self.pace, seed, controllers.run) for index in range(1, clusters + 1)]
+        universe = Universe()
+        shared = (flat,) * clusters if isinstance(flat, bool) else tuple(flat)
+        for index in range(1, clusters + 1):
+            group = shared[index - 1]
+            Machine(
+                index, self.pace, seed, controllers.run, universe,
+                pod_network=None if group is False else group,
+                pod_cidr="10.244.0.0/24" if group is False else f"10.244.{index}.0/24",
+                service_cidr=f"10.{96 + index}.0.0/16" if own_services else "10.96.0.0/16",
+            )  # fmt: skip
+        self.machines = universe.machines
         self.istioctl = SimulatedIstioctl(self.machine, istio)
         self._shell = Shell(Traffic(self.machines))
         self._roots: dict[str, MemoryRoots] = {}

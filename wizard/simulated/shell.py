@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import Executed
-from wizard.simulated import istiod, mesh
+from wizard.simulated import mesh, proxies
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 
 _REQUEST = 0.06  # seconds that one answered request takes
 _WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry"}
 _HELLO = re.compile(r"http://helloworld\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?:5000/hello(.*)")
+_PROBED = re.compile(r"https://.*")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 
 
 class Shell:
-    """Runs `curl` to the sample, istiod's debug requests, and `echo`, `true`, `false`, `sleep`, `printenv`."""
+    """Runs `curl` to the sample and to addresses, istiod's debug requests, and `echo`, `true`, `false`, `sleep`, `printenv`."""
 
     def __init__(self, traffic: mesh.Traffic) -> None:
         self._traffic = traffic
@@ -41,14 +43,18 @@ class Shell:
         return commands[name]()
 
     def _curl(self, machine: Machine, pod: Object, arguments: Sequence[str], seconds: float) -> Executed:
-        urls, patience, words = [], seconds, iter(arguments)
+        urls: list[str] = []
+        options: dict[str, str] = {}
+        words = iter(arguments)
         for word in words:
             if word in _WITH_VALUE:
-                value = next(words, "")
-                if word in ("-m", "--max-time"):
-                    patience = float(value)
+                options[word] = next(words, "")
             elif not word.startswith("-"):
                 urls.append(word)
+        patience = float(options.get("-m") or options.get("--max-time") or seconds)
+        if urls and all(_PROBED.fullmatch(url) for url in urls):
+            connect = min(patience, float(options.get("--connect-timeout") or patience))
+            return _probe(machine, urls, connect, options.get("-w", ""))
         found = _HELLO.fullmatch(urls[0]) if urls else None
         if not found:
             host = re.sub(r"^\w+://|[:/?].*$", "", urls[0]) if urls else ""
@@ -61,7 +67,7 @@ class Shell:
     def _ask(
         self, machine: Machine, pod: Object, namespace: str, count: int, patience: float, seconds: float
     ) -> Executed:
-        upstreams = self._traffic.upstreams(machine, namespace, injected=istiod.has_sidecar(pod))
+        upstreams = self._traffic.upstreams(machine, pod, namespace)
         if upstreams is None:
             host = f"helloworld.{namespace}"
             return Executed("", f"curl: (6) Could not resolve host: {host}\n" * count, 6)
@@ -86,6 +92,33 @@ class Shell:
                 )
                 code = 28
         return Executed(out, err, code)
+
+
+def _probe(machine: Machine, urls: Sequence[str], connect: float, written: str) -> Executed:
+    """Connections to addresses, all at once, with what curl says of each as `-w` asks for it."""
+    out, code, took = "", 0, _REQUEST
+    for url in urls:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 443
+        found = proxies.reach(machine, host, port)
+        told = {"url": url, "exitcode": "0", "time_connect": "0.001100", "errormsg": ""}
+        if found.answer != "open":
+            told |= {"exitcode": "7", "time_connect": "0.000000"}
+            told["errormsg"] = f"Failed to connect to {host} port {port} after 0 ms: Could not connect to server"
+        if found.answer == "silent":
+            took = max(took, connect)
+            told |= {"exitcode": "28", "errormsg": f"Connection timed out after {int(connect * 1000) + 1} milliseconds"}
+        elif found.answer == "open" and not found.is_api:
+            # A proxy that passes on by the name asked for was asked for none.
+            told |= {"exitcode": "35", "errormsg": "Recv failure: Connection reset by peer"}
+        code = int(told["exitcode"]) or code
+        out += _written(written, told)
+    machine.pace.sleep(took)
+    return Executed(out, "", code)
+
+
+def _written(form: str, values: dict[str, str]) -> str:
+    return re.sub(r"%\{(\w+)\}", lambda name: values.get(name[1], ""), form).replace("\\n", "\n")
 
 
 def _sleep(machine: Machine, wanted: float, seconds: float) -> Executed:

@@ -11,10 +11,12 @@ from wizard.clusters.kinds import (
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    JOB,
     MUTATING_WEBHOOK,
     NAMESPACE,
     POD,
     SECRET,
+    SERVICE,
     SERVICE_ACCOUNT,
     VALIDATING_WEBHOOK,
     Kind,
@@ -25,7 +27,7 @@ from wizard.clusters.kinds import (
 from wizard.clusters.port import Conflicting
 from wizard.errors import Failed
 from wizard.simulated import fields
-from wizard.simulated.admission import Ports, admit
+from wizard.simulated.admission import Admission, admit, refuse_external_ips
 from wizard.simulated.pace import made_uid
 from wizard.simulated.selectors import selector
 
@@ -33,7 +35,7 @@ _BUILT_IN = re.compile(r"|apps|autoscaling|batch|policy|.*\.k8s\.io")
 _STIRRING = frozenset(
     kind.resource
     for kind in (
-        CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, VALIDATING_WEBHOOK,
+        CONFIG_MAP, DEPLOYMENT, JOB, MUTATING_WEBHOOK, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, VALIDATING_WEBHOOK,
     )
 )  # fmt: skip
 
@@ -80,7 +82,10 @@ class Record:
 class Store:
     """Objects by their address. Every write goes through `put`; refusals are Failed with the API server's sentence."""
 
-    def __init__(self, cluster: str, seed: int, clock: Callable[[], datetime], now: Callable[[], float]) -> None:
+    def __init__(
+        self, cluster: str, seed: int, clock: Callable[[], datetime], now: Callable[[], float],
+        service_cidr: str,
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._seed = seed
         self._clock = clock
@@ -92,7 +97,9 @@ class Store:
         self._owning: set[str] = set()  # uids that others name as their owner
         self._version = 1000
         self._stirred = 0
-        self.ports = Ports()
+        self.secrets = 0  # grows with every change of a Secret
+        self.admission = Admission(service_cidr)
+        self.no_external_ips = False
 
     @property
     def revision(self) -> int:
@@ -174,7 +181,7 @@ class Store:
         if record is None:
             return
         self._stir(ref, record.manifest)
-        self.ports.release(ref)
+        self.admission.release(ref)
         if ref.kind == NAMESPACE:
             self._remove_where(lambda kind, key, _: kind.namespaced and key[0] == ref.name)
         elif ref.kind == CRD:
@@ -229,7 +236,8 @@ class Store:
         dry_run: bool,
     ) -> Object:
         births = self._births.get(ref, 0)
-        manifest = self.ports.allocate(self._cluster, ref, manifest, None, dry_run=dry_run)
+        self._refuse(ref, manifest, None)
+        manifest = self.admission.allocate(self._cluster, ref, manifest, None, dry_run=dry_run)
         stamp = self._stamp()
         metadata = {
             **manifest["metadata"],
@@ -256,7 +264,8 @@ class Store:
         before = {(owner.manager, owner.operation): owner.paths for owner in record.owners if owner.paths}
         if manifest == record.manifest and before == {(o.manager, o.operation): o.paths for o in owners}:
             return record.show()
-        manifest = self.ports.allocate(self._cluster, ref, manifest, record.manifest, dry_run=dry_run)
+        self._refuse(ref, manifest, record.manifest)
+        manifest = self.admission.allocate(self._cluster, ref, manifest, record.manifest, dry_run=dry_run)
         metadata = {**manifest["metadata"], "resourceVersion": str(self._version + 1)}
         if manifest.get("spec") != record.manifest.get("spec"):
             metadata["generation"] = record.manifest["metadata"].get("generation", 1) + 1
@@ -266,8 +275,15 @@ class Store:
             self._records[ref.kind.resource][ref.namespace if ref.kind.namespaced else "", ref.name] = result
         return result.show()
 
+    def _refuse(self, ref: Ref, manifest: Object, before: Object | None) -> None:
+        if self.no_external_ips and ref.kind == SERVICE:
+            refuse_external_ips(self._cluster, manifest, before)
+
     def _stir(self, ref: Ref, manifest: Object) -> None:
         self._version += 1
+        self.secrets += ref.kind == SECRET
+        if ref.kind == SERVICE and (manifest.get("spec") or {}).get("type") == "LoadBalancer":
+            self._stirred += 1
         # Most secrets in a large mesh are remote secrets, from which nothing follows in their own cluster.
         if ref.kind.resource in _STIRRING and not (ref.kind == SECRET and "istio/multiCluster" in _labels(manifest)):
             self._stirred += 1

@@ -1,0 +1,128 @@
+"""The clusters that an istiod reads, as their remote secrets tell it."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref
+from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.simulated import network
+from wizard.simulated.machine import Machine, Registration
+from wizard.simulated.pods import is_ready
+
+CONTROL_PLANES = "topology.istio.io/controlPlaneClusters"
+READER_TOKEN = "istio-reader-service-account-istio-remote-secret-token"  # noqa: S105 - a name
+_LABEL = "istio/multiCluster=true"
+
+
+def istiods(machine: Machine) -> list[Object]:
+    """The ready Pods of istiod here. Asks the store as it stands."""
+    pods = machine.store.all(POD, SYSTEM_NAMESPACE, "app=istiod")
+    return [record.manifest for record in pods if is_ready(record.manifest)]
+
+
+def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
+    """The registrations of the istiod that runs here; none where none runs. A cluster is registered when its secret comes,
+    or when istiod starts, and asked then who looks after it: what changes there later is not noticed.
+    """
+    running = istiods(machine)
+    stamp = (machine.store.secrets, *(pod["metadata"]["uid"] for pod in running))
+    if machine.registered_at != stamp:
+        known: dict[tuple[str, str], Registration] = {}
+        for record in machine.store.all(SECRET, SYSTEM_NAMESPACE, _LABEL) if running else []:
+            metadata = record.manifest["metadata"]
+            version = f"{metadata['uid']}/{metadata['resourceVersion']}/{running[0]['metadata']['uid']}"
+            for name, content in (record.manifest.get("data") or {}).items():
+                key = (metadata["name"], name)
+                old = machine.registered.get(key)
+                known[key] = old if old and old.version == version else _read(key, version, record.born, content)
+        machine.registered = known
+        machine.registered_at = stamp
+    machine.external = any(_is_external(machine, pod) for pod in running)
+    if machine.external:
+        for one in machine.registered.values():
+            if one.leads is None:
+                one.leads = _leads(machine, one)
+    return machine.registered
+
+
+def cluster_of(machine: Machine, one: Registration) -> Machine | None:
+    """The machine that a registration leads to; None where its API server is not reached or does not take the token."""
+    address = urlsplit(one.server)
+    try:
+        found = network.reach(machine, address.hostname or "", address.port or 443)
+    except ValueError:
+        return None
+    there = found.machine if found.is_api else None
+    return there if there and _token_lives(there, one.token) else None
+
+
+def deployment(machine: Machine) -> Object | None:
+    """The Deployment of istiod, of whatever revision."""
+    for record in machine.store.all(DEPLOYMENT, SYSTEM_NAMESPACE, "app=istiod"):
+        return record.manifest
+    return None
+
+
+def environment(pods: Object, container: str) -> dict[str, str]:
+    """The variables that a container of a Pod or of a Pod template has."""
+    for each in [*(pods.get("initContainers") or []), *(pods.get("containers") or [])]:
+        if each["name"] == container:
+            return {variable["name"]: str(variable.get("value", "")) for variable in each.get("env") or []}
+    return {}
+
+
+def _is_external(machine: Machine, pod: Object) -> bool:
+    return environment(pod["spec"], "discovery").get("EXTERNAL_ISTIOD") == "true"
+
+
+def _read(key: tuple[str, str], version: str, born: float, content: str) -> Registration:
+    try:
+        kubeconfig = parsed(base64.b64decode(content).decode(errors="replace"))
+        server = str(kubeconfig["clusters"][0]["cluster"]["server"])
+        token = str(kubeconfig["users"][0]["user"]["token"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        server, token = "", ""
+    return Registration(key[1], key[0], version, born, server, token)
+
+
+def _leads(machine: Machine, one: Registration) -> bool | None:
+    there = cluster_of(machine, one)
+    if there is None:
+        return None
+    namespace = there.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE))
+    annotations = (namespace.manifest["metadata"].get("annotations") or {}) if namespace else {}
+    own = environment(
+        (deployment(machine) or {"spec": {"template": {"spec": {}}}})["spec"]["template"]["spec"], "discovery"
+    )
+    return bool({"*", own.get("CLUSTER_ID")} & set(str(annotations.get(CONTROL_PLANES, "")).split(",")))
+
+
+def _token_lives(there: Machine, token: str) -> bool:
+    encoded = base64.b64encode(token.encode()).decode()
+    # There may be as many secrets as clusters, so the one that is nearly always meant comes first.
+    usual = there.store.find(Ref(SECRET, READER_TOKEN, SYSTEM_NAMESPACE))
+    if usual and (usual.manifest.get("data") or {}).get("token") == encoded:
+        return True
+    return any(
+        (record.manifest.get("data") or {}).get("token") == encoded
+        for record in there.store.all(SECRET, SYSTEM_NAMESPACE)
+        if record.manifest.get("type") == "kubernetes.io/service-account-token"
+    )
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> dict[str, Any]:
+    """The YAML mapping, empty where it is none. Not to be changed: YAML is slow to read, and this is asked for every pair
+    of clusters and every request.
+    """
+    try:
+        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
