@@ -205,7 +205,7 @@ class TestRequest:
         request = x509.load_pem_x509_csr((tmp_path / "cluster1" / REQUEST).read_bytes())
         assert request.public_key() == FIRST.private.public_key()
 
-    @pytest.mark.parametrize("stale", [b"half", ours.make_request(SECOND.key, "cluster1", "x")])
+    @pytest.mark.parametrize("stale", [b"half", ours.make_request(SECOND.key, "cluster1", "x")], ids=["cut", "other"])
     def test_a_request_of_another_key_is_made_anew(self, tmp_path: Path, stale: bytes) -> None:
         put_files(tmp_path / "cluster1", {KEY: FIRST.key, REQUEST: stale})
         assert write_request(tmp_path, "cluster1", "cluster.local") == (tmp_path / "cluster1" / REQUEST,)

@@ -44,12 +44,13 @@ def make_intermediate(folder: str, roots: str, cluster: str, trust_domain: str) 
 
 def sign(folder: str, roots: str, trust_domain: str) -> str:
     """The request in `folder`, signed by the root in `roots`."""
+    # A root may be without a subject key identifier; then `keyid` alone would fail.
     return (
         f"openssl x509 -req -sha384 -days {INTERMEDIATE_DAYS} -in {folder}/{REQUEST} "
         f"-CA {roots}/{ROOT} -CAkey {roots}/{ROOT_KEY} -CAcreateserial -out {folder}/{CERT} -extfile /dev/stdin <<'EOF'\n"
         "basicConstraints = critical, CA:true, pathlen:0\n"
         "keyUsage = critical, keyCertSign, cRLSign\n"
-        "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
+        "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid,issuer\n"
         f"nameConstraints = critical, permitted;URI:{trust_domain}\nEOF"
     )
 
