@@ -1,27 +1,129 @@
-"""From the mesh to the steps that make it. What runs at the same time follows from what needs what, not from the order here."""
+"""From the mesh to the steps that make it. What runs at the same time follows from what needs what, not from the order here;
+that is the order in which a person would type the commands, one after the other.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Collection, Iterable
+
 from wizard.engine.step import Plan, Step
-from wizard.mesh.model import Mesh
+from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.certificates import Intermediate, RootCertificate
-from wizard.steps.expose import ExposeServices
-from wizard.steps.install import Install, IstiodReady
+from wizard.steps.expose import ExposeIstiod, ExposeServices
+from wizard.steps.install import Install, IstiodReady, runs_istiod
+from wizard.steps.loadbalancer import GatewayAddress
+from wizard.steps.meshnetworks import MeshNetworks
 from wizard.steps.namespace import SystemNamespace
 from wizard.steps.preflight import Preflight
+from wizard.steps.pullsecret import PullSecret
+from wizard.steps.reach import ReachApi, ReachDiscovery, ReachGateways
 from wizard.steps.remotesecret import RemoteSecret
+from wizard.steps.route import Route
 from wizard.steps.sample import Sample
 from wizard.steps.verify import Verify
 
 
 def plan_of(mesh: Mesh) -> Plan:
     """The steps of this mesh, each after what it needs. The mesh must be settled (see `wizard.resolve`)."""
+    primaries = mesh.primaries
+    remotes = tuple(cluster for cluster in mesh.clusters if cluster.role == "remote")
+    several = len({cluster.network for cluster in mesh.clusters}) > 1
+    signed = tuple(cluster for cluster in mesh.clusters if runs_istiod(mesh, cluster))
+    probed = mesh.verify.probes == "before"
+
     steps: list[Step] = [Preflight(mesh, cluster) for cluster in mesh.clusters]
     steps += [SystemNamespace(mesh, cluster) for cluster in mesh.clusters]
-    steps.append(RootCertificate(mesh))
-    for kind in (Intermediate, Install, IstiodReady, ExposeServices):
-        steps += [kind(mesh, cluster) for cluster in mesh.clusters]
-    steps += [RemoteSecret(mesh, cluster, peer) for cluster in mesh.clusters for peer in mesh.peers(cluster.name)]
+    if mesh.istio.pull_secret:
+        steps += [PullSecret(mesh, cluster) for cluster in mesh.clusters]
+    steps.append(RootCertificate(mesh, signed))
+    steps += [Intermediate(mesh, cluster, signed) for cluster in signed]
+    if probed:
+        steps += [ReachApi(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
+    steps += [Install(mesh, cluster, _before_install(mesh, cluster)) for cluster in primaries]
+    steps += [IstiodReady(mesh, cluster) for cluster in primaries]
+    steps += [MeshNetworks(mesh, cluster) for cluster in signed if cluster.role == "primary"]
+    if several:
+        steps += [ExposeServices(mesh, cluster) for cluster in primaries]
+    steps += [ExposeIstiod(mesh, cluster) for cluster in primaries if mesh.remotes_of(cluster.name)]
+    steps += [GatewayAddress(mesh, cluster) for cluster in primaries if _awaits_address(mesh, cluster)]
+    steps += [Route(mesh, cluster, target) for cluster in mesh.clusters for target in mesh.routed_from(cluster.name)]
+    if probed:
+        steps += [ReachDiscovery(mesh, cluster) for cluster in remotes]
+    # Typed one after the other, these must stand before the remotes' installs, which wait for what they bring about.
+    steps += _remote_secrets(mesh, remotes)
+    steps += [Install(mesh, cluster, _before_install(mesh, cluster)) for cluster in remotes]
+    steps += [IstiodReady(mesh, cluster) for cluster in remotes]
+    steps += [GatewayAddress(mesh, cluster) for cluster in remotes if _awaits_address(mesh, cluster)]
+    steps += _remote_secrets(mesh, primaries)
+    if probed:
+        steps += [ReachGateways(mesh, cluster) for cluster in mesh.clusters]
     steps += [Sample(mesh, cluster) for cluster in mesh.clusters]
-    steps += [Verify(mesh, cluster) for cluster in mesh.clusters]
+    steps += [Verify(mesh, cluster, _before_verify(mesh, cluster)) for cluster in mesh.clusters]
     return Plan(tuple(steps))
+
+
+def departure_of(mesh: Mesh, names: Collection[str], *, untouched: Collection[str] = ()) -> Plan:
+    """The steps to undo where these clusters leave this mesh: their own, but not those of clusters to be left `untouched`,
+    and what the others hold of them.
+    """
+    kept = []
+    for step in plan_of(mesh).steps:
+        of_peer = isinstance(step, RemoteSecret) and step.peer.name in names and step.cluster not in names
+        if of_peer or (step.cluster in names and step.cluster not in untouched):
+            kept.append(copy.copy(step))
+    ids = {step.id for step in kept}
+    for step in kept:
+        step.needs = tuple(id for id in step.needs if id in ids)
+        step.joins = tuple(id for id in step.joins if id in ids)
+    return Plan(tuple(kept))
+
+
+def _remote_secrets(mesh: Mesh, peers: Iterable[Cluster]) -> list[Step]:
+    return [
+        RemoteSecret(mesh, cluster, peer, (f"{cluster.name}/reach-api",) if mesh.verify.probes == "before" else ())
+        for peer in peers
+        for cluster in mesh.primaries
+        if peer in mesh.read_by(cluster.name)
+    ]
+
+
+def _awaits_address(mesh: Mesh, cluster: Cluster) -> bool:
+    return mesh.has_gateway(cluster.name) and cluster.gateway.labelled
+
+
+def _before_install(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
+    needs = [f"{cluster.name}/cacerts" if runs_istiod(mesh, cluster) else f"{cluster.name}/namespace"]
+    if mesh.istio.pull_secret:
+        needs.append(f"{cluster.name}/pull-secret")
+    if cluster.role == "remote":
+        control = mesh.control_plane(cluster.name)
+        needs += [f"{control.name}/install", f"{control.name}/expose-istiod"]
+        if _awaits_address(mesh, control):
+            needs.append(f"{control.name}/gateway-address")
+        if mesh.verify.probes == "before":
+            needs.append(f"{cluster.name}/reach-discovery")
+        needs += [
+            f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name) if target is control
+        ]
+    return tuple(needs)
+
+
+def _before_verify(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
+    control = mesh.control_plane(cluster.name)
+    needs = [f"{control.name}/mesh-networks"]
+    if mesh.verify.probes == "before":
+        needs.append(f"{cluster.name}/reach-gateways")
+    needs += [f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name)]
+    needs += [f"{control.name}/remote-secret/{peer.name}" for peer in mesh.read_by(control.name)]
+    for each in mesh.clusters:
+        needs += [f"{each.name}/sample", f"{each.name}/install"]
+        if _awaits_address(mesh, each):
+            needs.append(f"{each.name}/gateway-address")
+    needs += [f"{other}/expose-services" for other in _opening(mesh, cluster)]
+    return tuple(needs)
+
+
+def _opening(mesh: Mesh, cluster: Cluster) -> list[str]:
+    """The control planes that configure the gateways of the other networks."""
+    return list(dict.fromkeys(mesh.control_plane(peer.name).name for peer in mesh.beyond(cluster.name)))

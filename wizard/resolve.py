@@ -4,7 +4,7 @@ Istio version. Afterwards nothing is left to chance: plan, state and re-runs all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -12,12 +12,14 @@ from typing import TypeVar
 import yaml
 
 from wizard import yamltext
+from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import unsupported
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
 from wizard.preflight import node_addresses, used_node_ports
+from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.text import listing, one_line
 
 T = TypeVar("T")
@@ -83,20 +85,98 @@ def identities(mesh: Mesh, world: World) -> dict[str, str]:
 
 def resolve(mesh: Mesh, world: World) -> Mesh:
     """The mesh with every open value found. Asks only the clusters that leave something open, all at once. Raises
-    Unreachable naming the cluster, or NeedsPerson where a value cannot be found.
+    Unreachable naming the cluster, NeedsPerson where a value cannot be found, BadInput where clusters that were to be
+    routed to each other have the same Service addresses.
     """
-    addresses = _of_each(
-        [cluster for cluster in mesh.clusters if cluster.gateway.address is None],
-        lambda cluster: node_addresses(world.cluster(cluster.name)),
+    mesh = replace(mesh, clusters=tuple(_named(mesh, cluster, world) for cluster in mesh.clusters))
+    gateways = [cluster for cluster in mesh.clusters if mesh.has_gateway(cluster.name)]
+    port = _common_port(
+        [each for each in gateways if each.gateway.exposure == "node-port" and each.gateway.port is None], world
     )
-    open_ports = [cluster for cluster in mesh.clusters if cluster.gateway.port is None]
-    taken = _of_each(open_ports, lambda cluster: set(used_node_ports(world.cluster(cluster.name))))
-    port = _common_port(open_ports, taken.values())
-    for cluster in mesh.clusters:
-        address = cluster.gateway.address or _first_address(cluster, addresses.get(cluster.name, []))
-        gateway = replace(cluster.gateway, address=address, port=cluster.gateway.port or port)
-        server = cluster.api_server or _reachable_server(cluster, world)
-        mesh = mesh.with_cluster(replace(cluster, gateway=gateway, api_server=server))
+    settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, port))
+    for cluster in settled.values():
+        mesh = mesh.with_cluster(cluster)
+    return _without_overlap(mesh, world)
+
+
+def is_settled(mesh: Mesh) -> bool:
+    """Whether this mesh leaves nothing to be found on the clusters."""
+
+    def open_value(cluster: Cluster) -> bool:
+        gateway = cluster.gateway
+        if cluster.api_server is None:
+            return True
+        match gateway.exposure if mesh.has_gateway(cluster.name) else "none":
+            case "node-port":
+                return gateway.address is None or gateway.port is None
+            case "external-ips":
+                return gateway.address is None
+            case "cluster-ip-route":
+                return None in (gateway.address, gateway.node, cluster.service_cidr)
+        return False
+
+    return bool(mesh.istio.version) and not any(open_value(cluster) for cluster in mesh.clusters)
+
+
+def _named(mesh: Mesh, cluster: Cluster, world: World) -> Cluster:
+    """With its sample version and, where others read it, its API server's address."""
+    read = any(primary is not cluster for primary in mesh.primaries)
+    server = cluster.api_server or (_reachable_server(cluster, world) if read else None)
+    return replace(cluster, api_server=server, sample=mesh.sample_version(cluster.name))
+
+
+def _addressed(cluster: Cluster, world: World, port: int | None) -> Cluster:
+    """With what its gateway's exposure needs to know beforehand."""
+    gateway = cluster.gateway
+    if gateway.exposure == "load-balancer":
+        return cluster
+    if gateway.exposure == "cluster-ip-route":
+        node = gateway.node or _first_address(cluster, world, "gateway.node")
+        address = gateway.address or _service_address(cluster, world)
+        cidr = cluster.service_cidr or _service_cidr(cluster, world)
+        return replace(cluster, service_cidr=cidr, gateway=replace(gateway, address=address, node=node))
+    address = gateway.address or _first_address(cluster, world, "gateway.address")
+    chosen = (gateway.port or port) if gateway.exposure == "node-port" else None
+    return replace(cluster, gateway=replace(gateway, address=address, port=chosen))
+
+
+def _service_address(cluster: Cluster, world: World) -> str:
+    """The gateway Service's own address: the one it has, else a free one."""
+    live = world.cluster(cluster.name).get(GATEWAY_SERVICE)
+    standing = ((live or {}).get("spec") or {}).get("clusterIP")
+    return str(standing) if standing else free_service_address(world.cluster(cluster.name))
+
+
+def _service_cidr(cluster: Cluster, world: World) -> str:
+    found = service_cidrs(world.cluster(cluster.name))
+    if not found:
+        raise NeedsPerson(
+            f"{cluster.name}: the API server does not tell the range of its Service addresses",
+            "Give it in serviceCidr of that cluster.",
+        )
+    return found[0]
+
+
+def _without_overlap(mesh: Mesh, world: World) -> Mesh:
+    """The mesh. BadInput where a cluster would have to route the very addresses that its own Services have."""
+    pairs = [(cluster, target) for cluster in mesh.clusters for target in mesh.routed_from(cluster.name)]
+    routing = {cluster.name: cluster for cluster, _ in pairs}
+    own = _of_each(
+        list(routing.values()),
+        lambda each: [each.service_cidr] if each.service_cidr else service_cidrs(world.cluster(each.name)),
+    )
+    mistakes = []
+    for cluster, target in pairs:
+        same = next((cidr for cidr in own[cluster.name] if overlap(cidr, target.service_cidr)), None)
+        if same:
+            index = mesh.clusters.index(target)
+            text = (
+                f"cluster-ip-route cannot work: {target.name}'s Service addresses {target.service_cidr} overlap with "
+                f"{cluster.name}'s own {same}, so no route can tell them apart; choose external-ips or node-port"
+            )
+            mistakes.append(Mistake(f"clusters[{index}].gateway.exposure", text))
+    if mistakes:
+        raise BadInput("Service addresses overlap; nothing was touched", "Choose another exposure.", tuple(mistakes))
     return mesh
 
 
@@ -107,10 +187,11 @@ def _of_each(clusters: list[Cluster], look: Callable[[Cluster], T]) -> dict[str,
         return dict(zip([cluster.name for cluster in clusters], pool.map(look, clusters), strict=True))
 
 
-def _common_port(clusters: list[Cluster], taken: Iterable[set[int]]) -> int | None:
+def _common_port(clusters: list[Cluster], world: World) -> int | None:
     if not clusters:
         return None
-    used: set[int] = set().union(*taken)
+    taken = _of_each(clusters, lambda cluster: set(used_node_ports(world.cluster(cluster.name))))
+    used: set[int] = set().union(*taken.values())
     candidates: list[int] = [*range(DEFAULT_NODE_PORT, NODE_PORTS.stop), *range(NODE_PORTS.start, DEFAULT_NODE_PORT)]
     for port in candidates:
         if port not in used:
@@ -118,14 +199,14 @@ def _common_port(clusters: list[Cluster], taken: Iterable[set[int]]) -> int | No
     raise Failed(f"no NodePort is free in all of {listing(cluster.name for cluster in clusters)}", "Set gateway.port.")
 
 
-def _first_address(cluster: Cluster, addresses: list[str]) -> str:
-    check = cluster_field("gateway.address").mistake
-    for address in addresses:
+def _first_address(cluster: Cluster, world: World, key: str) -> str:
+    check = cluster_field(key).mistake
+    for address in node_addresses(world.cluster(cluster.name)):
         if check(address) is None:
             return address
     raise NeedsPerson(
         f"{cluster.name}: no ready node has an InternalIP that other clusters could reach",
-        "Give the address in gateway.address of that cluster.",
+        f"Give the address in {key} of that cluster.",
     )
 
 

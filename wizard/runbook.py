@@ -26,11 +26,14 @@ def _header(mesh: Mesh) -> Iterator[str]:
     yield "#"
     yield "# Clusters:"
     for cluster in mesh.clusters:
-        gateway = f"{cluster.gateway.address}:{cluster.gateway.port}"
-        yield (
-            f"#   {cluster.name}: context {_comment(cluster.context)}, network {cluster.network}, gateway {gateway}, "
-            f"API server for the others {cluster.api_server}"
-        )
+        role = f"remote of {cluster.primary}" if cluster.role == "remote" else "primary"
+        parts = [f"context {_comment(cluster.context)}", role, f"network {cluster.network}"]
+        if mesh.has_gateway(cluster.name):
+            where = cluster.gateway.address or "what its load balancer gives"
+            parts.append(f"gateway {where}:{cluster.gateway.tls_port} ({cluster.gateway.exposure})")
+        if cluster.api_server:
+            parts.append(f"API server for the others {cluster.api_server}")
+        yield f"#   {cluster.name}: {', '.join(parts)}"
     yield "#"
     yield f"# It needs: bash, kubectl, openssl, istioctl {mesh.istio.version or '(any that meshwizard drives)'} on the PATH,"
     yield "# administrator rights in every cluster, and the kubeconfigs named below."

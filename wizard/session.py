@@ -7,7 +7,7 @@ the lock and gives the engine that works. All block: call them from a thread.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,12 +20,15 @@ from wizard import process
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Busy, Failed, NeedsPerson
+from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson
 from wizard.mesh.document import document_of, mesh_from
-from wizard.mesh.model import Mesh
+from wizard.mesh.model import Cluster, Mesh
 from wizard.outside import Outside
-from wizard.plan import plan_of
+from wizard.plan import departure_of, plan_of
 from wizard.resolve import check_istioctl, check_overlays, identities, resolve
+from wizard.steps.certificates import certificate_mistakes
+from wizard.steps.install import runs_istiod
+from wizard.steps.pullsecret import file_mistakes
 from wizard.text import one_line
 
 
@@ -50,7 +53,12 @@ class Session:
         self._given_folder = given_folder
         self._world: World | None = None
         self._identities: dict[str, str] = {}
+        self._before: Mesh | None = None
         self.plan = Plan(())
+        self.leaving: tuple[Cluster, ...] = ()
+        """Clusters that belonged to the mesh and are not in it any more, once prepared: what they have of it, and what
+        others hold of them, is taken back by `departure`, by consent only.
+        """
 
     @property
     def world(self) -> World:
@@ -71,15 +79,24 @@ class Session:
         if mistakes:
             raise BadInput("the mesh's contexts cannot be used; nothing was touched", "Correct them.", mistakes)
         check_overlays(self.wished)
+        _refuse(file_mistakes(self.wished))
         state = self._state()
-        self._world = self._outside.world(self.wished, self._istioctl or _istioctl_of(state))
+        self._before = _mesh_before(state)
+        names = {cluster.name for cluster in self.wished.clusters}
+        self.leaving = tuple(each for each in (self._before.clusters if self._before else ()) if each.name not in names)
+        known = replace(self.wished, clusters=self.wished.clusters + self.leaving)
+        self._world = self._outside.world(known, self._istioctl or _istioctl_of(state))
         with ThreadPoolExecutor(max_workers=1) as aside:
             # istioctl takes its time to start; the first connection to a cluster does, too.
             asked = aside.submit(check_istioctl, self.wished, self._world)
             self._identities = identities(self.wished, self._world)
             version = asked.result()
-        mesh = _settled_before(self.wished, state)
+        mesh = _settled_before(self.wished, self._before)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
+        answering = [
+            each for each in self.mesh.clusters if each.name in self._identities and runs_istiod(self.mesh, each)
+        ]
+        _refuse(certificate_mistakes(self.mesh, self._world, answering))
         self.plan = plan_of(self.mesh)
 
     def look(self) -> dict[str, Look]:
@@ -88,13 +105,48 @@ class Session:
 
     @contextmanager
     def engine(
-        self, listener: Callable[[Event], None], *, linger: bool = False, operation: str = "apply"
+        self,
+        listener: Callable[[Event], None],
+        *,
+        linger: bool = False,
+        attended: bool = False,
+        operation: str = "apply",
     ) -> Iterator[Engine]:
         """An engine for this mesh, holding its lock and writing its state until the block ends. Raises Busy where
-        another run holds the mesh.
+        another run holds the mesh. `attended`: a person watches, so manual steps wait instead of failing.
         """
+        with self._working(self.mesh, self.plan, listener, linger, attended, operation, {}) as engine:
+            yield engine
+
+    @contextmanager
+    def departure(
+        self, listener: Callable[[Event], None], *, untouched: Collection[str] = (), linger: bool = False
+    ) -> Iterator[Engine]:
+        """An engine whose `undo` takes the `leaving` clusters out of the mesh, all but what is in those `untouched`. The
+        state keeps naming them until it is done, so that it can be gone on with.
+        """
+        if self._before is None or not self.leaving:
+            raise RuntimeError("no cluster leaves this mesh")
+        names = [cluster.name for cluster in self.leaving]
+        mesh = replace(self._before, istio=replace(self._before.istio, version=self.mesh.istio.version))
+        plan = departure_of(mesh, names, untouched=untouched)
+        options = {"leaving": names, "untouched": list(untouched)}
+        with self._working(mesh, plan, listener, linger, False, "apply", options) as engine:
+            yield engine
+
+    @contextmanager
+    def _working(
+        self,
+        mesh: Mesh,
+        plan: Plan,
+        listener: Callable[[Event], None],
+        linger: bool,
+        attended: bool,
+        operation: str,
+        options: Mapping[str, Any],
+    ) -> Iterator[Engine]:
         try:
-            journal = self.folder.open(self.mesh.name)
+            journal = self.folder.open(mesh.name)
         except StateBusy as busy:
             raise Busy(busy.what, busy.remedy) from busy
         except StateError as error:
@@ -103,20 +155,21 @@ class Session:
         with journal, process.holding(journal.lock_fd):
             recorder = _Recorder(journal)
             pins = {name: {"uid": uid} for name, uid in self._identities.items()}
-            recorder.start(operation, self.mesh, {"istioctl": self.world.istioctl.path}, pins)
+            recorder.start(operation, mesh, {"istioctl": self.world.istioctl.path, **options}, pins)
             if journal.recovered:
                 listener(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
             engine = Engine(
-                self.plan,
+                plan,
                 self.world,
                 recorder,
                 listener,
-                mesh=self.mesh.name,
+                mesh=mesh.name,
                 resume=self.resume_command,
                 linger=linger,
+                attended=attended,
             )
             yield engine
-            recorder.finish(engine.succeeded)
+            recorder.finish(engine.succeeded and not options)
 
     def close(self) -> None:
         """Give up all connections."""
@@ -129,6 +182,11 @@ class Session:
             return self.folder.read(self.wished.name)
         except StateError:
             return None  # the clusters are the truth; opening the state for the work will say what is wrong with it
+
+
+def _refuse(mistakes: tuple[Mistake, ...]) -> None:
+    if mistakes:
+        raise BadInput("files of the mesh cannot be used; nothing was touched", "Correct them.", mistakes)
 
 
 class _NoJournal:
@@ -186,27 +244,41 @@ def _istioctl_of(state: MeshState | None) -> str | None:
     return str(path) if path and Path(str(path)).exists() else None
 
 
-def _settled_before(wished: Mesh, state: MeshState | None) -> Mesh:
-    """Addresses and ports that were found in an earlier run stay what they were, so that a resume asks for the same
-    mesh even when a cluster cannot be looked at.
-    """
-    if state is None:
-        return wished
+def _mesh_before(state: MeshState | None) -> Mesh | None:
+    """The mesh that was worked on before; None where none was, or where it was uninstalled."""
+    if state is None or (state.operation == "uninstall" and state.finished):
+        return None
     try:
-        before = mesh_from(dict(state.document))
+        return mesh_from(dict(state.document))
     except BadInput:
-        return wished
+        return None
+
+
+def _settled_before(wished: Mesh, before: Mesh | None) -> Mesh:
+    """What was found in an earlier run stays what it was, so that a resume asks for the same mesh even when a cluster
+    cannot be looked at.
+    """
+    known = {(cluster.name, cluster.context): cluster for cluster in (before.clusters if before else ())}
     mesh = wished
     for cluster in wished.clusters:
-        old = next(
-            (old for old in before.clusters if old.name == cluster.name and old.context == cluster.context), None
-        )
+        old = known.get((cluster.name, cluster.context))
         if old is None:
             continue
-        gateway = replace(
-            cluster.gateway,
-            address=cluster.gateway.address or old.gateway.address,
-            port=cluster.gateway.port or old.gateway.port,
+        gateway = cluster.gateway
+        if old.gateway.exposure == gateway.exposure:
+            gateway = replace(
+                gateway,
+                address=gateway.address or old.gateway.address,
+                port=gateway.port or old.gateway.port,
+                node=gateway.node or old.gateway.node,
+            )
+        mesh = mesh.with_cluster(
+            replace(
+                cluster,
+                api_server=cluster.api_server or old.api_server,
+                service_cidr=cluster.service_cidr or old.service_cidr,
+                sample=cluster.sample or old.sample,
+                gateway=gateway,
+            )
         )
-        mesh = mesh.with_cluster(replace(cluster, api_server=cluster.api_server or old.api_server, gateway=gateway))
     return mesh

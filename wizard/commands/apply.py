@@ -14,17 +14,31 @@ from wizard.console.settings import Settings, with_settings
     "--yes", is_flag=True, help="Consent beforehand; apply asks nothing today, so scripts may always give it."
 )
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
+@click.option(
+    "--remove",
+    multiple=True,
+    metavar="NAME",
+    help="Consent: take this cluster, which is not in the file any more, out.",
+)
+@click.option(
+    "--forget", multiple=True, metavar="NAME", help="The same, but touch nothing in that cluster: it is gone for good."
+)
 @with_settings
-def command(settings: Settings, path: str, yes: bool, json: bool) -> int:
+def command(
+    settings: Settings, path: str, yes: bool, json: bool, remove: tuple[str, ...], forget: tuple[str, ...]
+) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
-    Whatever somebody else made is never overwritten: such a step ends in conflict, with exit code 3.
+    Whatever somebody else made is never overwritten: such a step ends in conflict, with exit code 3. A cluster added to the
+    file joins the mesh; one taken out of it leaves the mesh, by consent.
     """
+    from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
     try:
         prepared(session)
-        return work(session, settings.out, json=json)
+        code = take_leave(session, settings.out, remove=remove, forget=forget, json=json)
+        return code or work(session, settings.out, json=json)
     finally:
         session.close()

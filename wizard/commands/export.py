@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def command(settings: Settings, path: str, form: str, output: Path | None, force: bool) -> int:
     """Write the install as a shell script: every command, in order, with why.
 
-    Where the mesh file gives istio.version and each cluster's apiServer, gateway.address and gateway.port, nothing is
-    asked; otherwise the clusters are looked at to find what is left open.
+    Where the mesh file gives istio.version and every address and port, nothing is asked; otherwise the clusters are looked
+    at to find what is left open.
     """
     from wizard.runbook import render
 
@@ -47,9 +47,10 @@ def command(settings: Settings, path: str, form: str, output: Path | None, force
 
 
 def _settled(settings: Settings, mesh: Mesh) -> tuple[Mesh, Plan]:
-    if is_settled(mesh):
-        from wizard.plan import plan_of
+    from wizard.plan import plan_of
+    from wizard.resolve import is_settled
 
+    if is_settled(mesh):
         return mesh, plan_of(mesh)
     from wizard.console.working import prepared
 
@@ -59,10 +60,3 @@ def _settled(settings: Settings, mesh: Mesh) -> tuple[Mesh, Plan]:
         return session.mesh, session.plan
     finally:
         session.close()
-
-
-def is_settled(mesh: Mesh) -> bool:
-    """Whether the mesh file leaves nothing to be found."""
-    return bool(mesh.istio.version) and all(
-        cluster.api_server and cluster.gateway.address and cluster.gateway.port for cluster in mesh.clusters
-    )

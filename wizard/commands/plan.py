@@ -8,6 +8,7 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.settings import Settings, with_settings
+from wizard.text import listing
 
 
 @click.command("plan")
@@ -38,14 +39,22 @@ def command(settings: Settings, path: str, json: bool) -> int:
     finally:
         session.close()
     out = settings.out
+    leaving = [cluster.name for cluster in session.leaving]
     if json:
         needed = sum(each.state == "needed" for each in steps)
-        shape = {"mesh": session.mesh.name, "steps": [each.as_dict() for each in steps], "needed": needed}
+        shape = {
+            "mesh": session.mesh.name,
+            "steps": [each.as_dict() for each in steps],
+            "needed": needed,
+            "leaving": leaving,
+        }
         out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
     else:
         out.line(planned.drawing(session.mesh, steps))
         out.line()
         for line in planned.lines(steps, out):
             out.line(line)
+        if leaving:
+            out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
         out.line(planned.summary(steps))
     return planned.exit_code(steps)

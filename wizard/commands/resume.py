@@ -15,6 +15,7 @@ from wizard.console.settings import Settings, with_settings
 def command(settings: Settings, name: str | None, json: bool) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     from wizard.commands.uninstall import take_back
+    from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session, state = recorded(settings, name)
@@ -23,6 +24,10 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
         if state.operation == "uninstall":
             # It was agreed to when it began.
             return take_back(session, settings.out, json=json)
-        return work(session, settings.out, json=json)
+        # So was a cluster's leaving.
+        forget = [str(name) for name in state.options.get("untouched") or ()]
+        remove = [cluster.name for cluster in session.leaving if cluster.name not in forget]
+        code = take_leave(session, settings.out, remove=remove, forget=forget, json=json)
+        return code or work(session, settings.out, json=json)
     finally:
         session.close()

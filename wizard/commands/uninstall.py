@@ -26,7 +26,7 @@ def command(settings: Settings, name: str | None, yes: bool, json: bool) -> int:
     from wizard.console.working import prepared
 
     out = settings.out
-    session, _ = recorded(settings, name)
+    session, _ = recorded(settings, name, whole=True)
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",

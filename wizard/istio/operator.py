@@ -7,6 +7,7 @@ its values, because istioctl overwrites the ConfigMap from there on every instal
 from __future__ import annotations
 
 import functools
+
 from wizard import yamltext
 from wizard.clusters.kinds import Object
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh

@@ -9,6 +9,7 @@ from pathlib import Path
 
 API_VERSION = "meshwizard/v1"
 SYSTEM_NAMESPACE = "istio-system"
+NETWORK_LABEL = "topology.istio.io/network"
 GATEWAY_NAME = "istio-eastwestgateway"
 GATEWAY_TLS_PORT = 15443
 DEFAULT_NODE_PORT = 31443
@@ -123,6 +124,18 @@ class Mesh:
         """The clusters on other networks than this one: their pods are reached through their gateways only."""
         network = self.cluster(name).network
         return tuple(cluster for cluster in self.clusters if cluster.network != network)
+
+    def read_by(self, name: str) -> tuple[Cluster, ...]:
+        """The clusters whose API servers this cluster's istiod reads: a primary reads all others, a remote has none."""
+        return self.peers(name) if self.cluster(name).role == "primary" else ()
+
+    def routed_from(self, name: str) -> tuple[Cluster, ...]:
+        """The clusters whose Service addresses this cluster's nodes must have a route to."""
+        cluster, control = self.cluster(name), self.control_plane(name)
+        used = list(self.beyond(name))
+        if control is not cluster and cluster.discovery is None and control not in used:
+            used.append(control)
+        return tuple(target for target in used if target.gateway.exposure == "cluster-ip-route")
 
     def has_gateway(self, name: str) -> bool:
         """Whether this cluster needs an east-west gateway: for pods of other networks, or for its remotes' proxies."""

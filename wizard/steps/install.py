@@ -6,60 +6,54 @@ field. It also holds which CRDs were there before, so that undo leaves those alo
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import shlex
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from wizard import yamltext
-from wizard.clusters.kinds import (
-    CONFIG_MAP,
-    CRD,
-    DEPLOYMENT,
-    MUTATING_WEBHOOK,
-    POD,
-    SERVICE,
-    Object,
-    Ref,
-)
+from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, MUTATING_WEBHOOK, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
-from wizard.errors import Failed, Unreachable
-from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of, operator_yaml
+from wizard.errors import Failed
+from wizard.istio import names
+from wizard.istio.operator import OPERATOR_NAME, operator_of, operator_yaml
+from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
-from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE
-from wizard.steps import removal
+from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.steps import gateway, removal
 from wizard.steps.declared import kubectl, put
+from wizard.steps.discovery import discovery_address
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label
-from wizard.text import duration, one_line
+from wizard.steps.pods import available, pod_trouble
+from wizard.steps.watch import Watch
+from wizard.text import one_line
 
 RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
-ISTIOD = Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE)
-GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
-GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
-ISTIO_CONFIG = Ref(CONFIG_MAP, "istio", SYSTEM_NAMESPACE)
-INJECTOR = Ref(MUTATING_WEBHOOK, "istio-sidecar-injector")
-
 INSTALL_SECONDS = 900
 ISTIOD_SECONDS = 420
-LOOK_EVERY = 3.0
-SILENT_SECONDS = 40  # how long an API server may stay silent during the install before it is given up
-PULL_SECONDS = 25  # how long an image may fail to be pulled before the install is given up
-_PULL_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+
+
+def runs_istiod(mesh: model.Mesh, cluster: model.Cluster) -> bool:
+    """Whether this cluster runs an istiod of its own."""
+    return cluster.role == "primary" or remote_runs_istiod(str(mesh.istio.version))
+
+
+def istiod_of(mesh: model.Mesh) -> Ref:
+    """The Deployment istiod of this mesh's revision."""
+    return Ref(DEPLOYMENT, names.istiod_name(mesh), SYSTEM_NAMESPACE)
 
 
 class Install(Step):
     """`istioctl install` of the cluster's IstioOperator."""
 
-    def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/install", "Istio and east-west gateway",
-            cluster=cluster.name, needs=(f"{cluster.name}/cacerts",),
-        )  # fmt: skip
+    def __init__(self, mesh: model.Mesh, cluster: model.Cluster, needs: tuple[str, ...]) -> None:
+        gateway = " and east-west gateway" if mesh.has_gateway(cluster.name) else ""
+        what = "Istio" if runs_istiod(mesh, cluster) else "Istio's injector"
+        super().__init__(f"{cluster.name}/install", what + gateway, cluster=cluster.name, needs=needs)
         self.mesh = mesh
         self.member = cluster
 
@@ -68,21 +62,21 @@ class Install(Step):
 
     def probe(self, world: World) -> Probe:
         cluster = world.cluster(self.cluster)
-        istiod = cluster.get(ISTIOD)
+        istiod = cluster.get(istiod_of(self.mesh))
         conflict = self._conflict(cluster, istiod)
         if conflict:
             return conflict
         record = cluster.get(RECORD)
         if istiod is None and record is None:
             return Needed((Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed"),))
-        needed = [*self._recorded(record), *self._standing(cluster, istiod)]
+        needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
         return Needed(tuple(needed)) if needed else Done(f"Istio {self.mesh.istio.version}")
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         self._record_before(cluster)
-        operator = operator_yaml(self.mesh, self.member)
-        watch = _Watch(cluster, job)
+        operator = operator_yaml(self.mesh, self.member, self._discovery(world))
+        watch = Watch(cluster, job)
         try:
             world.istioctl.install(
                 self.member, operator, self.mesh.istio.overlays,
@@ -95,7 +89,7 @@ class Install(Step):
                 raise watch.trouble from None
             raise
         before = (cluster.get(RECORD) or {}).get("data", {}).get("crds-before", "")
-        put(cluster, self._record(before, done=True), self.mesh.name)
+        put(cluster, self._record(before, operator), self.mesh.name)
 
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -116,14 +110,17 @@ class Install(Step):
             )
         ]
 
+    def _discovery(self, world: World) -> str | None:
+        return discovery_address(world, self.mesh, self.member) if self.member.role == "remote" else None
+
     def _overlays(self) -> list[str]:
         return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.mesh.istio.overlays]
 
-    def _record(self, before: str, *, done: bool) -> Object:
+    def _record(self, before: str, operator: str | None) -> Object:
         data = {"crds-before": before}
-        if done:
+        if operator is not None:
             data |= {
-                "operator.yaml": operator_yaml(self.mesh, self.member),
+                "operator.yaml": operator,
                 "overlays": "\n".join(self._overlays()),
                 "version": str(self.mesh.istio.version),
             }
@@ -142,7 +139,7 @@ class Install(Step):
                 for item in cluster.objects(CRD)
                 if item["metadata"]["name"].endswith("istio.io")
             ]
-            put(cluster, self._record("\n".join(sorted(crds)), done=False), self.mesh.name)
+            put(cluster, self._record("\n".join(sorted(crds)), None), self.mesh.name)
 
     def _conflict(self, cluster: Cluster, istiod: Object | None) -> Conflict | None:
         owner = label(istiod, ISTIO_OWNER)
@@ -160,17 +157,18 @@ class Install(Step):
             )
         return None
 
-    def _recorded(self, record: Object | None) -> list[Difference]:
+    def _recorded(self, world: World, record: Object | None) -> list[Difference]:
         """Where the recorded install differs from the wanted one, field by field."""
         data = (record or {}).get("data") or {}
         name = f"IstioOperator {OPERATOR_NAME}"
         if "operator.yaml" not in data:
             return [Difference(name, "", "not completed", "to be installed")]
         try:
-            recorded = yamltext.load(data["operator.yaml"])
-        except yaml.YAMLError:
+            recorded = _compared(yamltext.load(data["operator.yaml"]))
+        except (yaml.YAMLError, KeyError, TypeError):
             recorded = {}
-        wanted = operator_of(self.mesh, self.member)
+        discovery = self._discovery(world) or _discovery_in(recorded)
+        wanted = _compared(operator_of(self.mesh, self.member, discovery))
         found = {path: (old, new) for path, old, new in differing(wanted, recorded)}
         found |= {path: (old, new) for path, new, old in differing(recorded, wanted) if path not in found}
         told = [
@@ -186,65 +184,38 @@ class Install(Step):
     def _standing(self, cluster: Cluster, istiod: Object | None) -> list[Difference]:
         """Where what stands in the cluster differs from what was installed."""
         told = []
-        for ref, live in ((ISTIOD, istiod), (GATEWAY, cluster.get(GATEWAY))):
-            if live is None:
-                told.append(Difference(str(ref), "", None, "to be installed"))
-            elif not available(live):
-                told.append(Difference(str(ref), "status.availableReplicas", "0", "at least 1"))
-        service = cluster.get(GATEWAY_SERVICE)
-        found = node_port(service)
-        if found != self.member.gateway.port:
-            told.append(
-                Difference(
-                    str(GATEWAY_SERVICE), f"nodePort of {GATEWAY_TLS_PORT}",
-                    None if found is None else str(found), str(self.member.gateway.port),
-                )
-            )  # fmt: skip
-        config = cluster.get(ISTIO_CONFIG)
-        told += self._networks(config)
-        if cluster.get(INJECTOR) is None:
-            told.append(Difference(str(INJECTOR), "", None, "to be installed"))
-        return told
-
-    def _networks(self, config: Object | None) -> list[Difference]:
-        if config is None:
-            return [Difference(str(ISTIO_CONFIG), "", None, "to be installed")]
-        try:
-            networks = (yamltext.load(config["data"].get("meshNetworks", "")) or {}).get("networks") or {}
-        except (yaml.YAMLError, AttributeError):
-            networks = {}
-        wanted = mesh_networks(self.mesh)
-        told = [
-            Difference(
-                str(ISTIO_CONFIG),
-                f"meshNetworks.{'.'.join(path)}",
-                None if old is None else one_line(old),
-                one_line(new),
-            )
-            for path, old, new in differing(wanted, networks)
-        ]
-        told += [
-            Difference(str(ISTIO_CONFIG), f"meshNetworks.{one_line(name)}", "present", None)
-            for name in networks
-            if name not in wanted
-        ]
+        if runs_istiod(self.mesh, self.member):
+            if istiod is None:
+                told.append(Difference(str(istiod_of(self.mesh)), "", None, "to be installed"))
+            elif not available(istiod):
+                told.append(Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1"))
+        if self.mesh.has_gateway(self.member.name):
+            told += gateway.standing(cluster, self.member)
+        injector = _injector(self.mesh, self.member)
+        if cluster.get(injector) is None:
+            told.append(Difference(str(injector), "", None, "to be installed"))
         return told
 
 
 class IstiodReady(Step):
-    """istiod answers and injects, while `istioctl install` may still wait for the gateway: what needs only istiod starts."""
+    """istiod answers and injects, while `istioctl install` may still wait for the gateway: what needs only istiod starts.
+    In a remote, the istiod of its primary does.
+    """
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
+        self._own = runs_istiod(mesh, cluster)
+        control = cluster.name if self._own else str(cluster.primary)
         super().__init__(
-            f"{cluster.name}/istiod", "istiod answers and injects",
-            cluster=cluster.name, needs=(f"{cluster.name}/cacerts",), joins=(f"{cluster.name}/install",),
+            f"{cluster.name}/istiod", "istiod answers and injects" if self._own else f"istiod of {control} injects",
+            cluster=cluster.name, needs=(f"{cluster.name}/namespace",), joins=(f"{cluster.name}/install",),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster
+        self._istiod = istiod_of(mesh)
 
     def probe(self, world: World) -> Probe:
         seen = self._seen(world.cluster(self.cluster))
-        return Needed((Difference(str(ISTIOD), "", seen, "available, its webhook ready"),)) if seen else Done()
+        return Needed((Difference(self.title, "", seen, "available, its webhook ready"),)) if seen else Done()
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -256,123 +227,39 @@ class IstiodReady(Step):
         job.wait("istiod to answer and inject", look, seconds=ISTIOD_SECONDS, every=0.4)
 
     def commands(self) -> list[Command]:
-        return [
-            Command(
-                f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} rollout status deployment/istiod --timeout={ISTIOD_SECONDS}s"
-            )
-        ]
+        if not self._own:
+            return []
+        wait = f"rollout status deployment/{self._istiod.name} --timeout={ISTIOD_SECONDS}s"
+        return [Command(f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} {wait}")]
 
     def _seen(self, cluster: Cluster) -> str:
         """What is missing; empty where nothing is."""
-        istiod = cluster.get(ISTIOD)
-        if istiod is None:
-            return "no Deployment istiod yet"
-        if not available(istiod):
-            return pod_trouble(cluster, SYSTEM_NAMESPACE, "app=istiod") or "istiod is starting"
-        injector = cluster.get(INJECTOR)
+        if self._own:
+            istiod = cluster.get(self._istiod)
+            if istiod is None:
+                return f"no Deployment {self._istiod.name} yet"
+            if not available(istiod):
+                return pod_trouble(cluster, SYSTEM_NAMESPACE, "app=istiod") or "istiod is starting"
+        injector = cluster.get(_injector(self.mesh, self.member))
         hooks = (injector or {}).get("webhooks") or []
         if not hooks or not all(hook.get("clientConfig", {}).get("caBundle") for hook in hooks):
             return "the injection webhook has no certificate yet"
         return ""
 
 
-class _Watch:
-    """Looks after an install from outside istioctl, which waits for five minutes where a glance tells that it is in vain."""
-
-    def __init__(self, cluster: Cluster, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
-        self._cluster = cluster
-        self._job = job
-        self._clock = clock
-        self._next = clock() + LOOK_EVERY
-        self._silent_since: float | None = None
-        self._pull_since: float | None = None
-        self.trouble: Failed | None = None
-
-    def look(self) -> bool:
-        """Whether the install should be given up. Cheap between looks; asks the cluster every few seconds."""
-        if self.trouble or self._job.cancelled():
-            return True
-        now = self._clock()
-        if now < self._next:
-            return False
-        try:
-            trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE)
-            self._silent_since = None
-        except Unreachable as silent:
-            self._silent_since = self._silent_since or now
-            if now - self._silent_since >= SILENT_SECONDS:
-                self.trouble = Unreachable(f"{silent.what} (for {duration(now - self._silent_since)})", silent.remedy)
-            trouble = ""
-        except Failed:
-            trouble = ""
-        self._pull_since = (self._pull_since or now) if trouble else None
-        if trouble and self._pull_since is not None and now - self._pull_since >= PULL_SECONDS:
-            self.trouble = Failed(
-                trouble, "Check istio.hub and that the nodes reach it; or load the image onto the nodes."
-            )
-        self._next = self._clock() + LOOK_EVERY
-        return self.trouble is not None
-
-    def explained(self, failure: Failed) -> Failed:
-        """istioctl's failure, or the cause that stands behind it where the cluster tells one."""
-        if self.trouble:
-            return self.trouble
-        try:
-            cause = image_trouble(self._cluster, SYSTEM_NAMESPACE) or pod_trouble(self._cluster, SYSTEM_NAMESPACE)
-        except Unreachable as silent:
-            return silent
-        except Failed:
-            cause = ""
-        return Failed(f"{cause} ({failure.what})", failure.remedy) if cause else failure
+def _injector(mesh: model.Mesh, cluster: model.Cluster) -> Ref:
+    return Ref(MUTATING_WEBHOOK, names.injector_name(mesh, cluster))
 
 
-def available(deployment: Object) -> bool:
-    """Whether the Deployment's current generation has at least one available Pod."""
-    status = deployment.get("status") or {}
-    current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    return bool(current and status.get("availableReplicas", 0) >= 1 and status.get("updatedReplicas", 0) >= 1)
+def _compared(operator: Object) -> Object:
+    """The IstioOperator without meshNetworks, which have a step of their own: they change with every cluster that comes
+    or goes, and nothing else has to be installed again for that.
+    """
+    told: Object = copy.deepcopy(operator)
+    told["spec"]["values"]["global"].pop("meshNetworks", None)
+    return told
 
 
-def node_port(service: Object | None) -> int | None:
-    """The NodePort of the gateway's TLS port, None where there is none."""
-    for port in ((service or {}).get("spec") or {}).get("ports") or []:
-        if port.get("port") == GATEWAY_TLS_PORT:
-            found = port.get("nodePort")
-            return int(found) if found else None
-    return None
-
-
-def image_trouble(cluster: Cluster, namespace: str) -> str:
-    """The sentence that an image cannot be pulled in this namespace, empty where all can."""
-    for pod in cluster.objects(POD, namespace):
-        for status in _containers(pod):
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in _PULL_TROUBLE:
-                message = one_line(waiting.get("message", ""), 300)
-                return (
-                    f"{cluster.name}: image {one_line(status.get('image', '?'))} of pod {one_line(pod['metadata']['name'])} "
-                    f"cannot be pulled: {waiting['reason']} {message}"
-                )
-    return ""
-
-
-def pod_trouble(cluster: Cluster, namespace: str, labels: str = "") -> str:
-    """The first thing that keeps a pod of this namespace from being ready, empty where nothing tells."""
-    for pod in cluster.objects(POD, namespace, labels):
-        name = one_line(pod["metadata"]["name"])
-        for condition in (pod.get("status") or {}).get("conditions") or []:
-            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                return f"pod {name} cannot be scheduled: {one_line(condition.get('message', ''))}"
-        for status in _containers(pod):
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") and waiting["reason"] not in ("ContainerCreating", "PodInitializing"):
-                return f"pod {name}: {one_line(waiting['reason'])} {one_line(waiting.get('message', ''))}"
-    return ""
-
-
-def _containers(pod: Object) -> list[Object]:
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-__all__ = ["Install", "IstiodReady", "available", "image_trouble", "node_port", "pod_trouble"]
+def _discovery_in(operator: Object) -> str | None:
+    found = operator.get("spec", {}).get("values", {}).get("global", {}).get("remotePilotAddress")
+    return str(found) if found else None

@@ -1,15 +1,16 @@
-"""The system namespace and its network label. istioctl labels the namespace only when it creates it; we create it before, for
-the certificates, so the label is ours to set. istiod (1.11 and later) believes this label over meshNetworks.
+"""The system namespace, its network label and, in a remote, the name of its primary. istioctl labels the namespace only when
+it creates it; we create it before, for the certificates, so the label is ours to set. istiod (1.11 and later) believes this
+label over meshNetworks, and reads the annotation once, when the cluster is registered: it must stand before the remote secret.
 """
 
 from __future__ import annotations
 
 from wizard.clusters.kinds import Object
 from wizard.engine.step import Command
-from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared, kubectl
 
-NETWORK_LABEL = "topology.istio.io/network"
+CONTROL_PLANE = "topology.istio.io/controlPlaneClusters"
 
 
 class SystemNamespace(Declared):
@@ -25,20 +26,21 @@ class SystemNamespace(Declared):
         )
 
     def manifests(self) -> list[Object]:
-        return [
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": SYSTEM_NAMESPACE, "labels": {NETWORK_LABEL: self.member.network}},
-            }
-        ]
+        metadata: Object = {"name": SYSTEM_NAMESPACE, "labels": {NETWORK_LABEL: self.member.network}}
+        if self.member.role == "remote":
+            metadata["annotations"] = {CONTROL_PLANE: str(self.member.primary)}
+        return [{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}]
 
     def commands(self) -> list[Command]:
         tool = kubectl(self.member)
-        return [
-            Command(
-                f"{tool} create namespace {SYSTEM_NAMESPACE} --dry-run=client -o yaml | {tool} apply -f -\n"
-                f"{tool} label namespace {SYSTEM_NAMESPACE} {NETWORK_LABEL}={self.member.network} --overwrite",
-                "The network label tells istiod which pods are reached through a gateway.",
-            )
+        lines = [
+            f"{tool} create namespace {SYSTEM_NAMESPACE} --dry-run=client -o yaml | {tool} apply -f -",
+            f"{tool} label namespace {SYSTEM_NAMESPACE} {NETWORK_LABEL}={self.member.network} --overwrite",
         ]
+        why = "The network label tells istiod which pods are reached through a gateway."
+        if self.member.role == "remote":
+            lines.append(
+                f"{tool} annotate namespace {SYSTEM_NAMESPACE} {CONTROL_PLANE}={self.member.primary} --overwrite"
+            )
+            why += f" The annotation names {self.member.primary}, whose istiod serves this cluster."
+        return [Command("\n".join(lines), why)]

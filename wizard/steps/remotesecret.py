@@ -9,7 +9,7 @@ import shlex
 import yaml
 
 from wizard import yamltext
-from wizard.clusters.kinds import SECRET, Object, Ref
+from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
@@ -18,17 +18,23 @@ from wizard.steps.removal import READER_TOKEN
 
 MARK = "istio/multiCluster"
 CLUSTER = "networking.istio.io/cluster"
+READER = Ref(SERVICE_ACCOUNT, "istio-reader-service-account", SYSTEM_NAMESPACE)
+READER_SECONDS = 300
 TOKEN_SECONDS = 120
 _NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
 
 
 class RemoteSecret(Step):
-    """The secret in `cluster` with which its istiod reads `peer`."""
+    """The secret in `cluster` with which its istiod reads `peer`.
 
-    def __init__(self, mesh: Mesh, cluster: Cluster, peer: Cluster) -> None:
+    It is applied as soon as the peer has the reader's account, while its install may still wait: in a remote, for a gateway
+    that is injected only once this secret tells the primary's istiod of it.
+    """
+
+    def __init__(self, mesh: Mesh, cluster: Cluster, peer: Cluster, needs: tuple[str, ...] = ()) -> None:
         super().__init__(
-            f"{cluster.name}/remote-secret/{peer.name}", f"Remote secret for {peer.name}",
-            cluster=cluster.name, needs=(f"{cluster.name}/namespace", f"{peer.name}/istiod"),
+            f"{cluster.name}/remote-secret/{peer.name}", f"Remote secret for {peer.name}", cluster=cluster.name,
+            needs=(f"{cluster.name}/namespace", f"{peer.name}/namespace", *needs), joins=(f"{peer.name}/install",),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster
@@ -57,6 +63,7 @@ class RemoteSecret(Step):
     def apply(self, world: World, job: Job) -> None:
         server = str(self.peer.api_server)
         job.say(f"credential of {self.peer.name}'s reader for {server}")
+        self._await_reader(world, job)
 
         def look() -> tuple[Object | None, str]:
             try:
@@ -87,6 +94,15 @@ class RemoteSecret(Step):
             "data": {**(made.get("data") or {}), **data},
         }
         put(world.cluster(self.cluster), secret, self.mesh.name)
+
+    def _await_reader(self, world: World, job: Job) -> None:
+        """istioctl would make the account itself, but not the way the install does."""
+        peer = world.cluster(self.peer.name)
+
+        def look() -> tuple[bool | None, str]:
+            return (None, "not there yet") if peer.get(READER) is None else (True, "")
+
+        job.wait(f"the reader's account in {self.peer.name}", look, seconds=READER_SECONDS, every=0.4)
 
     def undo(self, world: World, job: Job) -> None:
         take_back(world.cluster(self.cluster), self.ref, job)

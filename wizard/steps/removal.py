@@ -30,7 +30,7 @@ def remove_istio(cluster: Cluster, crds_before: set[str], job: Job) -> None:
     _wait_for_pods(cluster, job)
     cluster.delete(READER_TOKEN)
     if not cluster.objects(DEPLOYMENT, labels="app=istiod"):
-        _remove_traces(cluster)
+        _remove_traces(cluster, job)
     crds = [ref for ref in owned if ref.kind == CRD and ref.name not in crds_before]
     kept = [ref for ref in crds if _in_use(cluster, ref)]
     if kept:
@@ -64,15 +64,35 @@ def _wait_for_pods(cluster: Cluster, job: Job) -> None:
     job.wait("istiod to end", look, seconds=ENDING_SECONDS, every=0.5)
 
 
-def _remove_traces(cluster: Cluster) -> None:
-    """ConfigMaps that istiod wrote into every namespace, and what it used to elect a leader."""
+def _remove_traces(cluster: Cluster, job: Job) -> None:
+    """ConfigMaps that an istiod wrote into every namespace, and what it used to elect a leader. A primary that was just
+    told to forget this cluster may write them once more: they are gone when two looks in a row found none.
+    """
+    clean = 0
+
+    def look() -> tuple[bool | None, str]:
+        nonlocal clean
+        traces = _traces(cluster)
+        for ref in traces:
+            cluster.delete(ref)
+        clean = 0 if traces else clean + 1
+        return (True if clean > 1 else None), listing(map(str, traces[:5]))
+
+    job.wait("what istiod wrote to be gone", look, seconds=ENDING_SECONDS, every=0.7)
+
+
+def _traces(cluster: Cluster) -> list[Ref]:
     written = cluster.objects(CONFIG_MAP, labels="istio.io/config=true")
     for kind in (CONFIG_MAP, LEASE):
         written += cluster.objects(kind, SYSTEM_NAMESPACE)
-    for item in written:
-        managers = {entry.get("manager") for entry in item["metadata"].get("managedFields") or []}
-        if _ISTIOD_MANAGER in managers and not is_ours(item):
-            cluster.delete(ref_of(item))
+    return list(
+        dict.fromkeys(
+            ref_of(item)
+            for item in written
+            if not is_ours(item)
+            and any(entry.get("manager") == _ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
+        )
+    )
 
 
 def _in_use(cluster: Cluster, ref: Ref) -> bool:

@@ -4,14 +4,17 @@ client. Our own manifests; the images come from the chosen hub.
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import DEPLOYMENT, POD, Object, Ref
+from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
 from wizard.errors import Failed
+from wizard.istio import names
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
-from wizard.steps.declared import Declared, kubectl
-from wizard.steps.install import available, image_trouble, pod_trouble
+from wizard.steps import pullsecret
+from wizard.steps.declared import Declared, kubectl, put, take_back
+from wizard.steps.ownership import CREATED, annotation
+from wizard.steps.pods import available, image_trouble, pod_trouble
 from wizard.text import listing, one_line
 
 SERVICE = "helloworld"
@@ -38,7 +41,7 @@ class Sample(Declared):
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
             f"{cluster.name}/sample", f"Sample {mesh.sample_version(cluster.name)} and client", mesh, cluster,
-            needs=(f"{cluster.name}/istiod",),
+            needs=(f"{cluster.name}/istiod", *((f"{cluster.name}/pull-secret",) if mesh.istio.pull_secret else ())),
         )  # fmt: skip
         self.version = mesh.sample_version(cluster.name)
 
@@ -64,7 +67,7 @@ class Sample(Declared):
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": namespace, "labels": {"istio-injection": "enabled"}},
+                "metadata": {"name": namespace, "labels": names.injection_labels(self.mesh)},
             },
             {
                 # The same in every cluster: a name is resolved where it is asked.
@@ -73,16 +76,37 @@ class Sample(Declared):
                 "metadata": {"name": SERVICE, "namespace": namespace, "labels": {"app": SERVICE, "service": SERVICE}},
                 "spec": {"ports": [{"name": "http", "port": PORT, "protocol": "TCP"}], "selector": {"app": SERVICE}},
             },
-            _deployment(namespace, f"{SERVICE}-{self.version}", {"app": SERVICE, "version": self.version}, hello),
-            _deployment(namespace, CLIENT, {"app": CLIENT}, client),
+            self._deployment(f"{SERVICE}-{self.version}", {"app": SERVICE, "version": self.version}, hello),
+            self._deployment(CLIENT, {"app": CLIENT}, client),
         ]
+
+    def apply(self, world: World, job: Job) -> None:
+        cluster = world.cluster(self.cluster)
+        for manifest in self.manifests():
+            job.check()
+            put(cluster, manifest, self.mesh.name)
+            if manifest["kind"] == "Namespace":
+                pullsecret.copy(cluster, self.mesh, self.mesh.verify.namespace)
+        for ref in self._outdated(cluster):
+            take_back(cluster, ref, job)
+        self.settle(world, job)
+
+    def undo(self, world: World, job: Job) -> None:
+        cluster = world.cluster(self.cluster)
+        for ref in self._outdated(cluster):
+            take_back(cluster, ref, job)
+        if self.mesh.istio.pull_secret:
+            take_back(cluster, Ref(SECRET, self.mesh.istio.pull_secret, self.mesh.verify.namespace), job)
+        super().undo(world, job)
 
     def probe(self, world: World) -> Probe:
         probe = super().probe(world)
         if not isinstance(probe, Done):
             return probe
         cluster = world.cluster(self.cluster)
-        needed = [
+        needed = pullsecret.differences(cluster, self.mesh, self.mesh.verify.namespace)
+        needed += [Difference(str(ref), "", "of an earlier version", None) for ref in self._outdated(cluster)]
+        needed += [
             Difference(str(ref), "status.availableReplicas", "0", "at least 1")
             for ref in self._deployments()
             if not available(cluster.get(ref) or {"metadata": {}})
@@ -125,6 +149,31 @@ class Sample(Declared):
         names = (f"{SERVICE}-{self.version}", CLIENT)
         return [Ref(DEPLOYMENT, name, self.mesh.verify.namespace) for name in names]
 
+    def _outdated(self, cluster: Cluster) -> list[Ref]:
+        """What we made here for another version: this cluster had another place among the clusters then."""
+        wanted = {ref.name for ref in self._deployments()}
+        namespace = self.mesh.verify.namespace
+        return [
+            Ref(DEPLOYMENT, item["metadata"]["name"], namespace)
+            for item in cluster.objects(DEPLOYMENT, namespace, f"app={SERVICE}")
+            if annotation(item, CREATED) and item["metadata"]["name"] not in wanted
+        ]
+
+    def _deployment(self, name: str, labels: dict[str, str], container: Object) -> Object:
+        pod: Object = {"containers": [container], "terminationGracePeriodSeconds": 1}
+        if self.mesh.istio.pull_secret:
+            pod["imagePullSecrets"] = [{"name": self.mesh.istio.pull_secret}]
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.mesh.verify.namespace, "labels": labels},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        }
+
     def _pods(self, cluster: Cluster) -> list[Object]:
         pods = cluster.objects(POD, self.mesh.verify.namespace, f"app in ({SERVICE},{CLIENT})")
         return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
@@ -146,19 +195,3 @@ def client_pod(cluster: Cluster, namespace: str) -> Ref:
     raise Failed(
         f"{cluster.name}: no {CLIENT} pod with a sidecar runs in namespace {namespace}", "Run `meshwizard apply` again."
     )
-
-
-def _deployment(namespace: str, name: str, labels: dict[str, str], container: Object) -> Object:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-            },
-        },
-    }

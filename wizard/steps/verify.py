@@ -23,17 +23,10 @@ _ANSWER = re.compile(r"Hello version: (v\d+), instance: (\S+)")
 class Verify(Step):
     """Traffic from one cluster to the helloworld of every cluster."""
 
-    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        name = cluster.name
-        peers = mesh.peers(name)
+    def __init__(self, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...]) -> None:
         super().__init__(
-            f"{name}/verify", f"Every cluster answers {name}", cluster=name,
-            needs=(
-                f"{name}/sample", f"{name}/install",
-                *(f"{name}/remote-secret/{peer.name}" for peer in peers),
-                *(f"{peer.name}/{step}" for peer in peers for step in ("sample", "install", "expose-services")),
-            ),
-        )  # fmt: skip
+            f"{cluster.name}/verify", f"Every cluster answers {cluster.name}", cluster=cluster.name, needs=needs
+        )
         self.mesh = mesh
         self.member = cluster
         self.versions = tuple(mesh.sample_version(each.name) for each in mesh.clusters)
@@ -122,15 +115,22 @@ class Verify(Step):
         return f"{self.mesh.clusters[self.versions.index(version)].name} ({version})"
 
     def _advice(self, missing: list[str]) -> str:
+        beyond = {peer.name for peer in self.mesh.beyond(self.member.name)}
         peers = [self.mesh.clusters[self.versions.index(version)] for version in missing]
-        where = listing(
-            f"{peer.gateway.address}:{peer.gateway.port}" for peer in peers if peer.name != self.member.name
+        gateways = listing(
+            f"{peer.gateway.address or f'the load balancer of {peer.name}'}:{peer.gateway.tls_port}"
+            for peer in peers
+            if peer.name in beyond
         )
-        if not where:
+        near = listing(peer.name for peer in peers if peer.name not in beyond and peer.name != self.member.name)
+        if not gateways and not near:
             return f"Look at the sample: {kubectl(self.member)} -n {self.mesh.verify.namespace} get pods"
+        what = [f"that {gateways} can be reached (firewalls)"] if gateways else []
+        what += [f"that pods of {near} can be reached, since they share network {self.member.network}"] if near else []
+        control = self.mesh.control_plane(self.member.name)
         return (
-            f"Check from a node of {self.member.name} that {where} can be reached (firewalls), and "
-            f"`istioctl remote-clusters --context {shlex.quote(self.member.context)}` for what istiod could read."
+            f"Check from a node of {self.member.name} {listing(what)}, and "
+            f"`istioctl remote-clusters --context {shlex.quote(control.context)}` for what istiod could read."
         )
 
 

@@ -1,0 +1,108 @@
+"""What the lab's tests prove, as the table in docs/proven.md: rendered from their results, and checked against them.
+
+A pytest plugin (`-p tests.lab.proven`): tests marked `proves(claim)` say what their passing means; a mark of a parameter names
+the claim, one of the function what of it. The results of a run go into the file that `--proven FILE` names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import versions
+
+DOCUMENT = Path(__file__).parents[2] / "docs/proven.md"
+ASPECTS = ("traffic", "again", "uninstall")
+HEADINGS = {
+    "traffic": "Every cluster hears every other",
+    "again": "Applied again: no mutating request",
+    "uninstall": "Uninstalled: as before",
+}
+_HEAD = """# What is proven on real clusters
+
+Rendered from the results of `make test-lab` (`make proven`), and compared with them in CI: real Kubernetes {kubernetes}, real istiod,
+real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and templates are
+another matter (`docs/architecture.md`).
+"""
+_RESULTS = pytest.StashKey[list[dict[str, str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--proven FILE`."""
+    parser.addoption("--proven", metavar="FILE", help="write what the run proved to this file, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", "proves(claim, istio=...): what passing proves, for docs/proven.md")
+    config.stash[_RESULTS] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Note how each claim fared; whatever does not pass in any phase disproves it."""
+    report: pytest.TestReport = yield
+    if report.when == "call" or not report.passed:
+        for mark in item.iter_markers("proves"):
+            aspect = next((each for each in ASPECTS if each in item.name.split("[")[0]), "")
+            result = {"claim": mark.args[0], "istio": mark.kwargs.get("istio", versions.ISTIO_DEFAULT)}
+            item.config.stash[_RESULTS].append({**result, "aspect": aspect, "outcome": report.outcome})
+    return report  # type: ignore[return-value] # noqa: B901 - how a pytest wrapper gives its result on
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the results."""
+    target = session.config.getoption("--proven")
+    if target:
+        Path(target).write_text(json.dumps(session.config.stash[_RESULTS], indent=1))
+
+
+def render(results: list[dict[str, str]]) -> str:
+    """The document of these results."""
+    meshes: dict[tuple[str, str], dict[str, bool]] = {}
+    others: dict[tuple[str, str], bool] = {}
+    for result in results:
+        key, passed = (result["claim"], result["istio"]), result["outcome"] == "passed"
+        if result["aspect"]:
+            row = meshes.setdefault(key, {})
+            row[result["aspect"]] = row.get(result["aspect"], True) and passed
+        else:
+            others[key] = others.get(key, True) and passed
+    lines = [_HEAD.format(kubernetes=versions.KUBERNETES), "## Meshes", ""]
+    lines += [f"| Mesh | Istio | {' | '.join(HEADINGS[each] for each in ASPECTS)} |", "|-|-|-|-|-|"]
+    for (claim, istio), row in sorted(meshes.items()):
+        lines.append(f"| {claim} | {istio} | {' | '.join(_mark(row.get(each)) for each in ASPECTS)} |")
+    lines += ["", "## And", "", "| What | Istio | Proven |", "|-|-|-|"]
+    lines += [f"| {claim} | {istio} | {_mark(passed)} |" for (claim, istio), passed in sorted(others.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _mark(passed: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "not run"}[passed]
+
+
+def main() -> int:
+    """Write the document of a run's results, or (`--check`) say whether it stands as they say."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--check", action="store_true")
+    chosen = parser.parse_args()
+    text = render(json.loads(chosen.results.read_text()))
+    if not chosen.check:
+        DOCUMENT.write_text(text)
+        return 0
+    if DOCUMENT.read_text() != text:
+        sys.stderr.write(
+            f"{DOCUMENT.name} does not say what this run proved; `make proven` renders it. It would be:\n{text}"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

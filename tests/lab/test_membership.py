@@ -1,0 +1,122 @@
+"""A cluster joins a finished mesh and leaves it again: nothing else restarts, and nothing changes that need not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.cluster import Cluster
+from tests.lab.lab import Lab
+from tests.lab.shape import Shape
+from tests.lab.standing import LabOf
+from tests.lab.wizard import Ran, Wizard, answers
+
+pytestmark = [
+    pytest.mark.lab_shape(Shape(3)),
+    pytest.mark.proves("A third cluster joins a finished mesh and leaves it: no restart, no change that need not be"),
+]
+PODS = "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[*].restartCount}{'\\n'}{end}"
+# What a probe from inside a cluster makes and takes away again.
+PASSING = {"jobs", "pods"}
+
+
+class Mesh:
+    """Two clusters of three; the third comes and goes."""
+
+    def __init__(self, lab: Lab, home: Path) -> None:
+        self.lab = lab
+        self.third = lab.cluster("cluster3")
+        self.before = self.third.snapshot_objects()
+        self.wizard = Wizard(lab, home)
+        self.three = yaml.safe_load(self.wizard.meshfile.read_text())
+        self.want(2)
+        self.applied = self.wizard.apply()
+
+    @property
+    def others(self) -> list[Cluster]:
+        return [self.lab.cluster("cluster1"), self.lab.cluster("cluster2")]
+
+    def want(self, count: int) -> None:
+        document = {**self.three, "clusters": self.three["clusters"][:count]}
+        self.wizard.meshfile.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def apply(self, *words: str) -> Ran:
+        return self.wizard.run("apply", "-f", str(self.wizard.meshfile), *words)
+
+
+@pytest.fixture(scope="module")
+def mesh(lab_of: LabOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    yield Mesh(lab_of(Shape(3)), tmp_path_factory.mktemp("home"))
+
+
+def pods(cluster: Cluster) -> list[str]:
+    told = [cluster.kubectl("get", "pods", "-n", space, "-o", PODS) for space in ("istio-system", "sample")]
+    return sorted(line for text in told for line in text.splitlines())
+
+
+def changed(cluster: Cluster, mark: Any) -> list[tuple[str, str]]:
+    """(resource, name) of what was written, without what controllers did by themselves and the passing probes."""
+    found = [entry["objectRef"] for entry in cluster.mutations(mark)]
+    return sorted({(ref["resource"], ref.get("name", "")) for ref in found if ref["resource"] not in PASSING})
+
+
+def test_two_stand(mesh: Mesh) -> None:
+    assert mesh.applied.code == 0, mesh.applied.text
+    assert set(answers(mesh.wizard)) == {"cluster1", "cluster2"}
+
+
+def test_a_third_joins_without_a_restart(mesh: Mesh) -> None:
+    stood = [pods(cluster) for cluster in mesh.others]
+    marks = [cluster.audit_mark() for cluster in mesh.others]
+    mesh.want(3)
+    joined = mesh.apply()
+    assert joined.code == 0, joined.text
+    heard = answers(mesh.wizard)
+    assert {name: set(versions) for name, versions in heard.items()} == dict.fromkeys(
+        ("cluster1", "cluster2", "cluster3"), {"v1", "v2", "v3"}
+    )
+    assert [pods(cluster) for cluster in mesh.others] == stood
+    for cluster, mark in zip(mesh.others, marks, strict=True):
+        assert changed(cluster, mark) == [("configmaps", "istio"), ("secrets", "istio-remote-secret-cluster3")]
+
+
+def test_it_leaves_by_consent_only(mesh: Mesh) -> None:
+    mesh.want(2)
+    marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
+    asked = mesh.apply()
+    assert asked.code == 3, asked.text
+    assert "--remove cluster3" in asked.text
+    assert [list(cluster.mutations(mark)) for cluster, mark in zip(mesh.lab.clusters, marks, strict=True)] == [
+        [],
+        [],
+        [],
+    ]
+
+
+def test_it_leaves_without_a_trace(mesh: Mesh) -> None:
+    stood = [pods(cluster) for cluster in mesh.others]
+    marks = [cluster.audit_mark() for cluster in mesh.others]
+    left = mesh.apply("--remove", "cluster3")
+    assert left.code == 0, left.text
+    assert {name: set(versions) for name, versions in answers(mesh.wizard).items()} == dict.fromkeys(
+        ("cluster1", "cluster2"), {"v1", "v2"}
+    )
+    assert [pods(cluster) for cluster in mesh.others] == stood
+    for cluster, mark in zip(mesh.others, marks, strict=True):
+        assert changed(cluster, mark) == [("configmaps", "istio"), ("secrets", "istio-remote-secret-cluster3")]
+    after = mesh.third.snapshot_objects()
+    assert sorted(set(after) ^ set(mesh.before)) == []
+
+
+def test_and_nothing_is_left_to_do(mesh: Mesh) -> None:
+    marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
+    assert mesh.apply().code == 0
+    assert [list(cluster.mutations(mark)) for cluster, mark in zip(mesh.lab.clusters, marks, strict=True)] == [
+        [],
+        [],
+        [],
+    ]

@@ -1,0 +1,147 @@
+"""Every topology people run, on real clusters: from nothing to traffic, again without a change, and back to nothing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import audit
+from tests.lab.lab import Lab
+from tests.lab.shape import Shape
+from tests.lab.standing import LabOf
+from tests.lab.wizard import Ran, Wizard, assert_verified
+
+Document = dict[str, Any]
+OLD = "1.26.0"
+
+
+def multi_primary(document: Document) -> None:
+    """As the mesh file says when it says nothing."""
+
+
+def primary_remote(document: Document) -> None:
+    document["topology"] = "primary-remote"
+    document["clusters"][1]["role"] = "remote"
+
+
+def two_pairs(document: Document) -> None:
+    document["topology"] = "primary-remote"
+    for remote, primary in ((2, "cluster1"), (3, "cluster2")):
+        document["clusters"][remote] |= {"role": "remote", "primary": primary}
+
+
+def exposed(how: str, *changes: Callable[[Document], None]) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        for each in changes:
+            each(document)
+        for cluster in document["clusters"]:
+            cluster["gateway"] = {"exposure": how}
+
+    return change
+
+
+def one_network(document: Document) -> None:
+    for cluster in document["clusters"]:
+        cluster["network"] = "network1"
+
+
+def revised(document: Document) -> None:
+    primary_remote(document)
+    document["istio"]["revision"] = "canary"
+
+
+def balanced(lab: Lab) -> None:
+    for cluster in lab.clusters:
+        cluster.start_load_balancer(delay=3.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One topology. `prepare`: what the lab needs beside its shape."""
+
+    title: str
+    changes: Callable[[Document], None]
+    shape: Shape = field(default_factory=Shape)
+    prepare: Callable[[Lab], None] = lambda lab: None
+
+
+CASES = {
+    "primary-remote-external-ips": Case("Primary-remote, external-ips", primary_remote),
+    "primary-remote-cluster-ip-route": Case(
+        "Primary-remote, cluster-ip-route", exposed("cluster-ip-route", primary_remote), Shape(services="distinct")
+    ),
+    "primary-remote-load-balancer": Case(
+        "Primary-remote, load-balancer", exposed("load-balancer", primary_remote), prepare=balanced
+    ),
+    "three-primaries": Case("Three primaries, node-port", multi_primary, Shape(3)),
+    "two-primaries-two-remotes": Case("Two primaries and a remote of each", two_pairs, Shape(4)),
+    "one-network": Case("Two primaries on the same network, no gateways", one_network, Shape(networks=(1, 1))),
+    "multi-primary-1.26": Case("Multi-primary, node-port", multi_primary, Shape(istio=OLD)),
+    "primary-remote-1.26": Case("Primary-remote, external-ips", primary_remote, Shape(istio=OLD)),
+    "revision": Case("Primary-remote with a revision, external-ips", revised),
+}
+
+
+class Life:
+    """One mesh through its life; the tests below follow it in order."""
+
+    def __init__(self, case: Case, lab: Lab, home: Path) -> None:
+        case.prepare(lab)
+        self.lab = lab
+        self.before = [cluster.snapshot_objects() for cluster in lab.clusters]
+        self.wizard = Wizard(lab, home, changes=case.changes)
+        self.applied: Ran = self._applied()
+
+    def _applied(self) -> Ran:
+        """Apply, and do on the nodes what a manual step asks for, as a person would."""
+        ran = self.wizard.apply()
+        while ran.code == 3 and type_in_routes(self.lab, ran):
+            ran = self.wizard.run("resume", self.wizard.name)
+        return ran
+
+
+def type_in_routes(lab: Lab, ran: Ran) -> int:
+    """Run every route command that was printed on the node it was printed for; gives how many."""
+    done = 0
+    for node, command in re.findall(r"on (?:node )?(\S+?)[ (:].*?\n\s*(sudo ip route add \S+ via \S+)", ran.text):
+        cluster = next(cluster for cluster in lab.clusters if cluster.spec.node == node)
+        words = shlex.split(command)[1:]
+        cluster.machine.run(["ip", "route", "replace", *words[3:]])
+        done += 1
+    return done
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.lab_shape(CASES[name].shape)) for name in CASES]
+)
+def life(request: pytest.FixtureRequest, lab_of: LabOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    case = CASES[request.param]
+    yield Life(case, lab_of(case.shape), tmp_path_factory.mktemp("home"))
+
+
+def test_from_nothing_to_traffic(life: Life) -> None:
+    assert life.applied.code == 0, life.applied.text
+    assert_verified(life.wizard)
+
+
+def test_again_nothing_is_changed(life: Life) -> None:
+    marks = [cluster.audit_mark() for cluster in life.lab.clusters]
+    again = life.wizard.apply()
+    assert again.code == 0, again.text
+    for cluster, mark in zip(life.lab.clusters, marks, strict=True):
+        assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []
+
+
+def test_uninstall_leaves_what_was_there_before(life: Life) -> None:
+    undone = life.wizard.run("uninstall", "--yes")
+    assert undone.code == 0, undone.text
+    for cluster, before in zip(life.lab.clusters, life.before, strict=True):
+        after = cluster.snapshot_objects()
+        assert sorted(set(after) ^ set(before)) == []
+        assert {key for key in after if after[key] != before[key]} == set()

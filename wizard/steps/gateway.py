@@ -1,0 +1,66 @@
+"""The east-west gateway as it stands in a cluster, beside what its exposure asks for."""
+
+from __future__ import annotations
+
+from wizard.clusters.kinds import DEPLOYMENT, SERVICE, Object, Ref
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Difference
+from wizard.mesh import model
+from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
+from wizard.steps.ownership import label
+from wizard.steps.pods import available
+
+GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
+GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
+SERVICE_TYPES = {
+    "node-port": "NodePort",
+    "external-ips": "ClusterIP",
+    "cluster-ip-route": "ClusterIP",
+    "load-balancer": "LoadBalancer",
+}
+
+
+def standing(cluster: Cluster, member: model.Cluster) -> list[Difference]:
+    """Where the gateway that stands differs from the wanted one."""
+    told = []
+    deployment = cluster.get(GATEWAY)
+    if deployment is None:
+        told.append(Difference(str(GATEWAY), "", None, "to be installed"))
+    elif not available(deployment):
+        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1"))
+    service = cluster.get(GATEWAY_SERVICE)
+    if service is None:
+        return [*told, Difference(str(GATEWAY_SERVICE), "", None, "to be installed")]
+    return told + [
+        Difference(str(GATEWAY_SERVICE), field, found, wanted)
+        for field, found, wanted in _fields(service, member)
+        if found != wanted
+    ]
+
+
+def node_port(service: Object | None) -> int | None:
+    """The NodePort of the gateway's TLS port, None where there is none."""
+    for port in ((service or {}).get("spec") or {}).get("ports") or []:
+        if port.get("port") == GATEWAY_TLS_PORT:
+            found = port.get("nodePort")
+            return int(found) if found else None
+    return None
+
+
+def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | None, str | None]]:
+    spec = service.get("spec") or {}
+    gateway = member.gateway
+    network = member.network if gateway.labelled else None
+    told: list[tuple[str, str | None, str | None]] = [
+        ("spec.type", spec.get("type", "ClusterIP"), SERVICE_TYPES[gateway.exposure]),
+        (f"labels.{NETWORK_LABEL}", label(service, NETWORK_LABEL), network),
+    ]
+    if gateway.exposure == "node-port":
+        found = node_port(service)
+        told.append((f"nodePort of {GATEWAY_TLS_PORT}", None if found is None else str(found), str(gateway.port)))
+    elif gateway.exposure == "external-ips":
+        addresses = spec.get("externalIPs") or []
+        told.append(("spec.externalIPs", ", ".join(addresses) or None, str(gateway.address)))
+    elif gateway.exposure == "cluster-ip-route":
+        told.append(("spec.clusterIP", spec.get("clusterIP"), str(gateway.address)))
+    return told

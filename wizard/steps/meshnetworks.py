@@ -1,0 +1,78 @@
+"""meshNetworks in istiod's own configuration. The install writes them; where a cluster came or went since, they are mended
+alone: istiod watches the ConfigMap (1.10.1 and later), so nothing restarts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from wizard import yamltext
+from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.istio import names
+from wizard.istio.operator import mesh_networks
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps.declared import kubectl
+from wizard.steps.ownership import differing
+from wizard.text import one_line
+
+
+class MeshNetworks(Step):
+    """Key `meshNetworks` of ConfigMap istio[-REVISION] in a cluster that runs istiod."""
+
+    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
+        super().__init__(
+            f"{cluster.name}/mesh-networks", "meshNetworks", cluster=cluster.name, needs=(f"{cluster.name}/install",)
+        )
+        self.mesh = mesh
+        self.member = cluster
+        self.ref = Ref(CONFIG_MAP, names.mesh_config_name(mesh), SYSTEM_NAMESPACE)
+
+    def wanted(self) -> Any:
+        return mesh_networks(self.mesh)
+
+    def probe(self, world: World) -> Probe:
+        config = world.cluster(self.cluster).get(self.ref)
+        if config is None:
+            return Needed((Difference(str(self.ref), "", None, "to be installed"),))
+        told = self._differences(config)
+        return Needed(tuple(told)) if told else Done()
+
+    def apply(self, world: World, job: Job) -> None:
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": self.ref.name, "namespace": self.ref.namespace},
+            "data": {"meshNetworks": yamltext.dump({"networks": mesh_networks(self.mesh)})},
+        }
+        # istioctl owns the key since the install, which was ours: nobody else's work is taken over.
+        world.cluster(self.cluster).apply(manifest, force=True)
+
+    def commands(self) -> list[Command]:
+        tool = f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE}"
+        return [
+            Command(
+                f"{tool} get configmap {self.ref.name} -o jsonpath='{{.data.meshNetworks}}'",
+                "The install wrote these; every network of the mesh must be among them.",
+            )
+        ]
+
+    def _differences(self, config: Object) -> list[Difference]:
+        try:
+            found = (yamltext.load((config.get("data") or {}).get("meshNetworks", "")) or {}).get("networks") or {}
+        except (yaml.YAMLError, AttributeError):
+            found = {}
+        wanted = mesh_networks(self.mesh)
+        told = {path: (old, new) for path, old, new in differing(wanted, found)}
+        told |= {path: (old, new) for path, new, old in differing(found, wanted) if path not in told}
+        return [
+            Difference(
+                str(self.ref),
+                one_line(f"meshNetworks.{'.'.join(path)}"),
+                None if old is None else one_line(old),
+                None if new is None else one_line(new),
+            )
+            for path, (old, new) in told.items()
+        ]

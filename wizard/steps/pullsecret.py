@@ -1,0 +1,133 @@
+"""The Secret with which images are pulled from a private registry: in istio-system for Istio, in the sample's namespace for
+the sample. Its content is made of the person's file, or was put there by somebody; it is shown nowhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from pathlib import Path
+
+from wizard.clusters.kinds import SECRET, Object, Ref
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe, World
+from wizard.errors import Failed, Mistake
+from wizard.mesh import model
+from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.steps.declared import Declared, kubectl, put, take_back
+from wizard.text import one_line
+
+KIND = "kubernetes.io/dockerconfigjson"
+KEY = ".dockerconfigjson"
+MAX_BYTES = 1 << 20
+
+
+def file_mistakes(mesh: Mesh) -> tuple[Mistake, ...]:
+    """What keeps istio.pullSecretFile from being used; empty where nothing does, or where none is given."""
+    path = mesh.istio.pull_secret_file
+    if path is None:
+        return ()
+    try:
+        _content(path)
+    except Failed as failure:
+        return (Mistake("istio.pullSecretFile", failure.what),)
+    return ()
+
+
+class PullSecret(Declared):
+    """The pull secret in istio-system: made of the person's file, or there already."""
+
+    def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
+        super().__init__(
+            f"{cluster.name}/pull-secret", "Pull secret", mesh, cluster, needs=(f"{cluster.name}/namespace",)
+        )
+        self.ref = Ref(SECRET, str(mesh.istio.pull_secret), SYSTEM_NAMESPACE)
+
+    def manifests(self) -> list[Object]:
+        path = self.mesh.istio.pull_secret_file
+        return [_manifest(self.ref, base64.b64encode(_content(path)).decode())] if path else []
+
+    def wanted(self) -> object:
+        return {"name": self.ref.name, "file": str(self.mesh.istio.pull_secret_file)}
+
+    def probe(self, world: World) -> Probe:
+        if self.mesh.istio.pull_secret_file is not None:
+            return super().probe(world)
+        found = world.cluster(self.cluster).get(self.ref)
+        if found is not None and found.get("type") == KIND:
+            return Done()
+        what = f"is no {KIND}" if found else "is not there"
+        return Conflict(
+            f"{self.cluster}: {self.ref} {what}, and istio.pullSecretFile is not given",
+            f"Make it: {kubectl(self.member)} -n {SYSTEM_NAMESPACE} create secret docker-registry {self.ref.name} …, "
+            "or give its content in istio.pullSecretFile.",
+        )
+
+    def undo(self, world: World, job: Job) -> None:
+        take_back(world.cluster(self.cluster), self.ref, job)
+
+    def commands(self) -> list[Command]:
+        path = self.mesh.istio.pull_secret_file
+        if path is None:
+            return []
+        tool = kubectl(self.member)
+        return [
+            Command(
+                f"{tool} create secret generic {self.ref.name} -n {SYSTEM_NAMESPACE} --type={KIND} "
+                f"--from-file={KEY}={shlex.quote(str(path))} --dry-run=client -o yaml |\n  {tool} apply --server-side -f -",
+                "The credentials of the private registry.",
+            )
+        ]
+
+
+def differences(cluster: Cluster, mesh: Mesh, namespace: str) -> list[Difference]:
+    """Where the copy of the pull secret in this namespace differs from the one in istio-system; empty without one."""
+    if not mesh.istio.pull_secret:
+        return []
+    ref = Ref(SECRET, mesh.istio.pull_secret, namespace)
+    found, wanted = cluster.get(ref), cluster.get(Ref(SECRET, mesh.istio.pull_secret, SYSTEM_NAMESPACE))
+    if found is None:
+        return [Difference(str(ref), "", None, "to be made")]
+    same = (found.get("data") or {}).get(KEY) == ((wanted or {}).get("data") or {}).get(KEY)
+    return [] if same else [Difference(str(ref), KEY, "other content", f"that in {SYSTEM_NAMESPACE}")]
+
+
+def copy(cluster: Cluster, mesh: Mesh, namespace: str) -> None:
+    """Put a copy of the pull secret into this namespace, where the mesh has one."""
+    if not mesh.istio.pull_secret:
+        return
+    source = cluster.get(Ref(SECRET, mesh.istio.pull_secret, SYSTEM_NAMESPACE))
+    content = ((source or {}).get("data") or {}).get(KEY)
+    if not content:
+        raise Failed(f"{cluster.name}: Secret {mesh.istio.pull_secret} in {SYSTEM_NAMESPACE} is gone", "Apply again.")
+    put(cluster, _manifest(Ref(SECRET, mesh.istio.pull_secret, namespace), content), mesh.name)
+
+
+def _manifest(ref: Ref, content: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "type": KIND,
+        "data": {KEY: content},
+    }
+
+
+def _content(path: Path) -> bytes:
+    """The file's bytes. Failed where it cannot be read or is no Docker configuration with credentials in it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Failed(f"{one_line(path)} cannot be read: {error.strerror}", "Give another file.") from error
+    try:
+        auths = json.loads(content)["auths"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        auths = None
+    if len(content) > MAX_BYTES or not isinstance(auths, dict) or not auths:
+        raise Failed(
+            f"{one_line(path)} is no Docker config.json with credentials: it has no entries under auths",
+            "`docker login` with a credential helper keeps them elsewhere; log in without one, or make the Secret by hand.",
+        )
+    return content
