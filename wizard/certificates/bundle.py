@@ -195,10 +195,8 @@ def _ways(below: Way, others: Sequence[x509.Certificate], roots: Sequence[x509.C
 
 
 def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    # Go compares the names byte by byte, also how their text is encoded.
-    if certificate.issuer.public_bytes() != issuer.subject.public_bytes():
-        return False
     try:
+        # Compares the names byte by byte, also how their text is encoded, as Go does.
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
