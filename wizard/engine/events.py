@@ -83,8 +83,8 @@ class StepWaits(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PersonNeeded(Event):
-    """A step cannot go on before a person has done something outside, and waits for that. `what`: one sentence;
-    `instructions`: lines to read and commands to copy. Said once; StepWaits then tells how long it has waited.
+    """A step cannot go on before a person has done something outside, and waits for that. `what`: what it
+    waits for; `instructions`: lines to read and commands to copy. Said once; StepWaits then tells how long it has waited.
     """
 
     step: str

@@ -48,12 +48,14 @@ _CONNECTED = re.compile(r"(?:Connected to|Established connection to) (\S+) \(\S+
 @dataclass(frozen=True)
 class Answer:
     """What came of trying one address. `connected`: somebody took the connection, whatever came of it then. `refused`: the
-    packets got there and nobody listens. `answered`: TLS or HTTP was spoken. `told`: what kept it from that, printable.
+    packets got there and nobody listens. `answered`: TLS or HTTP was spoken. `unresolved`: its name has no address. `told`:
+    what kept it from answering, printable.
     """
 
     connected: bool = False
     refused: bool = False
     answered: bool = False
+    unresolved: bool = False
     told: str = ""
 
 
@@ -153,7 +155,8 @@ class CurlPods:
             "cannot be reached then shows later."
         )
         return NeedsPerson(
-            f"no probe could run in {self._member.name}: {why}", f"{remedy}\n{consent}" if remedy else consent
+            f"no probe could run in {self._member.name}: {why.removeprefix(f'{self._member.name}: ')}",
+            f"{remedy}\n{consent}" if remedy else consent,
         )
 
     def _end(self) -> None:
@@ -247,7 +250,7 @@ def answers(urls: Iterable[str], stdout: str, stderr: str) -> dict[str, Answer]:
 def _answer(code: int, connected: bool, why: list[str], told: str) -> Answer:
     told = listing(why) or told or f"curl ended with {code}"
     if code in (5, 6):
-        return Answer(told="the name cannot be resolved")
+        return Answer(unresolved=True, told="the name cannot be resolved")
     if code == 7:
         return Answer(refused=_REFUSED in told.lower(), told=told)
     if code == 28 and not connected:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ INJECTION_PORT = 15017
 DNS_PORT = 53
 # How long an address may stay closed. Envoy opens a port a moment after it was told to, clouds take minutes to wire a
 # load balancer whose address they have given already.
-PATIENCE = 6.0
+PATIENCE = 3.0
 OPENING_PATIENCE = 20.0
 BALANCER_PATIENCE = 240.0
 _SHOWN = 6  # node addresses that a remedy lists
@@ -51,11 +51,9 @@ class Target:
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or 443
 
-    def closed(self, answer: Answer) -> str:
-        """Why it cannot be used; empty where it can."""
-        if answer.answered or (self.refused and (answer.connected or answer.refused)):
-            return ""
-        return answer.told
+    def open(self, answer: Answer) -> bool:
+        """Whether it can be used."""
+        return answer.answered or (self.refused and (answer.connected or answer.refused))
 
 
 class Reach(Step):
@@ -86,26 +84,32 @@ class Reach(Step):
             closed = _tried(targets, pods, job)
         if closed:
             told = [
-                f"{self.cluster} cannot reach {target.what} at {shown(target.url)}: {why}"
-                for target, why in closed.items()
+                f"{self.cluster} cannot reach {target.what} at {shown(target.url)}: {answer.told}"
+                for target, answer in closed.items()
             ]
-            raise Failed("; ".join(told), self._remedy(list(closed), world))
+            raise Failed("; ".join(told), self._remedy(closed, world))
         job.say(f"{self.cluster} reaches {listing(dict.fromkeys(target.what for target in targets))}")
 
     def undo(self, world: World, job: Job) -> None:
         remove_probes(world.cluster(self.cluster), self.id)
 
-    def _remedy(self, closed: Sequence[Target], world: World) -> str:
+    def _remedy(self, closed: Mapping[Target, Answer], world: World) -> str:
         lines = list(dict.fromkeys(target.remedy for target in closed if target.remedy))
         ports: dict[str, list[str]] = {}
-        for target in closed:
-            if target.remedy is None:
-                host, port = target.place
+        for target, answer in closed.items():
+            host, port = target.place
+            if answer.unresolved:
+                lines.append(f"Let Pods of {self.cluster} resolve {host}, or give an IP address in its place.")
+            elif target.remedy is None:
                 ports.setdefault(host, []).append(str(port))
         if ports:
             where = listing(f"{host} port {listing(dict.fromkeys(each))}" for host, each in ports.items())
             lines.append(f"Open, in firewalls and security groups, TCP from {self._nodes(world)} to {where}.")
-        return "\n".join(lines)
+        if any(answer.refused for answer in closed.values()):
+            lines.append(
+                "A refusal may also mean that nothing listens there: see that it runs, and under that address."
+            )
+        return "\n".join(dict.fromkeys(lines))
 
     def _nodes(self, world: World) -> str:
         try:
@@ -121,7 +125,7 @@ class ReachApi(Reach):
     """The API servers that this cluster's istiod will read."""
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__("reach-api", "API servers are reached", mesh, cluster)
+        super().__init__("reach-api", "Path to the API servers", mesh, cluster)
 
     def wanted(self) -> object:
         return [peer.api_server for peer in self.mesh.read_by(self.member.name)]
@@ -143,7 +147,7 @@ class ReachGateways(Reach):
                 needs.append(f"{peer.name}/gateway-address")
             elif peer.gateway.exposure == "cluster-ip-route":
                 needs += [f"{peer.name}/install", f"{cluster.name}/route/{peer.name}"]
-        super().__init__("reach-gateways", "Other clusters are reached", mesh, cluster, tuple(needs))
+        super().__init__("reach-gateways", "Path to the other clusters", mesh, cluster, tuple(needs))
 
     def wanted(self) -> object:
         return [
@@ -197,7 +201,7 @@ class ReachDiscovery(Reach):
             needs.append(f"{control.name}/gateway-address")
         if control in mesh.routed_from(cluster.name):
             needs.append(f"{cluster.name}/route/{control.name}")
-        super().__init__("reach-discovery", f"istiod of {control.name} is reached", mesh, cluster, tuple(needs))
+        super().__init__("reach-discovery", f"Path to istiod of {control.name}", mesh, cluster, tuple(needs))
         self.control = control
 
     def wanted(self) -> object:
@@ -226,23 +230,21 @@ def shown(url: str) -> str:
     return one_line(url.removesuffix("/"))
 
 
-def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, str]:
-    """Those that stayed closed, and why."""
+def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, Answer]:
+    """Those that stayed closed, with the last answer."""
     left = list(targets)
-    closed: dict[Target, str] = {}
+    closed: dict[Target, Answer] = {}
     began: float | None = None
 
-    def look() -> tuple[dict[Target, str] | None, str]:
+    def look() -> tuple[dict[Target, Answer] | None, str]:
         nonlocal began, left
         ((_, found),) = pods.ask([target.url for target in left])
         began = began or time.monotonic()  # the Pod's start is not the target's fault
-        reasons = {target: target.closed(found[target.url]) for target in left}
         elapsed = time.monotonic() - began
-        left = [target for target in left if reasons[target]]
-        late = [target for target in left if elapsed >= target.patience]
-        closed.update((target, reasons[target]) for target in late)
-        left = [target for target in left if target not in late]
-        seen = "; ".join(f"{target.what} at {shown(target.url)}: {reasons[target]}" for target in left[:3])
+        left = [target for target in left if not target.open(found[target.url])]
+        closed.update((target, found[target.url]) for target in left if elapsed >= target.patience)
+        left = [target for target in left if target not in closed]
+        seen = "; ".join(f"{target.what} at {shown(target.url)}: {found[target.url].told}" for target in left[:3])
         return (None if left else closed), seen
 
     longest = max(target.patience for target in targets)

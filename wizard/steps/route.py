@@ -55,7 +55,7 @@ class Route(Step):
                 return (None if missing else True), f"{shown(url)} from {'; '.join(missing)}"
 
             what = (
-                f"the nodes of {self.cluster} need a route to the Services of {self.target.name}, "
+                f"a route on each node of {self.cluster} to the Services of {self.target.name}: "
                 f"{self.target.service_cidr} via {self.target.gateway.node}"
             )
             job.person(what, self._instructions(nodes), look)
