@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 
 from screens.base import Refusal, WizardScreen
 from screens.draft import Candidate, ContextId
+from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
 from wizard.text import one_line
 
@@ -44,6 +45,8 @@ class ContextsScreen(WizardScreen):
     CSS_PATH = "contexts.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "choose", "Choose"),
+        Binding("a", "choose_all", "All", tooltip="Choose all contexts that are shown and answer, or none of them"),
+        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("r", "retry", "Ask again"),
         Binding("k", "kubeconfig", "Add kubeconfig"),
     ]
@@ -52,10 +55,12 @@ class ContextsScreen(WizardScreen):
         super().__init__()
         self._timer: Timer | None = None
         self._listed = False
+        self._only = ""
 
     def body(self) -> ComposeResult:
         """The table, and what is known of the highlighted row."""
         table: DataTable[str] = DataTable(cursor_type="row", cell_padding=0, id="contexts")
+        yield Filter()
         yield table
         yield Lines(id="detail", wrap=True)
 
@@ -102,7 +107,7 @@ class ContextsScreen(WizardScreen):
         if not self.is_attached:
             return
         for candidate in draft.candidates.values():
-            if _key(candidate.id) not in self._table().rows:
+            if _key(candidate.id) not in self._table().rows and self._matches(candidate):
                 self._table().add_row(*self._cells(candidate), key=_key(candidate.id))
             if candidate.facts is None and candidate.looked_since is None:
                 self._look(candidate)
@@ -110,13 +115,13 @@ class ContextsScreen(WizardScreen):
         self._show_detail()
 
     def _look(self, candidate: Candidate) -> None:
-        candidate.facts, candidate.looked_since = None, time.monotonic()
+        self.wizard.draft.looked(candidate, None, time.monotonic())
         self.wizard.background(
             lambda: self.wizard.outside.facts(candidate.entry), lambda facts: self._found(candidate, facts)
         )
 
     def _found(self, candidate: Candidate, facts: ContextFacts) -> None:
-        candidate.facts, candidate.looked_since = facts, None
+        self.wizard.draft.looked(candidate, facts)
         if self.is_attached and self.is_mounted:
             self._update(candidate)
             self._show_detail()
@@ -182,6 +187,40 @@ class ContextsScreen(WizardScreen):
         detail = self.query_one("#detail", Lines)
         detail.show(_detail(candidate) if candidate else [])
 
+    # -- filtering
+
+    def _matches(self, candidate: Candidate) -> bool:
+        entry = candidate.entry
+        return any(self._only in text.lower() for text in (entry.context, entry.server, str(entry.kubeconfig)))
+
+    def action_filter(self) -> None:
+        """Ask what to show."""
+        self.query_one(Filter).open()
+
+    @on(Filter.Typed)
+    def _filter(self, event: Filter.Typed) -> None:
+        event.stop()
+        self._only = event.text.lower()
+        table = self._table()
+        table.clear()
+        for candidate in self.wizard.draft.candidates.values():
+            if self._matches(candidate):
+                table.add_row(*self._cells(candidate), key=_key(candidate.id))
+        self._show_detail()
+
+    @on(Filter.Left)
+    def _filtered(self, event: Filter.Left) -> None:
+        event.stop()
+        self._table().focus()
+
+    def action_back(self) -> None:
+        """Escape closes an open filter first."""
+        line = self.query_one(Filter)
+        if line.has_class("-open"):
+            line.action_leave(True)
+        else:
+            super().action_back()
+
     # -- doing
 
     def action_choose(self) -> None:
@@ -195,6 +234,21 @@ class ContextsScreen(WizardScreen):
             return
         for one in self.wizard.draft.candidates.values():
             self._update(one)
+        self._tell_count()
+
+    def action_choose_all(self) -> None:
+        """Choose every context that is shown and answers, or none of them where all are chosen."""
+        draft = self.wizard.draft
+        fit = [one for one in draft.candidates.values() if self._matches(one) and one.facts and one.facts.reachable]
+        open_ones = [one for one in fit if one.id not in draft.chosen]
+        refused = [said for one in open_ones or fit if (said := draft.toggle(one.id))]
+        for one in draft.candidates.values():
+            self._update(one)
+        self._tell_count()
+        if refused:
+            self.say(refused[0], wrong=True)
+
+    def _tell_count(self) -> None:
         count = len(self.wizard.draft.chosen)
         self.say(f"{count} chosen" + (": Ctrl+N goes on." if count > 1 else "; choose one more." if count else "."))
 
@@ -239,7 +293,7 @@ class ContextsScreen(WizardScreen):
         if unfit is None:
             return None
         sentence, blamed = unfit
-        if blamed is not None:
+        if blamed is not None and _key(blamed) in self._table().rows:
             self._table().move_cursor(row=self._table().get_row_index(_key(blamed)))
         return sentence, self._table()
 
@@ -264,7 +318,10 @@ def _detail(candidate: Candidate) -> list[Line]:
         lines.append([Piece("may not: ", "working"), Piece(one_line(", ".join(facts.missing_rights), 600))])
     if facts.reachable:
         addresses = one_line(", ".join(facts.addresses)) or "none found"
-        lines.append([Piece("node addresses ", "muted"), Piece(addresses)])
+        balancer = (
+            [Piece("  load balancer: ", "muted"), Piece(one_line(facts.load_balancer))] if facts.load_balancer else []
+        )
+        lines.append([Piece("node addresses ", "muted"), Piece(addresses), *balancer])
     if facts.clock_offset is not None and abs(facts.clock_offset) >= MUCH_CLOCK:
         said = f"its clock differs by {facts.clock_offset:+.0f} s from this machine's: certificates may be refused"
         lines.append([Piece(said, "working")])

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from screens.settling import DEPENDENT, Row, settled
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
-from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
 from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
 from wizard.mesh.rules import value_at
+from wizard.proposal import worth_asking
 
 if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
@@ -53,7 +55,10 @@ class Draft:
         self.typed: dict[ContextId, dict[str, Value]] = {}
         self.istioctl = istioctl
         self.istioctls: list[IstioctlFound] | None = None
+        self.serving: dict[ContextId, ContextId] = {}  # remote → the primary chosen for it
         self._given: list[Mapping[str, Any]] = []
+        self._rows: dict[ContextId, Row] | None = None
+        self._mistakes: tuple[Mistake, ...] | None = None
         if document:
             self.fill(document)
 
@@ -64,6 +69,8 @@ class Draft:
             if value is not None:
                 put(self.mesh, field.key, value)
         self._given = [entry for entry in document.get("clusters") or [] if isinstance(entry, Mapping)]
+        if document.get("topology") == "primary-remote":  # there, a cluster without a role is a primary
+            self._given = [{"role": "primary", **entry} for entry in self._given]
         self._choose_given()
 
     def offer(self, entries: Iterable[ContextEntry]) -> list[Candidate]:
@@ -91,11 +98,23 @@ class Draft:
                     }
                     self._given.remove(given)
                     break
+        self.forget()
+        for chosen in self.chosen:  # whoever was named as a primary may be known only now
+            name = self.typed.get(chosen, {}).get("primary")
+            if name is not None:
+                self._serve(chosen, name)
+        self.forget()
 
     # -- choosing
 
+    def looked(self, candidate: Candidate, facts: ContextFacts | None, since: float | None = None) -> None:
+        """A look at this candidate begins (`since`, no facts yet) or has found this."""
+        candidate.facts, candidate.looked_since = facts, since
+        self.forget()
+
     def toggle(self, chosen: ContextId) -> str | None:
         """Choose a context, or no longer. The sentence of why not, or None."""
+        self.forget()
         if chosen in self.chosen:
             self.chosen.remove(chosen)
             return None
@@ -136,40 +155,66 @@ class Draft:
     def mesh_value(self, key: str) -> Value:
         """The answer to a question about the whole mesh; its default where none was given."""
         found: Value = value_at(self.mesh, key)
-        default = next(field.default for field in MESH_FIELDS if field.key == key)
-        return default if found is None else found
+        return mesh_field(key).default if found is None else found
 
     def answer(self, key: str, value: Value) -> None:
         """Record an answer about the whole mesh."""
         put(self.mesh, key, value)
+        self.forget()
+
+    @property
+    def rows(self) -> dict[ContextId, Row]:
+        """Every chosen cluster as it stands now."""
+        if self._rows is None:
+            self._rows = settled(self)
+        return self._rows
+
+    def forget(self) -> None:
+        """Something changed that proposals depend on."""
+        self._rows = None
+        self._mistakes = None
 
     def cluster_value(self, chosen: ContextId, key: str) -> Value:
-        """The answer about one cluster: what was typed, or else what is suggested. An emptied field stays empty."""
-        typed = self.typed.get(chosen, {})
-        return typed[key] if key in typed else self.suggestion(chosen, key)
+        """The answer about one cluster: what was typed, or else what is proposed. An emptied field stays empty."""
+        value: Value = value_at(self.rows[chosen].entry, key)
+        return value
 
     def answer_cluster(self, chosen: ContextId, key: str, value: Value) -> None:
         """Record an answer about one cluster."""
-        if value == self.suggestion(chosen, key):
-            self.typed.get(chosen, {}).pop(key, None)  # follows the suggestion, also when that changes
-        else:
-            self.typed.setdefault(chosen, {})[key] = value
+        self.answer_clusters((chosen,), key, value)
 
-    def suggestion(self, chosen: ContextId, key: str) -> Value:
-        """What to propose for a field that nobody typed: from the order of choosing, and from what was found."""
-        field = cluster_field(key)
-        candidate = self.candidates[chosen]
-        facts = candidate.facts
-        if key in ("name", "network"):
-            stem = "cluster" if key == "name" else "network"
-            return f"{stem}{self.chosen.index(chosen) + 1 if chosen in self.chosen else 0}"
-        if key == "gateway.address" and facts and facts.addresses:
-            return facts.addresses[0] if field.mistake(facts.addresses[0]) is None else None
-        if key == "gateway.port":
-            return self.free_port()
-        if key == "apiServer":
-            return candidate.entry.server if field.mistake(candidate.entry.server) is None else None
-        return field.default
+    def answer_clusters(self, targets: Iterable[ContextId], key: str, value: Value) -> None:
+        """Record the same answer about each of these clusters."""
+        rows = self.rows
+        for chosen in targets:
+            typed = self.typed.setdefault(chosen, {})
+            if key == "gateway.exposure" and value != value_at(rows[chosen].entry, key):
+                for other in DEPENDENT:  # an address of one kind says nothing about another
+                    typed.pop(other, None)
+            if key == "primary":
+                self._serve(chosen, value)
+            elif value == rows[chosen].proposed.get(key) or (value is None and cluster_field(key).kind == "choice"):
+                typed.pop(key, None)  # follows the proposal, also when that changes
+            else:
+                typed[key] = value
+        self.forget()
+
+    def _serve(self, chosen: ContextId, name: Value) -> None:
+        """Kept as the cluster itself, because its name may be typed anew."""
+        self.serving.pop(chosen, None)
+        self.typed[chosen].pop("primary", None)
+        server = next((other for other, row in self.rows.items() if row.entry.get("name") == name), None)
+        if name and server is None:
+            self.typed[chosen]["primary"] = name
+        elif server and name != self.rows[chosen].proposed.get("primary"):
+            self.serving[chosen] = server
+
+    def asks(self, chosen: ContextId, key: str) -> bool:
+        """Whether that question makes sense for this cluster as things stand."""
+        return worth_asking(key, self.rows[chosen].entry, self._outline())
+
+    def _outline(self) -> Document:
+        return {"topology": self.mesh_value("topology"), "clusters": [row.entry for row in self.rows.values()]}
 
     def free_port(self) -> int:
         """The NodePort to propose: the usual one, or the next that no chosen cluster uses."""
@@ -183,31 +228,22 @@ class Draft:
     # -- the document
 
     def document(self) -> Document:
-        """The mesh document as it stands, mistakes included."""
+        """The mesh document as it stands, mistakes included. Not to be changed."""
         document: Document = {"apiVersion": API_VERSION, "kind": "Mesh"}
         for field in MESH_FIELDS:
             put(document, field.key, self.mesh_value(field.key))
-        document["clusters"] = [self._cluster(chosen) for chosen in self.chosen]
+        document["clusters"] = [row.entry for row in self.rows.values()]
         return document
-
-    def _cluster(self, chosen: ContextId) -> Document:
-        entry: Document = {}
-        for field in CLUSTER_FIELDS:
-            if field.key == "kubeconfig":
-                put(entry, field.key, chosen[0])
-            elif field.key == "context":
-                put(entry, field.key, chosen[1])
-            else:
-                put(entry, field.key, self.cluster_value(chosen, field.key))
-        return entry
 
     def mistakes(self) -> tuple[Mistake, ...]:
         """Everything wrong with the document as it stands."""
-        return tuple(
-            mistake
-            for mistake in mistakes_in(self.document())
-            if not (mistake.path == "clusters" and len(self.chosen) < 2)  # said by `unfit`, in better words
-        )
+        if self._mistakes is None:
+            self._mistakes = tuple(
+                mistake
+                for mistake in mistakes_in(self.document())
+                if not (mistake.path == "clusters" and len(self.chosen) < 2)  # said by `unfit`, in better words
+            )
+        return self._mistakes
 
     def path_of(self, chosen: ContextId, key: str) -> str:
         """The path that a mistake about this field carries."""
@@ -217,8 +253,11 @@ class Draft:
 def stage_of(path: str) -> str:
     """The screen on which a mistake with this path is corrected."""
     key = re.sub(r"^clusters\[\d+\]\.?", "", path)
+    if path == "clusters":
+        return "topology"
     if path.startswith("clusters"):
-        return {"name": "names", "network": "names", "context": "contexts", "": "contexts"}.get(key, "networks")
+        stages = {"name": "names", "network": "names", "context": "contexts", "": "contexts"}
+        return stages.get(key, "topology" if key in ("role", "primary") else "networks")
     if key in ("name", "trustDomain"):
         return "names"
     return "topology" if key == "topology" else "istio"

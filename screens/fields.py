@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -13,6 +14,9 @@ from textual.widgets import Input, Select, Static
 
 from wizard.mesh.fields import Field, Value
 from wizard.text import one_line
+
+if TYPE_CHECKING:
+    from screens.draft import ContextId
 
 
 class Answer(Message):
@@ -25,14 +29,27 @@ class Answer(Message):
 
 
 class FieldInput(Input):
-    """A question answered by typing."""
+    """A question answered by typing. `targets`: of a question about clusters, those that are meant."""
 
     def __init__(self, field: Field, path: str, value: Value, placeholder: str = "") -> None:
-        super().__init__(
-            field.render(value), compact=True, select_on_focus=False, placeholder=placeholder or _placeholder(field)
-        )
+        self._placeholder = placeholder or _placeholder(field)
+        super().__init__(field.render(value), compact=True, select_on_focus=False, placeholder=self._placeholder)
         self.field = field
         self.path = path
+        self.targets: tuple[ContextId, ...] = ()
+
+    def say_instead(self, text: str) -> None:
+        """What to say where there is no answer; empty: as at first."""
+        self.placeholder = text or self._placeholder
+
+    def fill(self, value: Value, instead: str = "") -> None:
+        """Show this answer; what is typed already and means the same stays. `instead`: what to say where there is none."""
+        self.say_instead(instead)
+        if self.answer == value:
+            return
+        with self.prevent(Input.Changed):
+            self.value = self.field.render(value)
+        self.cursor_position = len(self.value)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell it as an answer."""
@@ -51,15 +68,37 @@ class FieldInput(Input):
 
 
 class FieldSelect(Select[str]):
-    """A question answered by choosing."""
+    """A question answered by choosing. `targets`: of a question about clusters, those that are meant."""
 
     def __init__(self, field: Field, path: str, value: Value) -> None:
         options = [(Content(choice.title), choice.value) for choice in field.choices]
-        known = {choice.value for choice in field.choices}
-        chosen = str(value) if value in known else str(field.default)
-        super().__init__(options, allow_blank=False, value=chosen, compact=True)
+        known = [choice.value for choice in field.choices]
+        super().__init__(
+            options,
+            # One that changes whom it is about may have nothing to show for a moment.
+            allow_blank=not path,
+            value=str(value if value in known else field.default) if path else Select.NULL,
+            compact=True,
+        )
         self.field = field
         self.path = path
+        self.targets: tuple[ContextId, ...] = ()
+        self._known = known
+
+    def offer(self, options: Sequence[tuple[str, str]]) -> None:
+        """Other things to choose from: (title, value)."""
+        known = [value for _, value in options]
+        if known == self._known:
+            return
+        self._known = known
+        with self.prevent(Select.Changed):
+            self.set_options([(Content(one_line(title, 80)), value) for title, value in options])
+
+    def fill(self, value: Value, instead: str = "") -> None:
+        """Show this answer. `instead`: what to say where there is none."""
+        self.prompt = instead or "as proposed"
+        with self.prevent(Select.Changed):
+            self.value = str(value) if value in self._known else Select.NULL
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Tell it as an answer."""

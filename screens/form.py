@@ -7,13 +7,15 @@ from typing import ClassVar
 from textual import on
 
 from screens.base import Refusal, WizardScreen
-from screens.draft import ContextId, stage_of
-from screens.fields import Answer, Control, FieldInput, FieldRow, control_for
-from wizard.mesh.fields import cluster_field, mesh_field
+from screens.clusters import Clusters
+from screens.draft import stage_of
+from screens.fields import Answer, FieldRow, control_for
+from screens.filtering import Filter
+from wizard.mesh.fields import mesh_field
 
 
 class FormScreen(WizardScreen):
-    """Asks questions about the mesh (`row`) and about each cluster (`cluster_control`)."""
+    """Asks questions about the mesh (`row`), and about its clusters where it holds a `Clusters`."""
 
     BINDINGS: ClassVar = []
 
@@ -22,13 +24,6 @@ class FormScreen(WizardScreen):
         field = mesh_field(key)
         return FieldRow(field.title, [control_for(field, key, self.wizard.draft.mesh_value(key), placeholder)])
 
-    def cluster_control(self, chosen: ContextId, key: str, placeholder: str = "") -> Control:
-        """The control of one question about one cluster."""
-        draft = self.wizard.draft
-        return control_for(
-            cluster_field(key), draft.path_of(chosen, key), draft.cluster_value(chosen, key), placeholder
-        )
-
     def arrived(self) -> None:
         """Show the mistakes that are there already."""
         self.judge()
@@ -36,21 +31,30 @@ class FormScreen(WizardScreen):
     @on(Answer)
     def _answered(self, answer: Answer) -> None:
         answer.stop()
-        draft, control = self.wizard.draft, answer.field_control
+        control = answer.field_control
         if control.field.scope == "mesh":
-            draft.answer(control.field.key, answer.value)
-        else:
-            index = int(control.path.split("[")[1].split("]")[0])
-            draft.answer_cluster(draft.chosen[index], control.field.key, answer.value)
+            self.wizard.draft.answer(control.field.key, answer.value)
+        elif answer.value is not None or len(control.targets) == 1:  # of many, an empty field means that they differ
+            self.wizard.draft.answer_clusters(control.targets, control.field.key, answer.value)
         self.judge()
+
+    @property
+    def clusters(self) -> Clusters | None:
+        """The clusters with their questions, where this screen has any."""
+        return next(iter(self.query(Clusters)), None)
 
     def judge(self) -> None:
         """Show every mistake at its question, or take it away."""
         mistakes = self.mistakes()
-        for row in self.query(FieldRow):
+        for row in self._mesh_rows():
             row.show(mistakes)
+        if self.clusters:
+            self.clusters.show(mistakes)
         if not mistakes:
             self.say("")
+
+    def _mesh_rows(self) -> list[FieldRow]:
+        return [row for row in self.query(FieldRow) if row.controls[0].field.scope == "mesh"]
 
     def mistakes(self) -> dict[str, str]:
         """What is wrong on this screen: path → sentence."""
@@ -59,7 +63,7 @@ class FormScreen(WizardScreen):
             for mistake in self.wizard.draft.mistakes()
             if stage_of(mistake.path) == self.STAGE
         }
-        for row in self.query(FieldRow):
+        for row in self._mesh_rows():
             for control in row.controls:
                 # An emptied required field would silently mean its default in the document: say so here.
                 wrong = control.field.mistake(control.answer)
@@ -70,14 +74,22 @@ class FormScreen(WizardScreen):
     def refuse(self) -> Refusal | None:
         """The first mistake, with its question focused."""
         mistakes = self.mistakes()
-        for row in self.query(FieldRow):
+        for row in self._mesh_rows():
             for control in row.controls:
                 if control.path in mistakes:
                     return f"{control.field.title}: {mistakes[control.path]}", control
         for path, text in mistakes.items():
+            at = self.clusters.go_to(path) if self.clusters and path.startswith("clusters[") else None
+            if at is not None:
+                name = self.wizard.draft.cluster_value(at.targets[0], "name") if at.targets else ""
+                return f"{name or 'a cluster'}: {at.field.title}: {text}", at
             return f"{path}: {text}", None
         return None
 
-    def input(self, path: str) -> FieldInput:
-        """The input with that path; for tests."""
-        return next(control for control in self.query(FieldInput) if control.path == path)
+    def action_back(self) -> None:
+        """Escape closes an open filter first."""
+        for line in self.query(Filter):
+            if line.has_class("-open"):
+                line.action_leave(True)
+                return
+        super().action_back()

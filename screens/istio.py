@@ -13,12 +13,20 @@ from textual.content import Content
 from textual.widgets import Select, Static
 
 from screens.base import Refusal
+from screens.fields import FieldInput, FieldRow
 from screens.form import FormScreen
 from wizard.outside import IstioctlFound
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from wizard.errors import Trouble
+
+
+FOLDERS = {  # what an empty answer means, by the source of the certificates
+    "generate": "the platform's data folder",
+    "directory": "needed: a folder with one folder per cluster in it",
+    "offline": "needed: where the requests are written, one folder per cluster",
+}
 
 
 class IstioScreen(FormScreen):
@@ -38,15 +46,19 @@ class IstioScreen(FormScreen):
                 yield Static("istioctl", classes="row-label", markup=False)
                 yield Select[str]([], prompt="looking on the PATH …", id="istioctl", compact=True)
             yield Static("", id="istioctl-trouble", classes="mistake", markup=False)
-            for key in ("istio.version", "istio.hub", "istio.imagePullPolicy", "istio.overlays"):
+            for key in ("istio.version", "istio.revision", "istio.hub", "istio.imagePullPolicy"):
                 yield self.row(key)
+            yield self.row("istio.pullSecret", "none: the registry asks for no password")
+            yield self.row("istio.pullSecretFile", "the Secret is in the clusters already")
+            yield self.row("istio.overlays")
             yield Static("Certificates", classes="heading", markup=False)
             yield self.row("certificates.source")
-            yield self.row("certificates.path", "the platform's data folder")
+            yield self.row("certificates.path")
             yield Static("Verification", classes="heading", markup=False)
             yield self.row("verify.namespace")
             yield self.row("verify.hub")
             yield self.row("verify.curlImage", "derived from the hub")
+            yield self.row("verify.probes")
 
     def arrived(self) -> None:
         """Look for istioctl."""
@@ -55,6 +67,19 @@ class IstioScreen(FormScreen):
             self.wizard.background(self.wizard.outside.istioctls, self._found, self._none_found)
         else:
             self._show(self.wizard.draft.istioctls)
+
+    def judge(self) -> None:
+        """Only what goes with the other answers is asked."""
+        draft = self.wizard.draft
+        source = str(draft.mesh_value("certificates.source"))
+        for row in self.query(FieldRow):
+            control = row.controls[0]
+            if control.path == "certificates.path" and isinstance(control, FieldInput):
+                row.display = source in FOLDERS
+                control.say_instead(FOLDERS.get(source, ""))
+            elif control.path == "istio.pullSecretFile":
+                row.display = bool(draft.mesh_value("istio.pullSecret") or draft.mesh_value(control.path))
+        super().judge()
 
     def _found(self, found: list[IstioctlFound]) -> None:
         given = self.wizard.draft.istioctl

@@ -154,8 +154,12 @@ class Lines(ScrollView, can_focus=True):
 
     def _measure(self) -> None:
         longest = max((cell_len(plain(line)) for line in self._shown), default=0) if self._sideways else 0
-        self.virtual_size = Size(max(self._width, longest), len(self._shown))
+        self.virtual_size = Size(max(self._width, longest), self.count())
         self.refresh()
+
+    def count(self) -> int:
+        """How many lines there are to paint. Whoever makes lines when they are painted says it, with `line_at`."""
+        return len(self._shown)
 
     def line_at(self, index: int) -> Line:
         """The line to paint in that row of the content."""

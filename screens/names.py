@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
-from screens.fields import FieldRow
+from screens.clusters import Clusters, Column, role_of, said
+from screens.filtering import Filter
 from screens.form import FormScreen
-from wizard.text import one_line
+from screens.picture import Picture
 
 
 class NamesScreen(FormScreen):
-    """The mesh's name, and each cluster's name and network. No name is typed twice anywhere."""
+    """The mesh's name, and each cluster's name and network. No name is typed twice anywhere. Pods of one network reach each
+    other directly; clusters on different networks meet at their east-west gateways.
+    """
 
     STAGE = "names"
     HEADING = "Names and network labels"
-    HINT = "Each cluster's name is its clusterName, remote secret and meshNetworks registry."
+    HINT = "Clusters with the same network label are on one network. Space marks several, / filters, Enter edits."
     CSS_PATH = "names.tcss"
 
     def body(self) -> ComposeResult:
-        """Questions about the mesh, then a table of the clusters."""
-        with VerticalScroll(can_focus=False):
-            yield Static("The mesh", classes="heading", markup=False)
-            yield self.row("name")
-            yield self.row("trustDomain")
-            yield Static("Its clusters", classes="heading", markup=False)
-            yield Static(f"{'Context':<24}{'Cluster name':<27}{'Network':<24}", classes="note columns", markup=False)
-            for index, chosen in enumerate(self.wizard.draft.chosen, 1):
-                yield FieldRow(
-                    one_line(f"{index} {chosen[1]}", 60),
-                    [self.cluster_control(chosen, "name"), self.cluster_control(chosen, "network")],
-                    classes="pair",
-                )
-            yield Static(
-                Content(
-                    "Pods of one network reach each other directly. Clusters on different networks meet at their "
-                    "east-west gateways; the label topology.istio.io/network says which is which."
-                ),
-                classes="note explained",
-                markup=False,
-            )
+        """Questions about the mesh, then its clusters."""
+        yield Static("The mesh", classes="heading", markup=False)
+        yield self.row("name")
+        yield self.row("trustDomain")
+        yield Static("Its clusters", classes="heading", markup=False)
+        columns = [
+            Column("Cluster", 20, said("name")),
+            Column("Network", 18, said("network")),
+            Column("Role", 0, role_of),
+        ]
+        yield Clusters(self.wizard.draft, columns, ("name", "network"), ascii_only=self.wizard.ascii)
+        yield Picture(id="picture", ascii_only=self.wizard.ascii, small=True)
+
+    @on(Filter.Typed)
+    def _filtered(self, event: Filter.Typed) -> None:
+        self.query_one("#picture", Picture).show_only(event.text)
+
+    def on_resize(self) -> None:
+        """The whole picture where there is room for it."""
+        super().on_resize()
+        self.query_one("#picture", Picture).small = self.size.height < 32
+
+    def judge(self) -> None:
+        """Mistakes where they are, and the drawing anew."""
+        super().judge()
+        self.query_one("#picture", Picture).draw(self.wizard.draft.document())

@@ -3,48 +3,69 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from screens.draft import ContextId
-from screens.fields import FieldRow
+from screens.clusters import Clusters, Column, said
 from screens.form import FormScreen
 from screens.lines import Line, Lines, Piece
+from screens.settling import Row
 from wizard.errors import BadInput
+from wizard.mesh.model import DEFAULT_NODE_PORT, GATEWAY_TLS_PORT
+from wizard.mesh.rules import value_at
 from wizard.text import one_line
 
-KEYS = ("apiServer", "gateway.address", "gateway.port")
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+KEYS = (
+    "gateway.exposure", "gateway.address", "gateway.port", "gateway.node", "serviceCidr", "discoveryAddress", "apiServer",
+)  # fmt: skip
+SETTLED = 0.2  # seconds without a change after which the YAML is made: with fifty clusters it takes longer than a key
 
 
 class NetworksScreen(FormScreen):
-    """The addresses at which the clusters reach each other. Found values are filled in; empty ones are found later."""
+    """The addresses at which the clusters reach each other. What was found is filled in; what is empty is found later. Each
+    gateway's exposure is proposed with the reason; remotes need one that keeps istiod's ports.
+    """
 
     STAGE = "networks"
     HEADING = "Networks: who is reached where"
-    HINT = "Addresses and free NodePorts were found on the clusters; correct what the other clusters cannot reach."
+    HINT = "Correct what the other clusters cannot reach. Space marks several clusters, / filters, Enter edits."
     CSS_PATH = "networks.tcss"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._later: Timer | None = None
 
     def body(self) -> ComposeResult:
         """The table above, the YAML below."""
-        with VerticalScroll(id="table", can_focus=False):
-            heads = f"{'Cluster':<15}{'API server for peers':<31}{'Gateway address':<17}{'NodePort':<8}"
-            yield Static(heads, classes="note columns", markup=False)
-            for chosen in self.wizard.draft.chosen:
-                yield FieldRow(
-                    one_line(self._titled(chosen), 60), [self.cluster_control(chosen, key, "found") for key in KEYS],
-                    classes="place",
-                )  # fmt: skip
+        columns = [
+            Column("Cluster", 0, said("name")),
+            Column("Network", 15, said("network")),
+            Column("Exposure", 17, said("gateway.exposure")),
+            Column("Gateway", 24, _place),
+        ]
+        titles = {"apiServer": "API server for peers", "discoveryAddress": "istiod is reached at"}
+        yield Clusters(self.wizard.draft, columns, KEYS, titles=titles, share=0.22, ascii_only=self.wizard.ascii)
         yield Static("The meshNetworks that istiod gets:", classes="heading", markup=False)
         yield Lines(id="yaml", sideways=True)
 
-    def _titled(self, chosen: ContextId) -> str:
-        return str(self.wizard.draft.cluster_value(chosen, "name") or chosen[1])
+    def arrived(self) -> None:
+        """With the YAML at once."""
+        super().arrived()
+        self._show_yaml()
 
     def judge(self) -> None:
-        """Mistakes at their fields, and the YAML anew."""
+        """Mistakes at their fields; the YAML when there is a pause."""
         super().judge()
+        if self._later:
+            self._later.stop()
+        self._later = self.set_timer(SETTLED, self._show_yaml)
+
+    def _show_yaml(self) -> None:
         self.query_one("#yaml", Lines).show(self._yaml())
 
     def _yaml(self) -> list[Line]:
@@ -58,14 +79,33 @@ class NetworksScreen(FormScreen):
                 [Piece(f"{'x' if self.wizard.ascii else '✗'} {one_line(mistake)}", "broken")]
                 for mistake in bad.mistakes
             ]
-        import yaml
+        from wizard import yamltext
 
         networks = mesh_networks(mesh)
         for network in networks.values():  # None: found when the clusters are connected
             for gateway in network.get("gateways", []):
                 gateway.update({key: "(found later)" for key, value in gateway.items() if value is None})
-        text = yaml.safe_dump({"meshNetworks": networks}, sort_keys=False)
-        return [_coloured(line) for line in text.splitlines()]
+        text = yamltext.dump({"meshNetworks": networks})
+        lines = [_coloured(line) for line in text.splitlines()]
+        learnt = [
+            cluster.name for cluster in mesh.clusters if cluster.gateway.labelled and mesh.has_gateway(cluster.name)
+        ]
+        if learnt:
+            names = one_line(", ".join(learnt), 200)
+            lines.append([Piece(f"# istiod learns the load balancer's address of {names} from its Service", "muted")])
+        return lines
+
+
+def _place(row: Row) -> str:
+    """Where the gateway is reached."""
+    exposure = value_at(row.entry, "gateway.exposure")
+    if not exposure:
+        return "none needed"
+    address = value_at(row.entry, "gateway.address")
+    if exposure == "load-balancer" and not address:
+        return "what it gives"
+    port = (value_at(row.entry, "gateway.port") or DEFAULT_NODE_PORT) if exposure == "node-port" else GATEWAY_TLS_PORT
+    return f"{address or '(found later)'}:{port}"
 
 
 def _coloured(line: str) -> Line:

@@ -23,7 +23,13 @@ class Picture(Lines, can_focus=False):
         self._counts: Counts | None = None
         self.small = small
         self._ascii = ascii_only
+        self._only = ""
         self._drawn: tuple[object, ...] = ()
+
+    def show_only(self, text: str) -> None:
+        """Of many clusters, only the rows with this in their name, network or primary; empty: all."""
+        self._only = text
+        self._redraw()
 
     def draw(self, of: Mesh | Mapping[str, Any], links: States | None = None, counts: Counts | None = None) -> None:
         """Draw this."""
@@ -42,8 +48,9 @@ class Picture(Lines, can_focus=False):
         if self._of is None or width < 4:
             return
         drawing = draw(
-            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self.small
-        )
+            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self.small,
+            only=self._only,
+        )  # fmt: skip
         if drawing.lines != self._drawn:  # most events change no arrow
             self._drawn = drawing.lines
             self.show(drawing.lines)

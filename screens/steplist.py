@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Region
 
 from screens.lines import Line, Lines, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
@@ -62,7 +62,7 @@ class StepList(Lines):
             before = self.chosen
             self._rows = rows
             self.cursor = rows.index(before) if before in rows else min(self.cursor or 0, max(0, len(rows) - 1))
-            self.virtual_size = Size(self.size.width, len(rows))
+            self._measure()
         else:
             self._rows = rows
         if self._following:
@@ -123,10 +123,9 @@ class StepList(Lines):
         region = Region(0, max(0, (self.cursor or 0) - 1), 1, 3)
         self.scroll_to_region(region, animate=False, force=True)
 
-    def on_resize(self) -> None:
-        """The width of a line is the widget's."""
-        self.virtual_size = Size(self.size.width, len(self._rows))
-        self.refresh()
+    def count(self) -> int:
+        """Rows to scroll through."""
+        return len(self._rows)
 
     def line_at(self, index: int) -> Line:
         """A lane's line or a step's."""

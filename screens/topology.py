@@ -9,16 +9,25 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import RadioButton, RadioSet, Static
 
-from screens.base import Refusal, WizardScreen
+from screens.clusters import Clusters, Column, role_of, said
+from screens.filtering import Filter
+from screens.form import FormScreen
 from screens.lines import Lines, Piece
 from screens.picture import Picture
 from wizard.mesh.fields import mesh_field
+from wizard.mesh.links import links_of
 
-EXPLAINED = (
-    ("API server", "every istiod reads the others' services there (remote secret)"),
-    ("gateway", "calls from other networks enter there (mTLS, a NodePort)"),
-    ("discovery", "the proxies of a remote cluster ask the primary's istiod"),
-)
+EXPLAINED = {
+    "api": ("API server", "every istiod reads the others' services there (remote secret)"),
+    "discovery": ("discovery", "the proxies of a remote cluster ask its primary's istiod"),
+    "gateway": ("gateway", "calls from other networks enter there (mTLS)"),
+    "pods": ("pods", "on one network they reach each other directly"),
+}
+HINTS = {
+    False: "Every cluster runs its own istiod and survives without the others.",
+    True: "A primary's istiod serves its remotes. Space marks several clusters, / filters, Enter edits.",
+}
+ROOMY = 32  # rows from which on the whole picture has its place below the questions
 
 
 class Choice(RadioButton):
@@ -30,8 +39,10 @@ class Choice(RadioButton):
         return "●" if self.value else " "
 
 
-class TopologyScreen(WizardScreen):
-    """Who runs an istiod, and what must therefore reach what. The drawing shows it for the clusters chosen."""
+class TopologyScreen(FormScreen):
+    """Who runs an istiod, who is served by whose, and what must therefore reach what. The drawing shows it for the clusters
+    chosen. With primary-remote, each cluster has a role: the first one is proposed as the primary of all others.
+    """
 
     STAGE = "topology"
     HEADING = "Topology: what will talk to what"
@@ -39,46 +50,71 @@ class TopologyScreen(WizardScreen):
     FIELD: ClassVar[str] = "topology"
 
     def body(self) -> ComposeResult:
-        """The choices, the drawing, what its arrows mean."""
+        """The choices, the clusters' roles, the drawing, what its arrows mean."""
         field = mesh_field(self.FIELD)
         value = self.wizard.draft.mesh_value(self.FIELD)
         with RadioSet(id="topology", compact=True):
             for choice in field.choices:
                 yield Choice(Content(choice.title), value=choice.value == value, name=choice.value)
-        yield Static("", classes="mistake", markup=False)
+        yield Static("", classes="mistake", id="wrong", markup=False)
+        columns = [
+            Column("Cluster", 26, said("name")),
+            Column("Role", 30, role_of),
+            Column("Network", 0, said("network")),
+        ]
+        yield Clusters(
+            self.wizard.draft, columns, ("role", "primary", "network"),
+            titles={"primary": "Served by"}, ascii_only=self.wizard.ascii,
+        )  # fmt: skip
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="legend", classes="-fit")
 
+    def first_focus(self) -> RadioSet:
+        """The choices."""
+        return self.query_one("#topology", RadioSet)
+
     def arrived(self) -> None:
         """Draw the choice as it stands."""
-        self.HINT = mesh_field(self.FIELD).help
+        self.query_one("#legend").can_focus = False
+        super().arrived()
         self.tell_help(None)
-        self._draw()
 
     @on(RadioSet.Changed)
     def _chosen(self, event: RadioSet.Changed) -> None:
         event.stop()
         self.wizard.draft.answer(self.FIELD, event.pressed.name)
-        self._draw()
+        self.judge()
+        self.tell_help(None)
 
-    def _draw(self) -> None:
+    @on(Filter.Typed)
+    def _filtered(self, event: Filter.Typed) -> None:
+        self.query_one("#picture", Picture).show_only(event.text)
+
+    def on_resize(self) -> None:
+        """The picture is as large as there is room."""
+        super().on_resize()
+        self._arrange()
+
+    def _arrange(self) -> None:
+        remote = self.wizard.draft.mesh_value(self.FIELD) == "primary-remote"
+        self.query_one(Clusters).display = remote
+        self.HINT = HINTS[remote]
+        picture = self.query_one("#picture", Picture)
+        picture.small = remote and self.size.height < ROOMY
+
+    def judge(self) -> None:
+        """Mistakes where they are, and the drawing anew."""
+        super().judge()
+        self._arrange()
         document = self.wizard.draft.document()
-        entries = document["clusters"]
-        remote = document.get(self.FIELD) == "primary-remote"
-        if remote:  # as it would be with the first cluster as the primary
-            entries = [entries[0], *({**entry, "primary": entries[0]["name"]} for entry in entries[1:])]
-        self.query_one("#picture", Picture).draw({"clusters": entries})
+        self.query_one("#picture", Picture).draw(document)
+        kinds = {link.kind for link in links_of(document)}
         self.query_one("#legend", Lines).show(
-            [Piece(f"{noun:<11}", "title"), Piece(text, "muted")] for noun, text in EXPLAINED[: 3 if remote else 2]
+            [Piece(f"{noun:<11}", "title"), Piece(text, "muted")]
+            for kind, (noun, text) in EXPLAINED.items()
+            if kind in kinds
         )
-        wrong = mesh_field(self.FIELD).mistake(document.get(self.FIELD))
-        place = self.query_one(".mistake", Static)
-        place.update(Content(f"✗ {wrong}" if wrong else ""))
+        wrong = next((text for path, text in self.mistakes().items() if path in ("topology", "clusters")), "")
+        place = self.query_one("#wrong", Static)
+        place.update(Content(f"{'x' if self.wizard.ascii else '✗'} {wrong}" if wrong else ""))
         place.display = bool(wrong)
-        if not wrong:
-            self.say("")
-
-    def refuse(self) -> Refusal | None:
-        """Only what this release can build."""
-        wrong = mesh_field(self.FIELD).mistake(self.wizard.draft.mesh_value(self.FIELD))
-        return (f"Topology: {wrong}", self.query_one("#topology")) if wrong else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wizard.clusters.contexts import ContextFacts
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, Ref
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, SERVICE, Ref
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
@@ -37,6 +37,7 @@ def facts_of(cluster: Cluster) -> ContextFacts:
             istio=_istio(cluster),
             clock_offset=clock_offset(version),
             node_ports=frozenset(used_node_ports(cluster)),
+            load_balancer=_load_balancer(cluster),
         )
     except Trouble as trouble:
         return ContextFacts(reachable=False, problem=" ".join([trouble.what, trouble.remedy]).strip())
@@ -52,3 +53,14 @@ def _istio(cluster: Cluster) -> str:
     containers = istiods[0]["spec"]["template"]["spec"]["containers"]
     version = one_line(str(containers[0].get("image", "")).rpartition(":")[2], 30)
     return f"{version}, mesh {one_line(mesh, 63)}" if mesh else f"{version}, not by meshwizard"
+
+
+def _load_balancer(cluster: Cluster) -> str:
+    """A Service that got its address from a load balancer; empty where none has."""
+    for service in cluster.objects(SERVICE):
+        given = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+        address = next((one.get("ip") or one.get("hostname") for one in given if one), None)
+        if (service.get("spec") or {}).get("type") == "LoadBalancer" and address:
+            metadata = service["metadata"]
+            return one_line(f"Service {metadata['name']} in {metadata.get('namespace', '')} has {address}", 200)
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_from_start_to_done_by_keys(tmp_path: Path, size: tuple[int, int]) -> No
             for stage in PATH:
                 await driver.to(stage)
                 assert "DEMO – simulated clusters" in driver.text, f"no banner on {stage}"
-            assert "✓ Mesh mesh1 is verified: 19 steps" in driver.text
+            assert re.search(r"✓ Mesh mesh1 is verified: \d+ steps in", driver.text)
             assert "gateway ✓" in driver.text and "answers" in driver.text
             await driver.press("ctrl+n")
         assert driver.app.return_value == 0
@@ -32,10 +33,10 @@ def test_back_keeps_what_was_typed(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.to("names")
-            await driver.press("tab", "tab")
+            await driver.press("tab", "tab", "enter")
             await driver.type("-east")
             await driver.to("istio")
-            await driver.press("tab", "tab", "end")
+            await driver.press("tab", "tab", "tab", "end")
             await driver.type("2")
             await driver.press("escape", "escape", "escape", "escape")
             assert driver.stage == "start"
@@ -52,7 +53,7 @@ def test_a_context_that_is_left_out_keeps_its_answers(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.to("names")
-            await driver.press("tab", "tab")
+            await driver.press("tab", "tab", "enter")
             await driver.type("x")
             await driver.press("escape", "escape")
             await driver.press("space", "space")  # left out, and chosen again: now it is the second
@@ -66,10 +67,10 @@ def test_a_context_that_is_left_out_keeps_its_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "keys", "typed", "sentence"),
     [
-        ("names", ("tab", "tab"), "_", "is no DNS label"),
-        ("names", ("tab", "tab", "tab", "tab", "backspace"), "1", "is used twice"),
-        ("networks", ("tab",), "x", "is no IP address"),
-        ("networks", ("tab", "tab"), "9", "outside the NodePort range"),
+        ("names", ("tab", "tab", "tab"), "_", "is no DNS label"),
+        ("names", ("tab", "tab", "down", "enter", "backspace"), "1", "is used twice"),
+        ("networks", ("tab", "tab"), "x", "is no IP address"),
+        ("networks", ("tab", "tab", "tab"), "9", "outside the NodePort range"),
     ],
 )
 def test_wrong_input_is_refused_where_it_is(
@@ -81,17 +82,32 @@ def test_wrong_input_is_refused_where_it_is(
             await driver.press(*keys)
             await driver.type(typed)
             wrong = driver.app.focused
-            if typed == "1":
-                await driver.press("backspace")
-                await driver.press("shift+tab", "shift+tab", "tab", "tab")
-                await driver.press("end", *["backspace"] * 8)
-                await driver.type("cluster1")
-                wrong = driver.app.focused
             assert sentence in " ".join(driver.text.split())
+            assert "[ ]✗cluster" in driver.text
             await driver.press("shift+tab", "ctrl+n")
             assert driver.stage == stage
             assert sentence in " ".join(driver.app.stage.sentence.split())
             assert driver.app.focused is wrong
+
+    asyncio.run(play())
+
+
+def test_what_is_wrong_elsewhere_is_shown(tmp_path: Path) -> None:
+    """A mistake about a cluster that is neither under the cursor nor shown is gone to."""
+
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("names")
+            await driver.press("tab", "tab", "enter")
+            await driver.type("_")
+            await driver.press("pagedown")
+            assert "cluster2  kubernetes-admin2@kubernetes" in driver.text
+            await driver.press("shift+tab", "slash")
+            await driver.type("admin2")
+            await driver.press("enter", "ctrl+n")
+            assert driver.stage == "names"
+            assert "cluster1_  kubernetes-admin1@kubernetes" in driver.text
+            assert driver.app.focused and driver.app.focused.has_class("-wrong")
 
     asyncio.run(play())
 
@@ -107,26 +123,11 @@ def test_an_emptied_required_answer_is_refused(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
-def test_what_is_not_built_is_refused(tmp_path: Path) -> None:
-    async def play() -> None:
-        async with driving(tmp_path) as driver:
-            await driver.to("topology")
-            await driver.press("down", "enter")
-            assert "is not built yet" in driver.text
-            assert "discovery" in driver.text
-            await driver.press("ctrl+n")
-            assert driver.stage == "topology"
-            await driver.press("up", "enter", "ctrl+n")
-            assert driver.stage == "names"
-
-    asyncio.run(play())
-
-
 def test_help_of_the_focused_question(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.to("networks")
-            await driver.press("tab", "tab", "f1")
+            await driver.press("tab", "tab", "tab", "f1")
             assert "Gateway NodePort" in driver.text
             assert "gateway.port, in each cluster's entry" in driver.text
             await driver.press("escape")

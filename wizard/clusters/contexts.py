@@ -33,3 +33,4 @@ class ContextFacts:
     istio: str = ""  # empty: none found
     clock_offset: float | None = None  # seconds that the cluster is ahead of this machine, within a second or so
     node_ports: frozenset[int] = frozenset()  # in use, by Services other than our gateway
+    load_balancer: str = ""  # a Service that one has given an address, and which; empty: none seen

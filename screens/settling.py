@@ -1,0 +1,103 @@
+"""What every cluster of a draft gets: what was typed, or else what is proposed from the other answers and from what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wizard.mesh.document import Document, put
+from wizard.mesh.fields import CLUSTER_FIELDS, Value, cluster_field
+from wizard.mesh.rules import exposure_of, is_remote
+from wizard.proposal import propose_exposure, serves_remotes, worth_asking
+
+if TYPE_CHECKING:
+    from screens.draft import Candidate, ContextId, Draft
+
+DEPENDENT = ("gateway.address", "gateway.port", "gateway.node")  # on the exposure
+
+
+@dataclass
+class Row:
+    """One cluster: its entry in the mesh document, what is proposed for it, and why its exposure is."""
+
+    typed: Mapping[str, Value]
+    entry: Document = field(default_factory=dict)
+    proposed: dict[str, Value] = field(default_factory=dict)
+    reason: str = ""
+
+    def settle(self, key: str, proposal: Value) -> None:
+        """What was typed, even where it was emptied, or else the proposal."""
+        self.proposed[key] = proposal
+        put(self.entry, key, self.typed.get(key, proposal))
+
+
+def settled(draft: Draft) -> dict[ContextId, Row]:
+    """Every chosen cluster, in the order of choosing: the first is cluster 1."""
+    rows = {chosen: Row(draft.typed.get(chosen, {})) for chosen in draft.chosen}
+    with_remotes = draft.mesh_value("topology") == "primary-remote"
+    for index, (chosen, row) in enumerate(rows.items()):
+        row.settle("name", f"cluster{index + 1}")
+        put(row.entry, "kubeconfig", chosen[0])
+        put(row.entry, "context", chosen[1])
+        row.settle("network", f"network{index + 1}")
+        row.settle("role", "remote" if with_remotes and index else "primary")
+        if not with_remotes:
+            row.entry["role"] = "primary"  # what was chosen for primary-remote waits there
+        row.settle("apiServer", _fitting("apiServer", draft.candidates[chosen].entry.server))
+        row.settle("sample", None)
+    _primaries(rows, draft.serving)
+    _gateways(rows, draft)
+    for row in rows.values():
+        row.entry = {key: row.entry[key] for key in _ORDER if key in row.entry}
+    return rows
+
+
+_ORDER = tuple(dict.fromkeys(field.key.split(".")[0] for field in CLUSTER_FIELDS))
+
+
+def _primaries(rows: Mapping[ContextId, Row], serving: Mapping[ContextId, ContextId]) -> None:
+    """Each remote is served by the one chosen for it, else by a primary on its own network, else by the first."""
+    primaries = [row.entry for row in rows.values() if not is_remote(row.entry)]
+    on_network: dict[object, Value] = {}
+    for entry in primaries:
+        on_network.setdefault(entry.get("network"), entry.get("name"))
+    for chosen, row in rows.items():
+        if not is_remote(row.entry):
+            continue
+        first = primaries[0].get("name") if primaries else None
+        row.settle("primary", on_network.get(row.entry.get("network"), first))
+        server = rows.get(serving[chosen]) if chosen in serving else None
+        if server and not is_remote(server.entry):
+            put(row.entry, "primary", server.entry.get("name"))
+
+
+def _gateways(rows: Mapping[ContextId, Row], draft: Draft) -> None:
+    clusters = [row.entry for row in rows.values()]
+    document = {"topology": draft.mesh_value("topology"), "clusters": clusters}
+    port = draft.free_port()
+    for row in rows.values():
+        if worth_asking("discoveryAddress", row.entry, document):
+            row.settle("discoveryAddress", None)
+    for chosen, row in rows.items():
+        if not worth_asking("gateway.exposure", row.entry, document):
+            continue
+        candidate = draft.candidates[chosen]
+        exposure, row.reason = propose_exposure(candidate.facts, serves_remotes(row.entry, clusters))
+        row.settle("gateway.exposure", exposure)
+        row.settle("gateway.address", _address(exposure_of(row.entry, clusters), candidate))
+        for key, proposal in (("gateway.port", port), ("gateway.node", None), ("serviceCidr", None)):
+            if worth_asking(key, row.entry, document):
+                row.settle(key, proposal)
+
+
+def _address(exposure: str, candidate: Candidate) -> Value:
+    """A node's, where that is what the exposure needs; others are found later."""
+    facts = candidate.facts
+    if exposure not in ("node-port", "external-ips") or not facts or not facts.addresses:
+        return None
+    return _fitting("gateway.address", facts.addresses[0])
+
+
+def _fitting(key: str, value: str) -> Value:
+    return value if cluster_field(key).mistake(value) is None else None
