@@ -224,7 +224,11 @@ def test_a_look_that_fails_is_what_was_seen() -> None:
         return True, ""
 
     step = Toy("manual")
-    step.work = lambda job: job.person("do it", "like this", silent, every=0.01)
+
+    def ask(job: Job) -> None:
+        job.person("do it", "like this", silent, every=0.01)
+
+    step.work = ask
     engine, events = engine_of(step, attended=True)
     assert engine.run().ok
     assert told(events, StepWaits)[0].seen == "c does not answer"

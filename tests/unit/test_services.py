@@ -78,8 +78,8 @@ def test_a_silent_cluster_is_told_so() -> None:
         cidrs(Server(Unreachable("silent")))
 
 
-def free(range: str, *taken: str) -> str:
-    server: Any = Server([range])
+def free(cidr: str, *taken: str) -> str:
+    server: Any = Server([cidr])
     server.services = [{"spec": {"clusterIP": address, "clusterIPs": [address]}} for address in taken]
     return free_service_address(server)
 

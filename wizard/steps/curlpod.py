@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -92,7 +93,9 @@ class CurlPods:
         if not self._pods:
             self._start()
         try:
-            return [(_node_of(pod), self._asked(pod, urls)) for pod in self._pods]
+            with ThreadPoolExecutor(max_workers=min(8, len(self._pods))) as pool:
+                found = pool.map(lambda pod: self._asked(pod, urls), self._pods)
+            return [(_node_of(pod), told) for pod, told in zip(self._pods, found, strict=True)]
         except Failed:
             self._end()
             raise
