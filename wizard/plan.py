@@ -102,7 +102,8 @@ def _before_install(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
         if _awaits_address(mesh, control):
             needs.append(f"{control.name}/gateway-address")
         if mesh.verify.probes == "before":
-            needs.append(f"{cluster.name}/reach-discovery")
+            # Without the remote secret, which needs the remote's API server, istioctl would wait for its gateway in vain.
+            needs += [f"{cluster.name}/reach-discovery", f"{control.name}/reach-api"]
         needs += [
             f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name) if target is control
         ]

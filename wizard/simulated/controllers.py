@@ -145,6 +145,7 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     """A Pod of this Deployment or Job, labelled so; None where the API server would refuse it for now."""
     metadata, template = owner["metadata"], clone(owner["spec"]["template"])
     place, spec = metadata["namespace"], template["spec"]
+    spec["nodeName"] = machine.node_name
     account = spec.setdefault("serviceAccountName", "default")
     if machine.store.find(Ref(SERVICE_ACCOUNT, account, place)) is None:
         return None

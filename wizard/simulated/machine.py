@@ -68,6 +68,7 @@ class Machine:
         self.service_cidr = service_cidr
         self.context = f"kubernetes-admin{index}@kubernetes"
         self.node_address = f"192.0.2.{10 + index}" if index <= 200 else f"198.51.100.{index - 200}"
+        self.node_name = f"node-{suffix(5, seed, index)}"
         self.server = f"https://{self.node_address}:6443"
         universe.machines.append(self)
         universe.nodes[self.node_address] = self
@@ -209,7 +210,7 @@ class Machine:
             self.store.update(
                 {"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": name}}, "kube-apiserver"
             )
-        host = f"node-{suffix(5, self.seed, self.index)}"
+        host = self.node_name
         self.store.update(
             {
                 "apiVersion": "v1",

@@ -14,7 +14,7 @@ from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 
 _REQUEST = 0.06  # seconds that one answered request takes
-_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry"}
+_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry", "--noproxy"}
 _HELLO = re.compile(r"http://helloworld\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?:5000/hello(.*)")
 _PROBED = re.compile(r"https://.*")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
@@ -54,7 +54,8 @@ class Shell:
         patience = float(options.get("-m") or options.get("--max-time") or seconds)
         if urls and all(_PROBED.fullmatch(url) for url in urls):
             connect = min(patience, float(options.get("--connect-timeout") or patience))
-            return _probe(machine, urls, connect, options.get("-w", ""))
+            spoken = any(re.fullmatch(r"-[a-zA-Z]*v[a-zA-Z]*", word) for word in arguments)
+            return _probe(machine, urls, connect, options.get("-w", ""), spoken=spoken)
         found = _HELLO.fullmatch(urls[0]) if urls else None
         if not found:
             host = re.sub(r"^\w+://|[:/?].*$", "", urls[0]) if urls else ""
@@ -94,27 +95,31 @@ class Shell:
         return Executed(out, err, code)
 
 
-def _probe(machine: Machine, urls: Sequence[str], connect: float, written: str) -> Executed:
-    """Connections to addresses, all at once, with what curl says of each as `-w` asks for it."""
-    out, code, took = "", 0, _REQUEST
+def _probe(machine: Machine, urls: Sequence[str], connect: float, written: str, *, spoken: bool) -> Executed:
+    """Connections to addresses, all at once, with what curl says of each as `-w` asks for it. `spoken`: what `-v` adds."""
+    out, err, code, took = "", "", 0, _REQUEST
     for url in urls:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
         found = proxies.reach(machine, host, port)
         told = {"url": url, "exitcode": "0", "time_connect": "0.001100", "errormsg": ""}
-        if found.answer != "open":
+        if found.answer == "refused":
             told |= {"exitcode": "7", "time_connect": "0.000000"}
             told["errormsg"] = f"Failed to connect to {host} port {port} after 0 ms: Could not connect to server"
-        if found.answer == "silent":
+            err += f"* connect to {host} port {port} from 10.244.0.9 port 0 failed: Connection refused\n"
+        elif found.answer == "silent":
             took = max(took, connect)
-            told |= {"exitcode": "28", "errormsg": f"Connection timed out after {int(connect * 1000) + 1} milliseconds"}
-        elif found.answer == "open" and not found.is_api:
-            # A proxy that passes on by the name asked for was asked for none.
-            told |= {"exitcode": "35", "errormsg": "Recv failure: Connection reset by peer"}
+            told |= {"exitcode": "28", "time_connect": "0.000000"}
+            told["errormsg"] = f"Connection timed out after {int(connect * 1000) + 1} milliseconds"
+        else:
+            err += f"* Connected to {host} ({host}) port {port}\n"
+            if not found.is_api:
+                # A proxy that passes on by the name asked for was asked for none.
+                told |= {"exitcode": "35", "errormsg": "Recv failure: Connection reset by peer"}
         code = int(told["exitcode"]) or code
         out += _written(written, told)
     machine.pace.sleep(took)
-    return Executed(out, "", code)
+    return Executed(out, err if spoken else "", code)
 
 
 def _written(form: str, values: dict[str, str]) -> str:
