@@ -211,7 +211,7 @@ class WizardApp(App[int]):
         if not self.running or not self.active_run or stage in ("install", "verify"):
             return ""
         view = self.active_run.view
-        needs = " needs you" if view.broken and not view.active else ""
+        needs = " needs you" if view.wanted or (view.broken and not view.active) else ""
         sign = "*" if self.ascii else "●"
         return f"{sign} {self.active_run.session.mesh.name} is running{needs} {view.passed}/{len(view.steps)} · Ctrl+R"
 

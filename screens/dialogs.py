@@ -15,6 +15,8 @@ from textual.widgets import Input, Static
 from screens.button import Button
 from wizard.mesh.fields import Field
 
+COPIED = "Sent to the terminal's clipboard (OSC 52).   Esc: close"
+
 
 class Confirm(ModalScreen[bool]):
     """Asks before something that cannot be taken back. Escape means no."""
@@ -95,11 +97,14 @@ class Ask(ModalScreen[str | None]):
 
 
 class Help(ModalScreen[None]):
-    """A text to read."""
+    """A text to read, and to copy."""
 
     AUTO_FOCUS = ".dialog-body"
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,enter,question_mark,q", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,enter,question_mark,q", "close", "Close", show=False),
+        Binding("c", "copy", "Copy", show=False),
+    ]
 
     def __init__(self, title: str, text: str) -> None:
         super().__init__()
@@ -111,11 +116,16 @@ class Help(ModalScreen[None]):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-body"):
                 yield Static(Content(self._text), markup=False)
-            yield Static(Content("Esc: close"), classes="dialog-keys", markup=False)
+            yield Static(Content("Esc: close   C: copy"), classes="dialog-keys", markup=False)
 
     def action_close(self) -> None:
         """Close it."""
         self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """What is selected with the mouse, or all of it."""
+        self.app.copy_to_clipboard(self.get_selected_text() or self._text)
+        self.query_one(".dialog-keys", Static).update(Content(COPIED))
 
 
 def help_on(field: Field) -> tuple[str, str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from screens.settling import DEPENDENT, Row, settled
+from screens.settling import Row, settled
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
 from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
 from wizard.mesh.rules import value_at
-from wizard.proposal import worth_asking
+from wizard.proposal import DEPENDENT, worth_asking
 
 if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts, IstioctlFound

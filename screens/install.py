@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
 from screens.base import Refusal
+from screens.filtering import Filter
 from screens.lines import Lines, Piece
 from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
@@ -24,6 +29,7 @@ class InstallScreen(RunScreen):
     HEADING = "Install"
     NEXT_LABEL = "Verification"
     CSS_PATH = "install.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", "Lanes", key_display="/")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +43,7 @@ class InstallScreen(RunScreen):
         yield Static("", id="state", markup=False)
         with Container(id="work"):
             yield Picture(id="picture", ascii_only=self.wizard.ascii, small=True)
+            yield Filter()
             yield StepList(view, id="steps", ascii_only=self.wizard.ascii)
             yield Lines(id="log", follow=True)
 
@@ -68,6 +75,34 @@ class InstallScreen(RunScreen):
         if view.verifying() and not self._went_on and self.is_current and not view.ended:
             self._went_on = True
             self.wizard.go("verify")
+
+    @on(StepList.Explain)
+    def _explain(self, event: StepList.Explain) -> None:
+        event.stop()
+        self.explain(event.step)
+
+    @on(Filter.Typed)
+    def _filter(self, event: Filter.Typed) -> None:
+        event.stop()
+        self._steps().show_only(event.text)
+        self.query_one(Picture).show_only(event.text)
+
+    @on(Filter.Left)
+    def _filtered(self, event: Filter.Left) -> None:
+        event.stop()
+        self._steps().focus()
+
+    def action_find(self) -> None:
+        """Ask which lanes to show."""
+        self.query_one(Filter).open()
+
+    def action_back(self) -> None:
+        """Escape closes an open filter first."""
+        line = self.query_one(Filter)
+        if line.has_class("-open"):
+            line.action_leave(True)
+        else:
+            super().action_back()
 
     def _draw(self, view: RunView) -> None:
         run = self.run_of_app

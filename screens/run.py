@@ -20,6 +20,7 @@ from wizard.engine.events import (
     Answered,
     Event,
     Paused,
+    PersonNeeded,
     RunEnded,
     RunStarted,
     Status,
@@ -56,7 +57,9 @@ class SessionLike(Protocol):
     def resume_command(self) -> str: ...
     def prepare(self) -> None: ...
     def look(self) -> dict[str, Look]: ...
-    def engine(self, listener: Callable[[Event], None], *, linger: bool = False) -> AbstractContextManager[Engine]: ...
+    def engine(
+        self, listener: Callable[[Event], None], *, linger: bool = False, attended: bool = False
+    ) -> AbstractContextManager[Engine]: ...
     def close(self) -> None: ...
 
 
@@ -88,6 +91,7 @@ class RunView:
     log: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=5000))  # cluster, step, text
     logged: int = 0
     answers: dict[str, Answered] = field(default_factory=dict)
+    wanted: dict[str, PersonNeeded] = field(default_factory=dict)  # step → what a person has to do for it
     paused: bool = False
     ended: RunEnded | None = None
     began: float = field(default_factory=time.monotonic)
@@ -107,6 +111,9 @@ class RunView:
                     self.steps[event.step].waits = event
                     if not before or before.seen != event.seen:
                         self.say(event.cluster, event.step, f"waits: {event.what}; sees: {event.seen}")
+            case PersonNeeded():
+                self.wanted[event.step] = event
+                self.say(event.cluster, event.step, f"waits for you: {event.what}")
             case Answered():
                 self.answers[event.cluster] = event
                 self.board.answered(event.cluster, event.counts)
@@ -125,9 +132,10 @@ class RunView:
             view.since = time.monotonic()
         if event.status not in ACTIVE:
             view.waits = None
+            self.wanted.pop(event.step, None)
         view.status, view.detail, view.remedy = event.status, event.detail, event.remedy
         view.seconds = event.seconds
-        self.board.step(event.step, event.status)
+        self.board.step(event.step, event.status, event.detail)
         if event.status is not Status.WAITING:
             self.say(event.cluster, event.step, f"{event.status}{': ' if event.detail else ''}{event.detail}")
 
@@ -225,7 +233,7 @@ class Run:
                 self._events.put(event)
 
         try:
-            with self.session.engine(listen, linger=True) as engine:
+            with self.session.engine(listen, linger=True, attended=True) as engine:
                 self.engine = engine
                 engine.run()
         except Trouble as trouble:

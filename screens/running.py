@@ -10,8 +10,8 @@ from textual.widgets import Static
 
 from screens.base import WizardScreen
 from screens.run import BROKEN, Run, RunView, StepView
-from screens.steplist import note_on
-from wizard.text import duration, listing, one_line
+from screens.steplist import note_on, told
+from wizard.text import duration, listing, one_line, printable
 
 SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running seconds are painted
 MANY = 300  # steps, from which on the screen is painted less often
@@ -29,6 +29,7 @@ class RunScreen(WizardScreen):
         Binding("s", "skip", "Skip"),
         Binding("a", "abort", "Abort"),
         Binding("f", "filter", "Log of lane"),
+        Binding("m", "manual", "What to do"),
         Binding("q", "app.leave", "Quit", show=False),
     ]
 
@@ -39,6 +40,7 @@ class RunScreen(WizardScreen):
         self._news = False
         self._keys: list[bool | None] = []
         self._end_told = False
+        self._manual_told: set[str] = set()  # steps whose manual step was shown once
 
     @property
     def run_of_app(self) -> Run | None:
@@ -69,10 +71,33 @@ class RunScreen(WizardScreen):
         if self.view.ended and not self._end_told:
             self._end_told = True
             self.tell_end(self.view)
-        keys = [self.check_action(action, ()) for action in ("pause", "retry", "skip", "abort")]
+        self._tell_manual(self.view)
+        keys = [self.check_action(action, ()) for action in ("pause", "retry", "skip", "abort", "manual")]
         if keys != self._keys:  # painting the keys anew fifteen times a second would cost more than all the rest
             self._keys = keys
             self.refresh_bindings()
+
+    def _tell_manual(self, view: RunView) -> None:
+        """Say once by itself what a person has to do; hidden, it stays hidden until it is asked for."""
+        new = [step for step in view.wanted if step not in self._manual_told]
+        self._manual_told &= set(view.wanted)  # tried again, it is told again
+        if new and self.is_current:
+            self._manual_told |= set(new)
+            self._show_manual(new[0])
+
+    def _show_manual(self, step: str) -> None:
+        from screens.manual import Manual
+
+        self.app.push_screen(Manual(lambda: self.view, step))
+
+    def action_manual(self) -> None:
+        """What a person has to do, again."""
+        view = self.view
+        if view is None or not view.wanted:
+            self.say("Nothing waits for you.")
+            return
+        chosen = self.chosen_step()
+        self._show_manual(chosen.id if chosen and chosen.id in view.wanted else next(iter(view.wanted)))
 
     def render_run(self, view: RunView, news: bool) -> None:
         """The screen's own part."""
@@ -97,13 +122,17 @@ class RunScreen(WizardScreen):
             word, style = ("done", "$text-success") if view.ended.ok else ("stopped", "$text-error")
         elif view.paused:
             word = "paused"
-        elif view.broken:
+        elif view.broken or view.wanted:
             word, style = ("needs you", "$text-error")
         waiting = [step for step in view.active if step.waits]
         rest = ""
         if view.broken and not view.ended:
             names = listing(f"{step.cluster or 'mesh'}: {step.title}" for step in view.broken[:2])
             rest = f"failed: {names}  R retry, S skip, A abort"
+        elif view.wanted and not view.ended:
+            wanted = next(iter(view.wanted.values()))
+            more = f" and {len(view.wanted) - 1} more" if len(view.wanted) > 1 else ""
+            rest = f"M shows what to do: {wanted.cluster or 'mesh'}: {wanted.what}{more}"
         elif waiting:
             slowest = max(waiting, key=lambda step: step.elapsed())
             rest = f"{slowest.cluster or 'mesh'}: {note_on(slowest)}"
@@ -119,7 +148,7 @@ class RunScreen(WizardScreen):
             text = note_on(step) or step.status
             parts.append((one_line(f"{step.title}: {text}", 500), "$text-error" if bad else ""))
             if step.remedy:
-                parts.append((f"\n{one_line(step.remedy, 400)}", "bold"))
+                parts.append((f"\n{printable(step.remedy, 1200).strip()}", "bold"))
         place.update(Content.assemble(*parts))
         place.display = True
 
@@ -176,7 +205,7 @@ class RunScreen(WizardScreen):
         self.confirm(
             "Skip this step?",
             f"{step.cluster or 'mesh'}: {step.title} counts as done, because you say so. What builds on it goes on and may "
-            f"fail in its turn.\n\nIt failed with: {one_line(step.detail, 600)}",
+            f"fail in its turn.\n\nIt failed with: {one_line(step.detail, 600)}\n{printable(step.remedy, 1200)}".rstrip(),
             "Skip it",
             lambda: engine.skip(step.id),
         )
@@ -195,6 +224,12 @@ class RunScreen(WizardScreen):
             no="Go on",
         )
 
+    def explain(self, step: StepView) -> None:
+        """All there is to say of that step."""
+        from screens.dialogs import Help
+
+        self.app.push_screen(Help(one_line(f"{step.cluster or 'mesh'}: {step.title}", 200), told(step)))
+
     def action_filter(self) -> None:
         """Only the log lines of the lane that the cursor is in, or all again."""
 
@@ -210,6 +245,8 @@ class RunScreen(WizardScreen):
             return True if alive else None
         if action == "skip":
             return True if alive and view and view.broken else None
+        if action == "manual":
+            return bool(view and view.wanted)
         if action == "retry":
             return True if view and (view.broken or (view.ended and not view.ended.ok)) else None
         return super().check_action(action, parameters)

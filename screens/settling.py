@@ -14,8 +14,6 @@ from wizard.proposal import propose_exposure, serves_remotes, worth_asking
 if TYPE_CHECKING:
     from screens.draft import Candidate, ContextId, Draft
 
-DEPENDENT = ("gateway.address", "gateway.port", "gateway.node")  # on the exposure
-
 
 @dataclass
 class Row:

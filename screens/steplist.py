@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
+from textual.message import Message
 
 from screens.lines import Line, Lines, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
-from wizard.engine.events import Status
-from wizard.text import duration, one_line
+from wizard.engine.events import Status, StepWaits
+from wizard.text import duration, one_line, printable
 
 ROLES = {
     Status.WAITING: "waiting", Status.PROBING: "working", Status.RUNNING: "working", Status.DONE: "ok",
@@ -23,7 +24,7 @@ FOLDED_FROM = 7  # lanes; with so many, only those that need looking at are unfo
 
 
 class StepList(Lines):
-    """Lanes and their steps, with a cursor. Enter folds a lane."""
+    """Lanes and their steps, with a cursor. Space folds a lane, Enter explains a step."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
@@ -32,8 +33,16 @@ class StepList(Lines):
         Binding("pagedown", "move(10)", show=False),
         Binding("home", "move(-1000000)", show=False),
         Binding("end", "move(1000000)", show=False),
-        Binding("enter,space", "fold", show=False),
+        Binding("space", "fold", show=False),
+        Binding("enter", "open", show=False),
     ]
+
+    class Explain(Message):
+        """All there is to say of a step is wanted."""
+
+        def __init__(self, step: StepView) -> None:
+            super().__init__()
+            self.step = step
 
     def __init__(self, view: RunView, *, id: str | None = None, ascii_only: bool = False) -> None:
         super().__init__(id=id)
@@ -43,6 +52,7 @@ class StepList(Lines):
         self._lanes: dict[str, list[StepView]] = {}
         self._folded: dict[str, bool] = {}  # what the person decided
         self._following = True
+        self._only = ""
         self.cursor = 0
 
     def update_steps(self) -> None:
@@ -55,6 +65,8 @@ class StepList(Lines):
                 self._lanes.setdefault(step.cluster or "", []).append(step)
         rows: list[str | StepView] = []
         for lane, steps in self._lanes.items():
+            if self._only and self._only not in lane.lower():
+                continue
             rows.append(lane)
             if not self._is_folded(lane, steps):
                 rows += steps
@@ -119,6 +131,20 @@ class StepList(Lines):
         self._folded[lane] = not self._is_folded(lane, self._lanes[lane])
         self.update_steps()
 
+    def action_open(self) -> None:
+        """Explain the step under the cursor; fold or unfold a lane."""
+        row = self.chosen
+        if isinstance(row, StepView):
+            self.post_message(self.Explain(row))
+        else:
+            self.action_fold()
+
+    def show_only(self, text: str) -> None:
+        """Only lanes with this in their names; empty: all."""
+        self._only = text.lower()
+        self._rows = []
+        self.update_steps()
+
     def _reveal(self) -> None:
         region = Region(0, max(0, (self.cursor or 0) - 1), 1, 3)
         self.scroll_to_region(region, animate=False, force=True)
@@ -163,5 +189,21 @@ def note_on(step: StepView) -> str:
     """What there is to say of a step: what it waits for, or how it went."""
     if step.waits and step.status in ACTIVE:
         waits = step.waits
-        return one_line(f"{waits.what}: {waits.seen} ({waits.elapsed:.0f} of {waits.deadline:.0f} s)", 400)
+        seen = f": {waits.seen}" if waits.seen else ""
+        return one_line(f"{waits.what}{seen} ({waited(waits)})", 400)
     return one_line(step.detail, 400)
+
+
+def waited(waits: StepWaits) -> str:
+    """For how long it has waited, and until when it will, if there is an end to it."""
+    if not waits.deadline:
+        return duration(waits.elapsed)
+    return f"{waits.elapsed:.0f} of {waits.deadline:.0f} s"
+
+
+def told(step: StepView) -> str:
+    """Everything that there is to say of a step."""
+    lines = [f"{step.status} after {duration(step.elapsed())}" if step.elapsed() >= 0.05 else str(step.status)]
+    if step.waits and step.status in ACTIVE:
+        lines.append(f"waits for {note_on(step)}")
+    return "\n\n".join([*lines, *(printable(text, 8000) for text in (step.detail, step.remedy) if text)])

@@ -16,6 +16,7 @@ from screens.steplist import ROLES, SIGNS, note_on
 from wizard.engine.events import Answered
 from wizard.text import one_line
 
+VERSION = 34  # columns for what was heard of one
 MOST_VERSIONS = 12  # named per cluster; a mesh of fifty is told in sums
 
 
@@ -68,11 +69,15 @@ class VerifyScreen(RunScreen):
         yield [Piece(f"{sign} {step.status:<9}", role), Piece(f"{step.cluster} ", "name"), Piece("hears", "muted")]
         counts = answered.counts if answered else {}
         row: list[Piece] = [Piece("   ")]
-        for version, home in list(versions.items())[:MOST_VERSIONS]:
+        room = max(1, (self.query_one("#answers").size.width - 4) // VERSION)
+        for index, (version, home) in enumerate(list(versions.items())[:MOST_VERSIONS]):
+            if index and index % room == 0:
+                yield row
+                row = [Piece("   ")]
             count = counts.get(version, 0)
             mark = "ok" if count else ("broken" if step.status in BROKEN else "waiting")
             bar = ("#" if self.wizard.ascii else "▪") * min(count, 10)
-            row.append(Piece(f" {version} ({one_line(home, 30)}): {count:>3} {bar:<10}", mark))
+            row.append(Piece(f" {version} ({one_line(home, 30)}): {count:>3} {bar:<10}".ljust(VERSION), mark))
         yield row
         if len(versions) > MOST_VERSIONS:
             heard = sum(1 for version in versions if counts.get(version))

@@ -8,6 +8,8 @@ from typing import Any
 from wizard.clusters.contexts import ContextFacts
 from wizard.mesh.rules import exposure_of, is_remote, primary_of
 
+DEPENDENT = ("gateway.address", "gateway.port", "gateway.node")  # on the exposure
+
 
 def propose_exposure(facts: ContextFacts | None, serves_remotes: bool) -> tuple[str, str]:
     """How to expose a cluster's gateway, from what a look at it found, and the reason as half a sentence."""

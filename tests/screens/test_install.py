@@ -56,10 +56,7 @@ def test_a_failure_is_explained_and_retried(tmp_path: Path) -> None:
 
 def test_skipping_needs_consent(tmp_path: Path) -> None:
     async def play() -> None:
-        outside = SimulatedOutside(speed=0)
-        outside.machines[0].blocked_ports = {31443}
-        outside.istioctl.fail_at = {"Pilot": "no"}
-        async with driving(tmp_path, outside=outside) as driver:
+        async with driving(tmp_path, outside=broken()) as driver:
             await failed(driver)
             view = run_of(driver).view
             await driver.press("s")

@@ -21,7 +21,7 @@ FAST = 0.01
 def outside(monkeypatch: pytest.MonkeyPatch) -> SimulatedOutside:
     made = SimulatedOutside(speed=FAST)
     monkeypatch.setattr(wizard.console.settings, "outside_of", lambda settings: made)
-    monkeypatch.setattr(wizard.commands.demo, "simulated_outside", lambda: made)
+    monkeypatch.setattr(wizard.commands.demo, "simulated_outside", lambda *_: made)
     return made
 
 

@@ -17,7 +17,8 @@ from tests.unit.commands_fakes import Toy, ToyOutside, put_in_place
 from wizard.commands.main import run
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field, mesh_field
 from wizard.plain.asking import Asker, Option
-from wizard.plain.fields import ask, worth_asking
+from wizard.plain.fields import ask
+from wizard.plain.flow import make_agree
 from wizard.plain.numbered import Numbered
 from wizard.plain.prompts import Prompts
 
@@ -72,9 +73,16 @@ def test_numbered_choices(numbered: Make, said: list[str]) -> None:
     assert ask(numbered("2"), policy, None) == "Always"
     assert ask(numbered(""), policy, "Never") == "Never"
     assert ask(numbered("0\nx\n9\n1 2\n3"), policy, None) == "Never"
-    # What this release cannot do is shown with the reason, and refused.
-    assert ask(numbered("2\n1"), mesh_field("topology"), None) == "multi-primary"
-    assert any("cannot be chosen" in line for line in said)
+    assert any("is no number from 1 to 3" in line for line in said)
+
+
+def test_a_choice_without_a_default_may_be_left_open(numbered: Make, said: list[str]) -> None:
+    exposure = cluster_field("gateway.exposure")
+    assert ask(numbered(""), exposure, None) is None
+    assert "  1) Default, or what is found" in said
+    assert ask(numbered("4"), exposure, None) == "load-balancer"
+    assert ask(numbered(""), exposure, "external-ips") == "external-ips"
+    assert ask(numbered("1"), exposure, "external-ips") is None
 
 
 def test_numbered_numbers_and_lists(numbered: Make) -> None:
@@ -115,7 +123,9 @@ def test_prompted_text(prompts: Make) -> None:
 def test_prompted_choices_skip_what_cannot_be(prompts: Make) -> None:
     assert ask(prompts(DOWN + ENTER), mesh_field("istio.imagePullPolicy"), None) == "Always"
     assert ask(prompts(ENTER), mesh_field("istio.imagePullPolicy"), "Never") == "Never"
-    assert ask(prompts(DOWN + ENTER), mesh_field("topology"), None) == "multi-primary"
+    assert ask(prompts(DOWN + ENTER), mesh_field("topology"), None) == "primary-remote"
+    assert ask(prompts(ENTER), cluster_field("gateway.exposure"), None) is None
+    assert prompts(DOWN + ENTER).choose("Which", [Option("a"), Option("b", "it is off"), Option("c")]) == 2
 
 
 def test_prompted_many(prompts: Make) -> None:
@@ -134,16 +144,12 @@ def test_leaving_a_prompt(prompts: Make, key: str) -> None:
 def test_every_field_can_be_asked_either_way(field: Field, numbered: Make, prompts: Make) -> None:
     current: Any = field.default if field.default is not None else {"integer": 31443, "paths": ["a"]}.get(field.kind)
     if current is None:
-        current = {"gateway.address": "10.0.0.1", "apiServer": "https://10.0.0.1", "istio.version": "1.29.1"}.get(
-            field.key, "a"
-        )
+        current = {
+            "gateway.address": "10.0.0.1", "gateway.node": "10.0.0.1", "apiServer": "https://10.0.0.1", "sample": "v1",
+            "istio.version": "1.29.1", "serviceCidr": "10.96.0.0/16", "gateway.exposure": "load-balancer",
+        }.get(field.key, "a")  # fmt: skip
     assert ask(numbered(""), field, current) == current
     assert ask(prompts(ENTER), field, current) == current
-
-
-def test_questions_without_a_choice_are_not_asked() -> None:
-    assert not worth_asking(mesh_field("topology"))
-    assert worth_asking(mesh_field("certificates.source"))
 
 
 # -- the conversation
@@ -181,10 +187,9 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return made
 
 
-MESH_QUESTIONS = sum(field.required and worth_asking(field) for field in MESH_FIELDS)
-DEFAULTS = ["", "1 2"] + [""] * (
-    MESH_QUESTIONS + 4
-)  # kubeconfigs, contexts, the mesh, name and network of two clusters
+MESH_QUESTIONS = sum(field.required for field in MESH_FIELDS)
+# Kubeconfigs, contexts, the mesh, then name, network and exposure of two clusters.
+DEFAULTS = ["", "1 2"] + [""] * (MESH_QUESTIONS + 6)
 
 
 def test_enter_all_the_way_installs(talk: Talk, toy: Toy) -> None:
@@ -211,8 +216,9 @@ def test_the_end_of_answers_anywhere_touches_nothing(talk: Talk, toy: Toy, count
 def test_flags_skip_questions(talk: Talk, toy: Toy) -> None:
     flags = ["--context", "admin2@k", "--context", "admin1@k", "--name", "other", "--trust-domain", "td",
              "--istio-hub", "reg/istio", "--istio-image-pull-policy", "Always", "--certificates-source", "existing",
-             "--verify-namespace", "probe", "--verify-hub", "reg/istio"]  # fmt: skip
-    assert talk(["east", "", "west", "", "5", str(talk.folder / "mesh.yaml"), "6"], *flags) == 130
+             "--verify-namespace", "probe", "--verify-hub", "reg/istio", "--topology", "multi-primary",
+             "--verify-probes", "off"]  # fmt: skip
+    assert talk(["east", "", "west", "", "", "", "5", str(talk.folder / "mesh.yaml"), "6"], *flags) == 130
     written = yaml.safe_load((talk.folder / "mesh.yaml").read_text())
     assert written["name"] == "other"
     assert [cluster["name"] for cluster in written["clusters"]] == ["east", "west"]
@@ -228,11 +234,81 @@ def test_flags_that_do_not_fit_are_bad_input(talk: Talk) -> None:
 
 
 def test_mistakes_between_fields_are_told_and_can_be_changed(talk: Talk, toy: Toy) -> None:
-    same = ["", "1 2", *[""] * MESH_QUESTIONS, "twin", "", "twin", ""]
+    same = ["", "1 2", *[""] * MESH_QUESTIONS, "twin", "", "twin", "", "", ""]
     change = ["4", "1", "other", "1"]  # settings of the second cluster; its name
     assert talk([*same, *change]) == 0
     assert "used twice" in talk.err
     assert toy.made
+
+
+TOPOLOGY = [field.key for field in MESH_FIELDS if field.required].index("topology")
+SOURCE = [field.key for field in MESH_FIELDS if field.required].index("certificates.source")
+
+
+def mesh_answers(**given: str) -> list[str]:
+    answers = [""] * MESH_QUESTIONS
+    for key, answer in given.items():
+        answers[{"topology": TOPOLOGY, "source": SOURCE}[key]] = answer
+    return answers
+
+
+def written(talk: Talk, answers: list[str], clusters: int) -> dict[str, Any]:
+    """The mesh file that these answers make."""
+    file = talk.folder / "mesh.yaml"
+    assert talk([*answers, str(clusters + 3), str(file), str(clusters + 4)]) == 130
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
+    return found
+
+
+def test_primary_remote_asks_for_roles_and_for_nothing_that_follows(talk: Talk) -> None:
+    names = ["", "", "", ""]
+    roles = ["", ""]  # the first is a primary, the other its remote; there is only one primary to choose
+    mesh = written(talk, ["", "1 2", *mesh_answers(topology="2"), *names, *roles, "", ""], 2)
+    assert [cluster["role"] for cluster in mesh["clusters"]] == ["primary", "remote"]
+    assert [cluster["gateway"]["exposure"] for cluster in mesh["clusters"]] == ["external-ips", "node-port"]
+    assert "Proposed: external-ips, because remotes need the ports 15012 and 15017" in talk.out
+    assert "Primary of" not in talk.out
+
+
+def test_several_primaries_are_chosen_from(talk: Talk) -> None:
+    put_in_place([], ToyOutside(4), talk.put)
+    names = [""] * 8
+    roles = ["", "1", "", ""]
+    mesh = written(talk, ["", "1 2 3 4", *mesh_answers(topology="2"), *names, *roles, "", "2", *[""] * 4], 4)
+    assert [cluster.get("primary") for cluster in mesh["clusters"]] == [None, None, "cluster1", "cluster2"]
+
+
+def test_a_shared_network_has_no_gateways_to_ask_for(talk: Talk) -> None:
+    mesh = written(talk, ["", "1 2", *mesh_answers(), "", "lan", "", "lan"], 2)
+    assert [cluster["network"] for cluster in mesh["clusters"]] == ["lan", "lan"]
+    assert "Gateway exposure" not in talk.out
+
+
+def test_certificates_from_a_folder_need_the_folder(talk: Talk) -> None:
+    answers = mesh_answers(source="3")
+    answers[SOURCE + 1 : SOURCE + 1] = ["", "certs"]  # an empty answer is refused
+    mesh = written(talk, ["", "1 2", *answers, *[""] * 6], 2)
+    assert mesh["certificates"] == {"source": "directory", "path": "certs"}
+    assert "an answer is required" in talk.out
+
+
+def test_answers_that_make_no_sense_any_more_are_taken_out() -> None:
+    gateway = {"exposure": "load-balancer", "port": 31443, "node": "10.0.0.1"}
+    document: dict[str, Any] = {
+        "topology": "multi-primary",
+        "clusters": [
+            {"name": "a", "network": "n1", "role": "remote", "primary": "b", "discoveryAddress": "10.0.0.9"},
+            {"name": "b", "network": "n2", "gateway": gateway, "serviceCidr": "10.96.0.0/16"},
+        ],
+    }
+    make_agree(document)
+    assert document["clusters"] == [
+        {"name": "a", "network": "n1"},
+        {"name": "b", "network": "n2", "gateway": {"exposure": "load-balancer"}},
+    ]
+    document["clusters"][0]["network"] = "n2"
+    make_agree(document)
+    assert document["clusters"][1] == {"name": "b", "network": "n2"}
 
 
 def test_one_cluster_under_two_contexts_cannot_be_chosen(talk: Talk) -> None:

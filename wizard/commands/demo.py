@@ -1,4 +1,4 @@
-"""`meshwizard demo`: the same wizard on two simulated clusters."""
+"""`meshwizard demo`: the same wizard on simulated clusters."""
 
 from __future__ import annotations
 
@@ -14,27 +14,37 @@ from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, with_settings
 from wizard.mesh.model import API_VERSION
 
+FEWEST, MOST = 2, 50  # clusters
+
 if TYPE_CHECKING:
     from state import StateFolder
     from wizard.outside import Outside
 
 
-def simulated_outside() -> Outside:
+def simulated_outside(clusters: int = FEWEST) -> Outside:
     """The outside of the demo. The one place to put another in its stead."""
     from wizard.simulated.outside import SimulatedOutside
 
-    return SimulatedOutside()
+    return SimulatedOutside(clusters)
 
 
 @click.command("demo")
 @click.option("--auto", is_flag=True, help="Play it through without waiting for anybody.")
+@click.option(
+    "--clusters",
+    type=click.IntRange(FEWEST, MOST),
+    default=FEWEST,
+    show_default=True,
+    metavar="N",
+    help=f"How many clusters there are to choose from, up to {MOST}.",
+)
 @with_settings
-def command(settings: Settings, auto: bool) -> int:
-    """Try the wizard on two simulated clusters: nothing is needed, and nothing on this machine is touched.
+def command(settings: Settings, auto: bool, clusters: int) -> int:
+    """Try the wizard on simulated clusters: nothing is needed, and nothing on this machine is touched.
 
     Without a terminal it plays through by itself and prints lines.
     """
-    outside = simulated_outside()
+    outside = simulated_outside(clusters)
     with _folder(settings) as folder:
         if has_terminal() and not is_dumb():
             from wizard.commands.screens import open_screens

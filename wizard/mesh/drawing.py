@@ -45,8 +45,8 @@ def draw(
     """The drawing of this mesh or (possibly unfinished) mesh document, at most `width` columns wide.
 
     `links`: states, waiting where absent. `counts`: cluster → version → answers heard there; None before verification.
-    `small`: two clusters in three lines, more in one. `only`: of more than two clusters, the rows of those whose name,
-    network or primary has this in it.
+    `small`: two clusters in three lines, a few in one each, more in one. `only`: of more than two clusters, the rows of
+    those whose name, network or primary has this in it.
     """
     members = members_of(of)
     known = links or {}

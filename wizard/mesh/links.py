@@ -132,7 +132,9 @@ def links_between(members: Sequence[Member]) -> tuple[LinkId, ...]:
     return tuple(links)
 
 
-GUARDS: Mapping[LinkKind, str] = {"api": "reach-api", "discovery": "reach-discovery", "gateway": "reach-gateways"}
+GUARDS: Mapping[LinkKind, str] = {
+    "api": "reach-api", "discovery": "reach-discovery", "gateway": "reach-gateways", "pods": "reach-gateways",
+}  # fmt: skip
 
 
 class Board:
@@ -221,7 +223,7 @@ class Board:
         """Whether a probe from inside the source has found this link closed. Where its words name peers, those and no
         others are.
         """
-        guard = f"{link.source}/{GUARDS.get(link.kind, '')}"
+        guard = f"{link.source}/{GUARDS[link.kind]}"
         if _of_status(self._status.get(guard)) is not LinkState.BROKEN:
             return False
         detail = self._detail[guard]

@@ -11,6 +11,7 @@ from wizard.mesh.spans import GLYPHS, NOUN, ROLES, Span, cells, fit, short
 
 ORDER = (LinkState.BROKEN, LinkState.WORKING, LinkState.WAITING, LinkState.SKIPPED, LinkState.READY, LinkState.OK)
 RANK = {state: rank for rank, state in enumerate(ORDER)}
+FEW = 4  # clusters, up to which even a small drawing shows each
 PAIRS = "each pair: API server or discovery, then gateway or pods"
 
 
@@ -20,7 +21,7 @@ def matrix(
 ) -> list[list[Span]]:  # fmt: skip
     """`only`: the rows of clusters whose name, network or primary has this in it."""
     size = len(members)
-    if small:
+    if small and size > FEW:
         head = Span(f"{size} clusters, {len(state)} links: ", "label")
         return [[head, *_tally(state.values())], *_broken(state, 2)]
     digits = len(str(size))
@@ -50,6 +51,8 @@ def matrix(
         row += _tally(mine, 2 if words > 12 else 1)
         heard = sum((counts or {}).get(member.name, {}).values())
         rows.append([*row, Span(f", heard {heard}", "count")] if heard and words > 12 else row)
+    if small:
+        return [*rows, *_broken(state, 2)]
     if only:
         rows.append([Span(f"only rows with {only!r}", "label")])
     legend = "  ".join(f"{GLYPHS[now]} {now}" for now in LinkState)

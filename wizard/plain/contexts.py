@@ -18,10 +18,13 @@ from wizard.text import listing, one_line
 
 def clusters(
     asker: Asker, out: Output, outside: Outside, contexts: Sequence[str], kubeconfigs: Sequence[str]
-) -> list[Document]:
-    """The clusters of a new document: those named by flags, otherwise those that the person chooses."""
+) -> tuple[list[Document], list[ContextFacts | None]]:
+    """The clusters of a new document, those named by flags, otherwise those that the person chooses; and what a look at each
+    has found, None where nobody looked.
+    """
     if contexts:
-        return chosen_clusters(outside, contexts, kubeconfigs)
+        named = chosen_clusters(outside, contexts, kubeconfigs)
+        return named, [None] * len(named)
     while True:
         paths = [Path(name).expanduser() for name in kubeconfigs] or _kubeconfigs(asker)
         try:
@@ -35,7 +38,8 @@ def clusters(
         facts = look(outside, entries)
         usable = sum(not _problem(fact) for fact in facts)
         if usable >= 2:
-            return proposals(_choose(asker, entries, facts))
+            chosen = _choose(asker, entries, facts)
+            return proposals([entries[index] for index in chosen]), [facts[index] for index in chosen]
         for line in columns(
             [(entry.context, entry.server, _state(fact)) for entry, fact in zip(entries, facts, strict=True)]
         ):
@@ -69,7 +73,7 @@ def _kubeconfigs(asker: Asker) -> list[Path]:
     return [Path(name.strip()).expanduser() for name in answer.split(",") if name.strip()]
 
 
-def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[ContextFacts]) -> list[ContextEntry]:
+def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[ContextFacts]) -> list[int]:
     rows = [
         (entry.context, entry.server, entry.credentials, "" if _problem(fact) else _state(fact))
         for entry, fact in zip(entries, facts, strict=True)
@@ -87,8 +91,7 @@ def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[Conte
             first.setdefault(uid, index)
         return None
 
-    chosen = asker.choose_many("Clusters of the mesh", options, check=check, hint="Each context chosen is a cluster.")
-    return [entries[index] for index in chosen]
+    return asker.choose_many("Clusters of the mesh", options, check=check, hint="Each context chosen is a cluster.")
 
 
 def _problem(facts: ContextFacts) -> str:

@@ -17,15 +17,13 @@ def ask(asker: Asker, field: Field, current: Value, *, title: str = "") -> Value
     return _typed(asker, field, known, title)
 
 
-def worth_asking(field: Field) -> bool:
-    """Whether there is more than one answer to this field in this release."""
-    return field.kind != "choice" or len(field.choices) > 1
-
-
 def _choice(asker: Asker, field: Field, known: Value, title: str) -> Value:
     options = [Option(choice.title) for choice in field.choices]
-    values = [choice.value for choice in field.choices]
-    default = values.index(str(known)) if known in values else 0
+    values: list[Value] = [choice.value for choice in field.choices]
+    if field.default is None and not field.required:  # the help says what it is then
+        options.insert(0, Option("Default" if not field.found else "Default, or what is found"))
+        values.insert(0, None)
+    default = values.index(known) if known in values else 0
     return values[asker.choose(title, options, default=default, hint=field.help)]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,33 @@ from wizard.console.settings import Settings
 from wizard.console.working import looked, prepared, work
 from wizard.errors import Interrupted, Trouble
 from wizard.mesh.document import Document, mesh_from, put
-from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field
 from wizard.mesh.meshfile import write_meshfile
-from wizard.mesh.rules import value_at
-from wizard.outside import Outside
+from wizard.mesh.rules import is_remote, value_at
+from wizard.outside import ContextFacts, Outside
 from wizard.plain import contexts
 from wizard.plain.asking import Asker, Option
-from wizard.plain.fields import ask, worth_asking
+from wizard.plain.fields import ask
+from wizard.proposal import DEPENDENT, propose_exposure, serves_remotes, worth_asking
 from wizard.session import Session
 from wizard.text import one_line
 
 _GO, _MESH, _WRITE, _LEAVE = "go", "mesh", "write", "leave"
+NEEDS_FOLDER = ("directory", "offline")  # sources of certificates
+
+
+def make_agree(document: Document) -> None:
+    """Take out answers to questions that make no sense any more."""
+    for key in ("role", *(field.key for field in CLUSTER_FIELDS)):
+        for entry in document["clusters"]:
+            # A remote may name its primary also where there is only one.
+            sensible = worth_asking(key, entry, document) or (key == "primary" and is_remote(entry))
+            if value_at(entry, key) is not None and not sensible:
+                put(entry, key, None)
+
+
+def _of_cluster(title: str, entry: Document) -> str:
+    return f"{title} of {one_line(entry['context'], 60)}"
 
 
 class Flow:
@@ -42,10 +59,10 @@ class Flow:
         self._tell_unfinished()
         outside = doors.outside_of(self._settings)
         self._choose_istioctl(outside)
-        document["clusters"] = contexts.clusters(
+        document["clusters"], facts = contexts.clusters(
             self._asker, self._out, outside, self._flags.get("context") or (), self._flags.get("kubeconfig") or ()
         )
-        self._fill(document)
+        self._fill(document, facts)
         while True:
             session = self._review(document, outside)
             try:
@@ -61,8 +78,13 @@ class Flow:
                 raise Interrupted("left before anything was touched")
             elif choice == _MESH:
                 self._change(document, MESH_FIELDS)
+                make_agree(document)
+                if document.get("topology") == "primary-remote" and not any(map(is_remote, document["clusters"])):
+                    self._roles(document)
             else:
-                self._change(document["clusters"][int(choice)], CLUSTER_FIELDS)
+                entry = document["clusters"][int(choice)]
+                self._change(entry, [field for field in CLUSTER_FIELDS if worth_asking(field.key, entry, document)])
+                make_agree(document)
 
     # -- questions
 
@@ -84,19 +106,48 @@ class Flow:
         )
         self._settings.istioctl = found[chosen].path
 
-    def _fill(self, document: Document) -> None:
+    def _fill(self, document: Document, facts: Sequence[ContextFacts | None]) -> None:
         """Ask what must be known and was not told by a flag; the rest can be changed at the review."""
         for field in MESH_FIELDS:
-            if field.required and worth_asking(field) and value_at(document, field.key) is None:
-                put(document, field.key, ask(self._asker, field, None))
+            needed = field.required or (
+                field.key == "certificates.path" and value_at(document, "certificates.source") in NEEDS_FOLDER
+            )
+            if needed and value_at(document, field.key) is None:
+                put(document, field.key, ask(self._asker, replace(field, required=True), None))
         for entry in document["clusters"]:
-            context = one_line(entry["context"], 60)
-            for field in CLUSTER_FIELDS:
-                if field.required and worth_asking(field) and field.key != "context":
-                    current = value_at(entry, field.key)
-                    put(entry, field.key, ask(self._asker, field, current, title=f"{field.title} of {context}"))
+            for key in ("name", "network"):
+                field = cluster_field(key)
+                put(entry, key, ask(self._asker, field, value_at(entry, key), title=_of_cluster(field.title, entry)))
+        if document.get("topology") == "primary-remote":
+            self._roles(document)
+        for entry, found in zip(document["clusters"], facts, strict=True):
+            self._exposure(document, entry, found)
 
-    def _change(self, part: Document, fields: tuple[Field, ...]) -> None:
+    def _roles(self, document: Document) -> None:
+        """Who runs an istiod, and who serves whom. Proposed: the first cluster serves all others."""
+        clusters = document["clusters"]
+        for index, entry in enumerate(clusters):
+            field, known = cluster_field("role"), "remote" if index else "primary"
+            put(entry, "role", ask(self._asker, field, known, title=_of_cluster(field.title, entry)))
+        primaries = [str(entry["name"]) for entry in clusters if not is_remote(entry)]
+        for entry in clusters:
+            if worth_asking("primary", entry, document):
+                field = cluster_field("primary")
+                options = [Option(one_line(name, 60)) for name in primaries]
+                chosen = self._asker.choose(_of_cluster(field.title, entry), options, hint=field.help)
+                put(entry, "primary", primaries[chosen])
+
+    def _exposure(self, document: Document, entry: Document, facts: ContextFacts | None) -> None:
+        key = "gateway.exposure"
+        if not worth_asking(key, entry, document):
+            return
+        proposed, why = propose_exposure(facts, serves_remotes(entry, document["clusters"]))
+        field = cluster_field(key)
+        field = replace(field, help=f"{field.help} Proposed: {proposed}, because {why}.")
+        put(entry, key, ask(self._asker, field, proposed, title=_of_cluster(field.title, entry)))
+        make_agree(document)
+
+    def _change(self, part: Document, fields: Sequence[Field]) -> None:
         options = []
         for field in fields:
             value = value_at(part, field.key)
@@ -104,7 +155,11 @@ class Flow:
             options.append(Option(f"{field.title}: {one_line(shown) or ('to be found' if field.found else '–')}"))
         chosen = self._asker.choose_many("Which to change", options, check=lambda _: None)
         for index in chosen:
-            put(part, fields[index].key, ask(self._asker, fields[index], value_at(part, fields[index].key)))
+            key, before = fields[index].key, value_at(part, fields[index].key)
+            put(part, key, ask(self._asker, fields[index], before))
+            if key == "gateway.exposure" and value_at(part, key) != before:
+                for other in DEPENDENT:  # an address of one kind says nothing about another
+                    put(part, other, None)
 
     # -- review
 

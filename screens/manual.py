@@ -1,0 +1,110 @@
+"""What only a person can do: the exact text, what is waited for, and for how long. The other steps go on beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from screens.run import RunView
+from screens.steplist import waited
+from wizard.engine.events import PersonNeeded
+from wizard.text import one_line, printable
+
+LOOK = 0.25  # seconds between two looks at what is waited for
+
+
+class Manual(ModalScreen[None]):
+    """Shows the manual steps of a run, one at a time. It goes by itself when nothing waits for a person any more."""
+
+    AUTO_FOCUS = ".dialog-body"
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,m,enter", "hide", "Hide", show=False),
+        Binding("c", "copy", "Copy", show=False),
+        Binding("right,n", "other(1)", "Next", show=False),
+        Binding("left,p", "other(-1)", "Previous", show=False),
+        Binding("q", "app.leave", "Leave", show=False),
+    ]
+
+    def __init__(self, view: Callable[[], RunView | None], first: str = "") -> None:
+        """`first`: the step to begin with."""
+        super().__init__()
+        self._view = view
+        self._step = first
+        self._shown = ""
+
+    def compose(self) -> ComposeResult:
+        """Whose it is, what to do, what is waited for, the keys."""
+        with Vertical(classes="dialog -wide"):
+            yield Static("", classes="dialog-title", markup=False)
+            yield Static("", id="manual-what", markup=False)
+            with VerticalScroll(classes="dialog-body"):
+                yield Static("", id="manual-text", markup=False)
+            yield Static("", id="manual-waits", markup=False)
+            yield Static("", classes="dialog-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Show it, and keep it true."""
+        self._look()
+        self.set_interval(LOOK, self._look)
+
+    @property
+    def _wanted(self) -> list[PersonNeeded]:
+        view = self._view()
+        return list(view.wanted.values()) if view and not view.ended else []
+
+    def _look(self) -> None:
+        wanted = self._wanted
+        if not wanted:
+            if self.is_current:
+                self.dismiss(None)
+            return
+        now = next((one for one in wanted if one.step == self._step), wanted[0])
+        if now.step != self._shown:
+            self._show(now)
+        place = f"  {wanted.index(now) + 1} of {len(wanted)}" if len(wanted) > 1 else ""
+        self.query_one(".dialog-title", Static).update(Content(f"You are needed in {now.cluster or 'the mesh'}{place}"))
+        view = self._view()
+        step = view.steps.get(now.step) if view else None
+        said = "Nothing was seen of it yet."
+        if step and step.waits:
+            seen = f" Seen last: {step.waits.seen}" if step.waits.seen else ""
+            said = f"Waiting for {waited(step.waits)}.{seen}"
+        self.query_one("#manual-waits", Static).update(Content(one_line(said, 400)))
+
+    def _show(self, wanted: PersonNeeded) -> None:
+        self._step = self._shown = wanted.step
+        self.query_one("#manual-what", Static).update(Content(one_line(wanted.what, 600)))
+        self.query_one("#manual-text", Static).update(Content(printable(wanted.instructions, 20_000)))
+        self._tell_keys()
+
+    def _tell_keys(self, said: str = "") -> None:
+        keys = ["C copy", "Esc hide, M shows it again", "Q leave, it can be resumed"]
+        if len(self._wanted) > 1:
+            keys.insert(1, "←→ others")
+        self.query_one(".dialog-keys", Static).update(Content(f"{said}   ".lstrip() + "   ".join(keys)))
+
+    def action_copy(self) -> None:
+        """What is selected with the mouse, or the whole text."""
+        wanted = next((one for one in self._wanted if one.step == self._shown), None)
+        if wanted:
+            self.app.copy_to_clipboard(self.get_selected_text() or printable(wanted.instructions, 20_000))
+            self._tell_keys("Sent to the clipboard (OSC 52).")
+
+    def action_other(self, by: int) -> None:
+        """Another of the manual steps."""
+        steps = [one.step for one in self._wanted]
+        if steps:
+            self._step = steps[(steps.index(self._shown) + by) % len(steps)] if self._shown in steps else steps[0]
+            self._look()
+
+    def action_hide(self) -> None:
+        """Out of the way; the step goes on waiting."""
+        self.dismiss(None)
