@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 N ?= 2
 ISTIO ?= 1.29.1
 
-.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab clean
+.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab proven clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,7 +45,11 @@ lab-reset: $(VENV)/.dev ## back to fresh clusters
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
 	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
-	$(BIN)/python -m pytest tests/lab --timeout 900
+	$(BIN)/python -m pytest -p tests.lab.proven tests/lab --timeout 900 --proven .proven.json
+	$(BIN)/python -m tests.lab.proven --check .proven.json
+
+proven: $(VENV)/.dev ## write what the last `make test-lab` proved into docs/proven.md
+	$(BIN)/python -m tests.lab.proven .proven.json
 
 lock: | $(VENV)/bin/python ## pin again what pyproject.toml asks for
 	@$(PIP) uv==0.13.9

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,8 @@ HEADINGS = {
 }
 _HEAD = """# What is proven on real clusters
 
-Rendered from the results of `make test-lab` (`make proven`), and compared with them in CI: real Kubernetes {kubernetes}, real istiod,
-real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and templates are
+Rendered from the results of `make test-lab` (`make proven`) and compared with them in CI: real Kubernetes {kubernetes}, real
+istiod, real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and templates are
 another matter (`docs/architecture.md`).
 """
 _RESULTS = pytest.StashKey[list[dict[str, str]]]()
@@ -44,15 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note how each claim fared; whatever does not pass in any phase disproves it."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.when == "call" or not report.passed:
         for mark in item.iter_markers("proves"):
             aspect = next((each for each in ASPECTS if each in item.name.split("[")[0]), "")
             result = {"claim": mark.args[0], "istio": mark.kwargs.get("istio", versions.ISTIO_DEFAULT)}
             item.config.stash[_RESULTS].append({**result, "aspect": aspect, "outcome": report.outcome})
-    return report  # type: ignore[return-value] # noqa: B901 - how a pytest wrapper gives its result on
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

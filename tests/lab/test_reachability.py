@@ -39,7 +39,7 @@ def statuses(wizard: Wizard, ran_json: str) -> dict[str, str]:
 def test_a_closed_port_is_named_before_it_is_needed(
     fresh_lab: Lab, tmp_path: Path, port: int, changes: object, refused: str, before: str
 ) -> None:
-    first, second = fresh_lab.clusters
+    first = fresh_lab.cluster("cluster1")
     first.firewall_close(port)
     wizard = Wizard(fresh_lab, tmp_path, changes=changes)  # type: ignore[arg-type]
     ran = wizard.run("apply", "-f", str(wizard.meshfile), "--json")

@@ -117,9 +117,11 @@ def type_in_routes(lab: Lab, ran: Ran) -> int:
     return done
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.lab_shape(CASES[name].shape)) for name in CASES]
-)
+def _marks(case: Case) -> tuple[pytest.MarkDecorator, ...]:
+    return pytest.mark.lab_shape(case.shape), pytest.mark.proves(case.title, istio=case.shape.istio)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=_marks(case)) for name, case in CASES.items()])
 def life(request: pytest.FixtureRequest, lab_of: LabOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     case = CASES[request.param]
     yield Life(case, lab_of(case.shape), tmp_path_factory.mktemp("home"))
