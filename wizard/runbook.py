@@ -37,8 +37,10 @@ def _header(mesh: Mesh) -> Iterator[str]:
     yield "#"
     yield f"# It needs: bash, kubectl, openssl, istioctl {mesh.istio.version or '(any that meshwizard drives)'} on the PATH,"
     yield "# administrator rights in every cluster, and the kubeconfigs named below."
-    yield "# Run it in an empty private folder: `mkdir -m 700 mesh && cd mesh && bash ../runbook.sh`. It makes the folder certs/"
-    yield "# there; move certs/root-key.pem to a safe place afterwards, it is needed only to add another cluster."
+    yield "# Run it in an empty private folder: `mkdir -m 700 mesh && cd mesh && bash ../runbook.sh`."
+    if mesh.certificates.source == "generate":
+        yield "# It makes the folder certs/ there; move certs/root-key.pem to a safe place afterwards, it is needed only to add"
+        yield "# another cluster."
     yield "#"
     yield "# It stops at the first command that fails. Unlike `meshwizard apply` it neither looks before it writes nor goes on"
     yield "# where it stopped: it is meant for clusters without Istio."

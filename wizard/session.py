@@ -73,13 +73,16 @@ class Session:
         place = f" --state-dir {shlex.quote(str(self.folder.folder))}" if self._given_folder else ""
         return f"meshwizard resume {self.mesh.name}{place}"
 
-    def prepare(self) -> None:
-        """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing."""
+    def prepare(self, *, undo: bool = False) -> None:
+        """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing. `undo`: the
+        mesh is to be taken back, which needs no files of the person's: they may be gone.
+        """
         mistakes = self._outside.mistakes(self.wished)
         if mistakes:
             raise BadInput("the mesh's contexts cannot be used; nothing was touched", "Correct them.", mistakes)
-        check_overlays(self.wished)
-        _refuse(file_mistakes(self.wished))
+        if not undo:
+            check_overlays(self.wished)
+            _refuse(file_mistakes(self.wished))
         state = self._state()
         self._before = _mesh_before(state)
         names = {cluster.name for cluster in self.wished.clusters}
@@ -93,11 +96,13 @@ class Session:
             version = asked.result()
         mesh = _settled_before(self.wished, self._before)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
+        self.plan = plan_of(self.mesh)
+        if undo:
+            return
         answering = [
             each for each in self.mesh.clusters if each.name in self._identities and runs_istiod(self.mesh, each)
         ]
         _refuse(certificate_mistakes(self.mesh, self._world, answering))
-        self.plan = plan_of(self.mesh)
 
     def look(self) -> dict[str, Look]:
         """Probe every step but the guards; changes nothing, records nothing."""

@@ -20,7 +20,7 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
 
     session, state = recorded(settings, name)
     try:
-        prepared(session)
+        prepared(session, undo=state.operation == "uninstall")
         if state.operation == "uninstall":
             # It was agreed to when it began.
             return take_back(session, settings.out, json=json)

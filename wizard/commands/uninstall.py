@@ -33,7 +33,7 @@ def command(settings: Settings, name: str | None, yes: bool, json: bool) -> int:
             f"Give it with: meshwizard uninstall {session.mesh.name} --yes",
         )
     try:
-        prepared(session)
+        prepared(session, undo=True)
         if not yes:
             for line in removal(session):
                 out.line(line)
@@ -70,5 +70,15 @@ def take_back(session: Session, out: Output, *, json: bool = False) -> int:
     if code == 0:
         session.folder.forget(session.mesh.name)
         if not json:
-            out.line(f"Left as it is: the root certificate and its key in {one_line(session.world.roots.place)}.")
+            out.line(f"Left as it is: {_kept(session)}.")
     return code
+
+
+def _kept(session: Session) -> str:
+    """What of the certificates outlives the mesh."""
+    certificates = session.mesh.certificates
+    if certificates.source == "generate":
+        return f"the root certificate and its key in {one_line(session.world.roots.place)}"
+    if certificates.source == "existing":
+        return "the secrets cacerts that were there before"
+    return f"keys and certificates in {one_line(certificates.path)}"

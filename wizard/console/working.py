@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from wizard.console.background import in_background, reading
-from wizard.console.output import Output
+from wizard.console.output import Output, has_terminal
 from wizard.console.progress import JsonLines, Lines
 from wizard.engine.engine import Engine, Look, Outcome
 from wizard.engine.events import Event
@@ -18,9 +18,9 @@ from wizard.text import printable
 log = logging.getLogger(__name__)
 
 
-def prepared(session: Session) -> None:
-    """Prepare the session; Ctrl-C gives up at once."""
-    reading(session.prepare)
+def prepared(session: Session, *, undo: bool = False) -> None:
+    """Prepare the session; Ctrl-C gives up at once. `undo`: to take back, which needs no files of the person's."""
+    reading(lambda: session.prepare(undo=undo))
 
 
 def looked(session: Session) -> dict[str, Look]:
@@ -86,7 +86,8 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
     brake = Brake(out.remark)
 
     def body() -> Outcome:
-        with session.engine(listener, operation=operation) as engine:
+        attended = has_terminal() and not json
+        with session.engine(listener, attended=attended, operation=operation) as engine:
             brake.attach(engine)
             return engine.undo() if operation == "uninstall" else engine.run()
 

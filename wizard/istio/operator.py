@@ -106,7 +106,12 @@ def _gateway(cluster: Cluster) -> Object:
 def _service(cluster: Cluster) -> Object:
     ports: list[Object] = [
         {"name": name, "port": port, "targetPort": port}
-        for name, port in (("status-port", 15021), ("tls", GATEWAY_TLS_PORT), ("tls-istiod", 15012), ("tls-webhook", 15017))
+        for name, port in (
+            ("status-port", 15021),
+            ("tls", GATEWAY_TLS_PORT),
+            ("tls-istiod", 15012),
+            ("tls-webhook", 15017),
+        )
     ]
     match cluster.gateway.exposure:
         case "node-port":

@@ -125,6 +125,8 @@ class Machine:
 
     def failure(self, *calls: str) -> Trouble | None:
         """The failure that waits for one of these calls, taken off the list."""
+        if not self._failures:
+            return None
         with self.lock:
             for index, (call, trouble) in enumerate(self._failures):
                 if call in calls:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 LABEL = "meshwizard/reach"  # on the Job and its Pods: whose they are
 CONTAINER = "curl"
-LIVES_SECONDS = 600
+LIVES_SECONDS = 90
 START_SECONDS = 60
 PULL_SECONDS = 12  # how long an image may fail to be pulled before it is told; registries stumble
 CONNECT_SECONDS = 4
@@ -86,7 +86,7 @@ class CurlPods:
         except Failed as failure:
             # What went wrong before is worth more than this; Kubernetes removes it by itself.
             log.warning("a probe is left: %s", failure.what)
-            self._job.say(f"{failure.what}; {self._ref} ends and goes by itself within {LIVES_SECONDS // 60} minutes")
+            self._job.say(f"{failure.what}; {self._ref} ends and goes by itself within {LIVES_SECONDS} s")
 
     def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
         """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""

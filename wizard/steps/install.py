@@ -114,7 +114,11 @@ class Install(Step):
         return discovery_address(world, self.mesh, self.member) if self.member.role == "remote" else None
 
     def _overlays(self) -> list[str]:
-        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.mesh.istio.overlays]
+        # One that is gone is refused before an install; to take one back it is not needed.
+        return [
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
+            for path in map(Path, self.mesh.istio.overlays)
+        ]
 
     def _record(self, before: str, operator: str | None) -> Object:
         data = {"crds-before": before}
