@@ -1,9 +1,13 @@
-"""Is this cluster fit for the mesh? Looked at before anything is touched; nothing is made."""
+"""Is this cluster fit for the mesh? Looked at before anything is touched; nothing is made. What only the API server's
+admission can tell is asked in a dry run, and only where no gateway of ours stands yet.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,6 +18,7 @@ from wizard.clusters.kinds import (
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    JOB,
     MUTATING_WEBHOOK,
     NAMESPACE,
     NODE,
@@ -22,14 +27,14 @@ from wizard.clusters.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
     Object,
-    Ref,
 )
 from wizard.clusters.port import Cluster, Right, ServerVersion
+from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.engine.step import World
-from wizard.errors import Trouble
+from wizard.errors import Failed, Trouble, Unreachable
 from wizard.istio.versions import kubernetes_trouble
 from wizard.mesh import model
-from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.text import listing, one_line
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
@@ -44,6 +49,7 @@ RIGHTS: tuple[Right, ...] = (
         for kind in (SECRET, CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, DEPLOYMENT)
         for verb in ("create", "patch")
     ),
+    *(Right(verb, JOB, SYSTEM_NAMESPACE) for verb in ("create", "patch", "delete")),
     Right("list", POD),
     Right("list", NODE),
     # A command is run over a websocket, which is a GET; Kubernetes 1.35 and later ask for `create` as well.
@@ -58,7 +64,9 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
-    check: str  # a stable name: reachable, identity, version, rights, clock, gateway-address, gateway-port, api-server
+    # A stable name: reachable, identity, version, clock, rights, nodes, gateway-address, gateway-node, gateway-port,
+    # external-ips, load-balancer, services, pods.
+    check: str
     cluster: str | None
     severity: Severity
     text: str
@@ -83,7 +91,9 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *_version(mesh, member, version),
             *_clock(member, version),
             *_rights(member, cluster),
-            *_gateway(member, cluster),
+            *(_gateway(member, cluster) if mesh.has_gateway(member.name) else ()),
+            *_routes(mesh, member, cluster),
+            *_pods(mesh, member, world),
             *_room(member, cluster),
         ]
     except Trouble as trouble:
@@ -148,19 +158,125 @@ def _rights(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
 
 
 def _gateway(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Whether the gateway can be reached the way that its exposure says."""
+    services = cluster.objects(SERVICE)
+    match member.gateway.exposure:
+        case "node-port":
+            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.address)
+            yield from _node_port(member, services)
+        case "external-ips":
+            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.address)
+            yield from _external_ips(member, cluster, services)
+        case "cluster-ip-route":
+            yield from _of_a_node(member, cluster, "gateway-node", "gateway node", member.gateway.node)
+            yield from _cluster_ip(member, services)
+        case "load-balancer" if member.gateway.labelled:
+            yield from _load_balancer(member, services)
+
+
+def _of_a_node(
+    member: model.Cluster, cluster: Cluster, check: str, what: str, address: str | None
+) -> Iterable[Finding]:
     addresses = node_addresses(cluster)
-    if member.gateway.address and addresses and member.gateway.address not in addresses:
+    if address and addresses and address not in addresses:
         yield Finding(
-            "gateway-address", member.name, "warning",
-            f"gateway address {member.gateway.address} is no node's address ({listing(addresses)})",
+            check, member.name, "warning", f"{what} {address} is no node's address ({listing(addresses)})",
             "That is right only where something forwards it to a node.",
         )  # fmt: skip
-    taken = used_node_ports(cluster).get(member.gateway.port or 0)
+
+
+def _node_port(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
+    taken = _node_ports(services).get(member.gateway.port or 0)
     if taken:
         yield Finding(
             "gateway-port", member.name, "error", f"NodePort {member.gateway.port} is taken by {taken}",
             "Choose another in gateway.port, or leave it out so that a free one is found.", person=True,
         )  # fmt: skip
+
+
+def _cluster_ip(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
+    for service in services:
+        if not _is_gateway(service) and member.gateway.address in addresses_of(service):
+            yield Finding(
+                "gateway-address", member.name, "error", f"Service address {member.gateway.address} is taken by {_told(service)}",
+                "Choose another in gateway.address, or leave it out so that a free one is found.", person=True,
+            )  # fmt: skip
+
+
+def _external_ips(member: model.Cluster, cluster: Cluster, services: Sequence[Object]) -> Iterable[Finding]:
+    if member.gateway.address is None or any(map(_is_gateway, services)):
+        return
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "meshwizard-external-ips", "namespace": "default"},
+        "spec": {"externalIPs": [member.gateway.address], "ports": [{"port": GATEWAY_TLS_PORT}]},
+    }
+    try:
+        cluster.apply(manifest, dry_run=True)
+    except Unreachable:
+        raise
+    except Failed as refusal:
+        yield Finding(
+            "external-ips", member.name, "error", f"Services with externalIPs are refused here: {refusal.what}",
+            f"Choose another gateway.exposure for {member.name}, or have it allowed: the admission plugin "
+            "DenyServiceExternalIPs, or a policy, refuses it.",
+        )  # fmt: skip
+
+
+def _load_balancer(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
+    balanced = [service for service in services if (service.get("spec") or {}).get("type") == "LoadBalancer"]
+    given = [
+        service for service in balanced if ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    ]
+    if not given:
+        seen = (
+            f"{len(balanced)} Services of type LoadBalancer, none with an address"
+            if balanced
+            else "none was asked so far"
+        )
+        yield Finding(
+            "load-balancer", member.name, "warning",
+            f"nothing shows that a load balancer gives addresses here: {seen}",
+            f"Where there is none, choose another gateway.exposure for {member.name}; the install would wait in vain.",
+        )  # fmt: skip
+
+
+def _routes(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Whether addresses to be routed from here are this cluster's own."""
+    targets = mesh.routed_from(member.name)
+    if not targets or any(map(_is_gateway, cluster.objects(SERVICE, SYSTEM_NAMESPACE))):
+        return
+    own = [member.service_cidr] if member.service_cidr else service_cidrs(cluster)
+    for target in targets:
+        shared = next((cidr for cidr in own if overlap(cidr, target.service_cidr)), None)
+        if shared:
+            yield Finding(
+                "services", member.name, "error",
+                f"no route can lead to the Services of {target.name}: their addresses {target.service_cidr} overlap with "
+                f"{member.name}'s own, {shared}",
+                f"Choose another gateway.exposure for {target.name}, such as external-ips.",
+            )  # fmt: skip
+
+
+def _pods(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
+    """Whether clusters that share a network give the same addresses to their Pods. Each is compared with those before it."""
+    before = itertools.takewhile(lambda each: each.name != member.name, mesh.clusters)
+    near = [each for each in before if each.network == member.network]
+    own = pod_ranges(world.cluster(member.name)) if near else []
+    for other in near:
+        try:
+            theirs = pod_ranges(world.cluster(other.name))
+        except Trouble:
+            continue  # its own finding tells
+        shared = next(((one, two) for one in own for two in theirs if overlap(one, two)), None)
+        if shared:
+            yield Finding(
+                "pods", member.name, "error",
+                f"{member.name} and {other.name} share network {one_line(member.network)}, but their Pods have the same "
+                f"addresses: {shared[0]} and {shared[1]} overlap",
+                "Give them different networks, so that they reach each other through gateways.",
+            )  # fmt: skip
 
 
 def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
@@ -192,15 +308,41 @@ def is_ready(node: Object) -> bool:
     return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
 
 
+def pod_ranges(cluster: Cluster) -> list[str]:
+    """The ranges that the nodes give to their Pods, joined where they adjoin. Empty where something else than Kubernetes
+    gives addresses to Pods.
+    """
+    found: list[list[ipaddress.IPv4Network | ipaddress.IPv6Network]] = [[], []]
+    for node in cluster.objects(NODE):
+        spec = node.get("spec") or {}
+        for cidr in spec.get("podCIDRs") or [spec.get("podCIDR")]:
+            try:
+                network = ipaddress.ip_network(str(cidr), strict=False)
+            except ValueError:
+                continue
+            found[network.version == 6].append(network)
+    return [str(network) for each in found for network in ipaddress.collapse_addresses(each)]  # type: ignore[type-var]
+
+
 def used_node_ports(cluster: Cluster) -> dict[int, str]:
     """NodePort → the Service that has it, without our own gateway."""
-    used = {}
-    gateway = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
-    for service in cluster.objects(SERVICE):
-        name, namespace = service["metadata"]["name"], service["metadata"].get("namespace", "")
-        if (name, namespace) == (gateway.name, gateway.namespace):
-            continue
-        for port in (service.get("spec") or {}).get("ports") or []:
-            if port.get("nodePort"):
-                used[int(port["nodePort"])] = one_line(f"Service {name} in {namespace}")
-    return used
+    return _node_ports(cluster.objects(SERVICE))
+
+
+def _node_ports(services: Iterable[Object]) -> dict[int, str]:
+    return {
+        int(port["nodePort"]): _told(service)
+        for service in services
+        if not _is_gateway(service)
+        for port in (service.get("spec") or {}).get("ports") or []
+        if port.get("nodePort")
+    }
+
+
+def _is_gateway(service: Object) -> bool:
+    metadata = service["metadata"]
+    return (metadata["name"], metadata.get("namespace", "")) == (GATEWAY_NAME, SYSTEM_NAMESPACE)
+
+
+def _told(service: Object) -> str:
+    return one_line(f"Service {service['metadata']['name']} in {service['metadata'].get('namespace', '')}")

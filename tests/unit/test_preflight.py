@@ -13,9 +13,10 @@ from wizard.clusters.kinds import NODE, Ref
 from wizard.clusters.port import Right
 from wizard.errors import BadInput, NeedsPerson, Unreachable
 from wizard.istio.versions import kubernetes_trouble, minor_of, unsupported
-from wizard.mesh.model import Gateway
-from wizard.preflight import RIGHTS, Finding, check
+from wizard.mesh.model import Cluster, Gateway, Mesh
+from wizard.preflight import RIGHTS, Finding, check, pod_ranges
 from wizard.resolve import check_istioctl, check_overlays, resolve
+from wizard.simulated.outside import SimulatedOutside
 
 
 def found(made: Setting, name: str) -> list[Finding]:
@@ -152,3 +153,138 @@ def test_dates_carry_their_zone(two: Setting) -> None:
     date = two.world.clusters["cluster1"].version().date
     assert date is not None
     assert date.utcoffset() == timedelta(0)
+
+
+def changed(made: Setting, number: int, **fields: object) -> Cluster:
+    """Change a cluster of the mesh; gives what it was."""
+    old = made.mesh.clusters[number - 1]
+    made.mesh = made.mesh.with_cluster(replace(old, **fields))  # type: ignore[arg-type]
+    return old
+
+
+def test_a_mesh_of_one_network_has_no_gateway_to_complain_of(two: Setting) -> None:
+    changed(two, 1, network="flat", gateway=Gateway("node-port", "198.51.100.7", 31443))
+    changed(two, 2, network="flat")
+    assert not found(two, "gateway-address")
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        Gateway("load-balancer", "198.51.100.7"),
+        Gateway("load-balancer", "lb.example.com"),
+        Gateway("cluster-ip-route", "10.96.0.255", None, "192.0.2.11"),
+    ],
+)
+def test_an_address_that_is_no_nodes_by_nature_is_no_complaint(two: Setting, gateway: Gateway) -> None:
+    addresses = [
+        address["address"]
+        for node in two.world.clusters["cluster1"].objects(NODE)
+        for address in node["status"]["addresses"]
+    ]
+    changed(two, 1, gateway=replace(gateway, node=gateway.node and addresses[0]))
+    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+
+
+def test_a_way_over_a_node_that_is_none_is_a_warning(two: Setting) -> None:
+    changed(two, 1, gateway=Gateway("cluster-ip-route", "10.96.0.255", None, "198.51.100.7"))
+    (finding,) = found(two, "gateway-node")
+    assert finding.severity == "warning"
+    assert "198.51.100.7" in finding.text
+
+
+def test_a_service_address_that_is_taken_needs_a_person(two: Setting) -> None:
+    two.world.clusters["cluster1"].apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "holder", "namespace": "default"},
+            "spec": {"clusterIP": "10.96.0.255", "ports": [{"port": 80}]},
+        }
+    )
+    changed(two, 1, gateway=Gateway("cluster-ip-route", "10.96.0.255"))
+    (finding,) = found(two, "gateway-address")
+    assert finding.person
+    assert "Service holder in default" in finding.text
+
+
+def test_external_ips_that_are_refused_are_told_with_the_ways_out(two: Setting) -> None:
+    address = str(two.mesh.clusters[0].gateway.address)
+    changed(two, 1, gateway=Gateway("external-ips", address))
+    assert not found(two, "external-ips")
+    two.machine(1).no_external_ips = True
+    (finding,) = found(two, "external-ips")
+    assert finding.severity == "error"
+    assert "denied" in finding.text
+    assert "gateway.exposure" in finding.remedy
+
+
+def test_nothing_is_asked_in_a_dry_run_where_the_gateway_stands(finished: Setting) -> None:
+    address = str(finished.mesh.clusters[0].gateway.address)
+    changed(finished, 1, gateway=Gateway("external-ips", address))
+    before = finished.machine(1).asked.get("apply")
+    check(finished.mesh, finished.world)
+    assert finished.machine(1).asked.get("apply") == before
+
+
+def test_a_load_balancer_that_gave_nothing_so_far_is_a_warning(two: Setting) -> None:
+    changed(two, 1, gateway=Gateway("load-balancer"))
+    (finding,) = found(two, "load-balancer")
+    assert (finding.cluster, finding.severity) == ("cluster1", "warning")
+    two.machine(1).load_balancer = True
+    two.world.clusters["cluster1"].apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "front", "namespace": "default"},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        }
+    )
+    assert not found(two, "load-balancer")
+
+
+def test_service_ranges_that_no_route_can_tell_apart_are_an_error(two: Setting) -> None:
+    changed(two, 1, service_cidr="10.96.0.0/16", gateway=Gateway("cluster-ip-route", "10.96.0.255", None, "192.0.2.11"))
+    (finding,) = found(two, "services")
+    assert (finding.cluster, finding.severity) == ("cluster2", "error")
+    assert "cluster1: their addresses 10.96.0.0/16 overlap with cluster2's own, 10.96.0.0/16" in finding.text
+    changed(two, 1, service_cidr="10.98.0.0/16")
+    assert not found(two, "services")
+
+
+def flat_mesh(flat: bool) -> Setting:
+    outside = SimulatedOutside(clusters=2, speed=0, flat=flat)
+    clusters = tuple(
+        Cluster(name=f"cluster{index}", context=entry.context, network="flat")
+        for index, entry in enumerate(outside.contexts(), 1)
+    )
+    mesh = Mesh(name="mesh1", clusters=clusters)
+    return Setting(outside, mesh, outside.world(mesh))
+
+
+def test_pods_of_one_network_must_not_have_the_same_addresses() -> None:
+    assert not found(flat_mesh(True), "pods")
+    made = flat_mesh(False)
+    (finding,) = found(made, "pods")
+    assert (finding.cluster, finding.severity) == ("cluster2", "error")
+    assert "cluster2 and cluster1 share network flat" in finding.text
+    assert "10.244.0.0/24" in finding.text
+    assert "different networks" in finding.remedy
+    made.machine(1).unreachable = True
+    assert not found(made, "pods")
+
+
+def test_ranges_of_pods_are_joined_and_rubbish_is_left_out() -> None:
+    class Nodes:
+        name = "cluster1"
+
+        def objects(self, kind: object) -> list[dict[str, object]]:
+            specs: list[dict[str, object]] = [
+                {"podCIDR": "10.244.0.0/24", "podCIDRs": ["10.244.0.0/24", "fd00::/64"]},
+                {"podCIDR": "10.244.1.0/24"},
+                {"podCIDR": "rubbish"},
+                {},
+            ]
+            return [{"spec": spec} for spec in specs]
+
+    assert pod_ranges(Nodes()) == ["10.244.0.0/23", "fd00::/64"]  # type: ignore[arg-type]

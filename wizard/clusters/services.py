@@ -36,13 +36,19 @@ def free_service_address(cluster: Cluster) -> str:
     if not cidrs:
         raise Failed(f"{cluster.name}: its Service CIDR cannot be found", "Give an address of it in gateway.address.")
     network = ipaddress.ip_network(cidrs[0], strict=False)
-    taken = {address for service in cluster.objects(SERVICE) for address in _addresses(service)}
+    taken = {address for service in cluster.objects(SERVICE) for address in addresses_of(service)}
     band = min(max(16, network.num_addresses // 16), 256, network.num_addresses - 2)
     for offset in (*range(band - 1, 0, -1), *range(band, min(network.num_addresses - 1, 1 << 16))):
         address = str(network[offset])
         if address not in taken:
             return address
     raise Failed(f"{cluster.name}: no address of its Service CIDR {network} is free", "Give one in gateway.address.")
+
+
+def addresses_of(service: Object) -> list[str]:
+    """The addresses that a Service has of its own; `None` is among them where it is headless."""
+    spec = service.get("spec") or {}
+    return [*(spec.get("clusterIPs") or []), str(spec.get("clusterIP"))]
 
 
 def overlap(one: str | None, other: str | None) -> bool:
@@ -82,8 +88,3 @@ def _refusal(cluster: Cluster, address: str) -> str:
     except Failed as refusal:
         return refusal.what
     return ""
-
-
-def _addresses(service: Object) -> list[str]:
-    spec = service.get("spec") or {}
-    return [*(spec.get("clusterIPs") or []), str(spec.get("clusterIP"))]
