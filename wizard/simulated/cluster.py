@@ -40,25 +40,21 @@ class SimulatedCluster:
 
     def get(self, ref: Ref) -> Object | None:
         with self._asked("get", ref.kind):
-            self.machine.settle()
             record = self.machine.store.find(ref)
             return {**record.show(), "apiVersion": ref.kind.api_version} if record else None
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         with self._asked("list", kind, namespace):
-            self.machine.settle()
             found = self.machine.store.all(kind, namespace, labels)
             return [{**record.show(), "apiVersion": kind.api_version} for record in found]
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)
         with self._asked("patch", ref.kind, ref.namespace, call="apply"):
-            self.machine.settle()
             return self.machine.store.apply(manifest, MANAGER, force=force, dry_run=dry_run)
 
     def delete(self, ref: Ref, *, uid: str = "") -> bool:
         with self._asked("delete", ref.kind, ref.namespace):
-            self.machine.settle()
             store = self.machine.store
             record = store.find(ref)
             if record is None:
@@ -87,7 +83,6 @@ class SimulatedCluster:
 
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
         with self._asked("exec", POD):
-            self.machine.settle()
             record = self.machine.store.find(pod)
             problem = _not_running(record.manifest, container) if record else f'pods "{pod.name}" not found'
         if record is None or problem:
@@ -96,7 +91,6 @@ class SimulatedCluster:
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
         with self._asked("logs", POD):
-            self.machine.settle()
             record = self.machine.store.find(pod)
             if record is None or _not_running(record.manifest, container):
                 return ""
@@ -120,7 +114,7 @@ class SimulatedCluster:
         failure = machine.failure(call, f"{call} {kind.kind}" if kind else call)
         if failure is not None:
             raise failure
-        with machine.lock:
+        with machine.settled():
             machine.asked[call] = machine.asked.get(call, 0) + 1
             if kind is not None and self._lacks(Right(verb, kind, namespace)):
                 raise NotAllowed(

@@ -92,8 +92,7 @@ class SimulatedIstioctl:
         machine = self._reached(cluster)
         machine.pace.sleep(0.5)
         place = {"namespace": SYSTEM_NAMESPACE}
-        with machine.lock:
-            machine.settle()
+        with machine.settled():
             if machine.store.find(Ref(NAMESPACE, SYSTEM_NAMESPACE)) is None:
                 made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}}
                 machine.store.update(made, MANAGER)  # without the network label, which only an install sets
@@ -193,8 +192,7 @@ class _Run:
             labels = {**manifest["metadata"].get("labels", {}), **self._owner(), **_component(component)}
             owned = {**manifest, "metadata": {**manifest["metadata"], "labels": labels}}
             ref = Ref(kind_of(owned), owned["metadata"]["name"], owned["metadata"].get("namespace", ""))
-            with self._machine.lock:
-                self._machine.settle()
+            with self._machine.settled():
                 before = self._machine.store.find(ref)
                 try:
                     after = self._machine.store.apply(owned, MANAGER, force=True)

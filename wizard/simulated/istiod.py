@@ -33,26 +33,26 @@ _PATH = re.compile(r"/cluster/(?P<cluster>[^/]+)(?:/net/(?P<network>[^/]+))?")
 
 
 def run(machine: Machine) -> None:
-    """What istiod sees to, if it runs."""
+    """What the istiods see to that look after this cluster: its own, if it runs, and those of other clusters."""
     running = registry.istiods(machine)
-    if not running:
-        machine.external = False
-        machine.registered.clear()
-        return
-    if root_of(machine) is None:
-        # Without plugged-in certificates istiod signs with a root of its own, which no other cluster trusts.
-        made = f"simulated self-signed root {suffix(12, machine.seed, machine.context)}"
-        _write(machine, "Secret", "istio-ca-secret", SYSTEM_NAMESPACE, {"ca-cert.pem": _encoded(made)})
-    revisions = {_labels(pod).get("istio.io/rev", "default") for pod in running}
-    root = (root_of(machine) or b"").decode()
-    _look_after(machine, root, revisions, _ELECTIONS)
-    if any(environment.get("EXTERNAL_ISTIOD") == "true" for environment in map(_discovery_environment, running)):
-        for one in registry.refresh(machine).values():
-            there = registry.cluster_of(machine, one) if one.leads else None
-            if there and there is not machine:
-                _look_after(there, root, revisions, _REMOTE_ELECTIONS)
+    if running:
+        if root_of(machine) is None:
+            # Without plugged-in certificates istiod signs with a root of its own, which no other cluster trusts.
+            made = f"simulated self-signed root {suffix(12, machine.seed, machine.context)}"
+            _write(machine, "Secret", "istio-ca-secret", SYSTEM_NAMESPACE, {"ca-cert.pem": _encoded(made)})
+        _look_after(machine, machine, running, _ELECTIONS)
+    if registry.is_external(machine):
+        registry.refresh(machine)
     else:
         machine.external = False
+        for other in machine.universe.machines:
+            if other.external and machine.server in other.leading and _leads(other, machine):
+                _look_after(machine, other, registry.istiods(other), _REMOTE_ELECTIONS)
+
+
+def _leads(other: Machine, machine: Machine) -> bool:
+    leading = [one for one in list(other.registered.values()) if one.leads and one.server == machine.server]
+    return any(registry.cluster_of(other, one) is machine for one in leading)
 
 
 def waits(machine: Machine) -> bool:
@@ -60,11 +60,10 @@ def waits(machine: Machine) -> bool:
     return machine.external and any(one.leads is None for one in machine.registered.values())
 
 
-def _discovery_environment(pod: Object) -> dict[str, str]:
-    return registry.environment(pod["spec"], "discovery")
-
-
-def _look_after(machine: Machine, root: str, revisions: set[str], elections: tuple[str, ...]) -> None:
+def _look_after(machine: Machine, control: Machine, istiods: list[Object], elections: tuple[str, ...]) -> None:
+    """What these istiods, which run on `control`, write into this cluster."""
+    root = (root_of(control) or b"").decode()
+    revisions = {_labels(pod).get("istio.io/rev", "default") for pod in istiods}
     namespaces = [record.manifest["metadata"] for record in machine.store.all(NAMESPACE)]
     alive = [each["name"] for each in namespaces if not each.get("deletionTimestamp")]
     for name in elections if SYSTEM_NAMESPACE in alive else ():
@@ -192,7 +191,7 @@ def _accepted(control: Machine, machine: Machine, pod: Object) -> bool:
     if control is machine:
         return True
     cluster = registry.environment(pod["spec"], SIDECAR).get("ISTIO_META_CLUSTER_ID")
-    known = registry.refresh(control).values()
+    known = list(control.registered.values())
     return any(one.name == cluster and registry.cluster_of(control, one) is machine for one in known)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,10 +19,9 @@ KUBERNETES = "v1.34.4"
 
 @dataclass
 class Universe:
-    """The machines that can hear of each other. One lock for all: what happens in one follows from others."""
+    """The machines that can hear of each other."""
 
     machines: list[Machine] = field(default_factory=list)
-    lock: threading.RLock = field(default_factory=threading.RLock)
     nodes: dict[str, Machine] = field(default_factory=dict)  # a node's address → its machine
 
 
@@ -41,7 +41,10 @@ class Registration:
 
 
 class Machine:
-    """A single-node cluster. Whoever reads or changes `store` holds `lock` and calls `settle` before reading.
+    """A single-node cluster. Whoever changes `store`, or reads more than one thing of it, is in the block of `settled`.
+
+    What is stored is replaced, never changed in place: so one thing may be looked at from another machine without a lock,
+    and nobody who holds one takes a second.
 
     The knobs may be turned at any time, from any thread:
     `unreachable` (no answer at all), `slow` (seconds more for every call), `clock_skew` (seconds ahead), `missing_rights`
@@ -62,7 +65,7 @@ class Machine:
         self.pace = pace
         self.seed = seed
         self.universe = universe
-        self.lock = universe.lock
+        self.lock = threading.RLock()
         self.pod_network = pod_network
         self.pod_cidr = pod_cidr
         self.service_cidr = service_cidr
@@ -90,13 +93,13 @@ class Machine:
         self.served: dict[tuple[str, str], Machine] = {}
         self.registered: dict[tuple[str, str], Registration] = {}  # (secret, its key) → what istiod here made of it
         self.registered_at: Hashable = None
+        self.leading: frozenset[str] = frozenset()  # API servers of the clusters that it looks after, or may
         self.external = False  # whether an istiod runs here that looks after remote clusters
         self.template_hashes: dict[tuple[str, int], str] = {}  # (uid of a Deployment, its generation) → of its template
         self.turn = 0  # whose turn it is to answer, see wizard.simulated.mesh
         self._failures: list[tuple[str, Trouble]] = []
         self._controllers = controllers
         self._settled: Hashable = None
-        self._settling = False
         self._due: float | None = None
         self.store = Store(self.context, seed, self.clock, pace.now, service_cidr)
         self._furnish()
@@ -134,72 +137,65 @@ class Machine:
                     return trouble
         return None
 
-    def settle(self) -> None:
-        """Let everything happen that happens by itself until now."""
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Holds the lock, with everything done that happens by itself until now. Not to be entered with the lock of another
+        machine held.
+        """
+        for other in self._led_by():
+            with other.lock:
+                other.settle()
         with self.lock:
-            if self._settling:
-                return  # what happens here right now asked another machine, which asks back
-            self._settling = True
-            try:
-                for _ in range(4):
-                    for other in self._served_by():
-                        other.settle()
-                    if not self._happen():
-                        break
-            finally:
-                self._settling = False
+            self.settle()
+            yield
 
-    def _served_by(self) -> Iterator[Machine]:
-        """The machines whose istiod may work in this cluster."""
-        if not self.external:
-            for other in self.universe.machines:
-                if other.external and any(one.server == self.server for one in other.registered.values()):
-                    yield other
-
-    def _happen(self) -> bool:
-        """Whether there was anything to do."""
+    def settle(self) -> None:
+        """Let everything happen that happens by itself until now. The lock is held."""
         if self._settled == self._stamp() and (self._due is None or self.pace.now() < self._due):
-            return False
+            return
         for _ in range(8):
             before = self.store.revision
             self._due = self._controllers(self)
             if self.store.revision == before:
                 break
-        stamp = self._stamp()
-        changed, self._settled = stamp != self._settled, stamp
-        return changed
+        self._settled = self._stamp()
+
+    def _led_by(self) -> list[Machine]:
+        """The other machines whose istiod may look after this cluster."""
+        if self.external:
+            return []
+        return [
+            other
+            for other in self.universe.machines
+            if other.external and other is not self and self.server in other.leading
+        ]
 
     def _stamp(self) -> Hashable:
         """Changes with everything that something here may follow from."""
-        if not self.external:
-            return self.store.revision, self.load_balancer
-        served = {one.server for one in self.registered.values() if one.leads is not False}
-        others = sum(other.store.revision for other in self.universe.machines if other.server in served)
-        return self.store.revision, self.load_balancer, self.store.secrets, others
+        if self.external:
+            return self.store.revision, self.load_balancer, self.store.secrets
+        leaders = tuple((other.store.revision, other.store.secrets) for other in self._led_by())
+        return self.store.revision, self.load_balancer, leaders
 
     def found(self, ref: Ref) -> Object | None:
         """The live object itself, settled; not to be changed."""
-        with self.lock:
-            self.settle()
+        with self.settled():
             record = self.store.find(ref)
             return record.manifest if record else None
 
     def listed(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         """The live objects themselves, settled; not to be changed."""
-        with self.lock:
-            self.settle()
+        with self.settled():
             return [record.manifest for record in self.store.all(kind, namespace, labels)]
 
     def apply_as(self, manager: str, manifest: Object) -> None:
         """Server-side apply as another manager, taking over what others own."""
-        with self.lock:
-            self.settle()
+        with self.settled():
             self.store.apply(manifest, manager, force=True)
 
     def change(self, ref: Ref, how: Callable[[Object], Any], *, manager: str = "kubectl-edit") -> None:
         """Edit an object as a person does, in place of `how`. KeyError where it does not exist."""
-        with self.lock:
-            self.settle()
+        with self.settled():
             record = self.store.find(ref)
             if record is None:
                 raise KeyError(str(ref))

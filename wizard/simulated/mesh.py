@@ -53,20 +53,20 @@ class Traffic:
 
     def upstreams(self, here: Machine, client: Object, namespace: str) -> list[Upstream] | None:
         """What stands behind helloworld for a client Pod of this cluster; None where the name does not resolve."""
-        with here.lock:
-            for machine in self.machines:
-                machine.settle()
-            if here.store.find(Ref(SERVICE, "helloworld", namespace)) is None:
-                return None
-            found = [Upstream(answer=_hello(pod)) for pod in _backends(here, namespace)]
-            control = proxies.control_plane(here, client) if istiod.has_sidecar(client) else None
-            if control is None or not registry.istiods(control):
-                return found
-            view = _View(here, control)
-            for peer in view.known:
-                if peer is not here:
-                    found += view.endpoints(peer, namespace)
+        for machine in self.machines:
+            with machine.settled():
+                pass
+        if here.store.find(Ref(SERVICE, "helloworld", namespace)) is None:
+            return None
+        found = [Upstream(answer=_hello(pod)) for pod in _backends(here, namespace)]
+        control = proxies.control_plane(here, client) if istiod.has_sidecar(client) else None
+        if control is None or not registry.istiods(control):
             return found
+        view = _View(here, control)
+        for peer in view.known:
+            if peer is not here:
+                found += view.endpoints(peer, namespace)
+        return found
 
 
 class _View:
@@ -166,7 +166,7 @@ def _leads_to(there: Machine, control: Machine, peer: Machine) -> bool:
 def read_by(control: Machine) -> list[Machine]:
     """The machines whose endpoints istiod here knows: its own, and those it reads."""
     found = [control]
-    for one in registry.refresh(control).values():
+    for one in _registered(control):
         there = registry.cluster_of(control, one) if synced(control, one) else None
         if there and there not in found and istiod.cluster_id(there) == one.name:
             found.append(there)
@@ -175,14 +175,17 @@ def read_by(control: Machine) -> list[Machine]:
 
 def remote_clusters(here: Machine) -> list[Object]:
     """The clusters that istiod here reads, as its `/debug/clusterz` tells."""
-    with here.lock:
-        here.settle()
-        told: list[Object] = [{"id": istiod.cluster_id(here), "syncStatus": "synced"}]
-        for one in registry.refresh(here).values():
-            done = synced(here, one) and registry.cluster_of(here, one) is not None
-            status = "synced" if done else "syncing"
-            told.append({"id": one.name, "secretName": f"{SYSTEM_NAMESPACE}/{one.secret}", "syncStatus": status})
-        return told
+    told: list[Object] = [{"id": istiod.cluster_id(here), "syncStatus": "synced"}]
+    for one in _registered(here):
+        done = synced(here, one) and registry.cluster_of(here, one) is not None
+        status = "synced" if done else "syncing"
+        told.append({"id": one.name, "secretName": f"{SYSTEM_NAMESPACE}/{one.secret}", "syncStatus": status})
+    return told
+
+
+def _registered(control: Machine) -> list[Registration]:
+    with control.settled():
+        return list(registry.refresh(control).values())
 
 
 def synced(here: Machine, one: Registration) -> bool:
@@ -192,8 +195,7 @@ def synced(here: Machine, one: Registration) -> bool:
 
 def networks_of(here: Machine) -> dict[str, Any]:
     """The meshNetworks that istiod here works with."""
-    with here.lock:
-        here.settle()
+    with here.settled():
         return dict(parsed(istiod.mesh_config(here).get("meshNetworks", "")).get("networks") or {})
 
 

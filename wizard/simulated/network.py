@@ -40,8 +40,7 @@ def reach(here: Machine, address: str, port: int) -> Reached:
     """What a connection from a pod (or the API server) of this machine meets. Whether a proxy that is met listens on the
     port depends on what its control plane tells it, see `wizard.simulated.proxies`.
     """
-    with here.lock:
-        return _own_service(here, address, port) or _across(here, address, port) or SILENT
+    return _own_service(here, address, port) or _across(here, address, port) or SILENT
 
 
 def machine_at(here: Machine, address: str) -> Machine | None:
@@ -63,7 +62,7 @@ def _across(here: Machine, address: str, port: int) -> Reached | None:
         for ref in _services(there, address, "ingress") if there.load_balancer else ():
             return SILENT if _dropped(here, there, port) else _service(there, ref, port)
         if there is here or connected(here, there):
-            for place, own in there.pod_addresses.items():
+            for place, own in list(there.pod_addresses.items()):
                 if own == address:
                     return _pod(there, Ref(POD, place[1], place[0]), port)
     return _routed(here, address, port)
@@ -85,7 +84,7 @@ def _routed(here: Machine, address: str, port: int) -> Reached | None:
         asked = ipaddress.ip_address(address)
     except ValueError:
         return None
-    for cidr, gateway in here.routes.items():
+    for cidr, gateway in list(here.routes.items()):
         if asked in ipaddress.ip_network(cidr):
             there = machine_at(here, gateway)
             if there is None or _dropped(here, there, port):

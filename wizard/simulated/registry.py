@@ -28,7 +28,8 @@ def istiods(machine: Machine) -> list[Object]:
 
 def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
     """The registrations of the istiod that runs here; none where none runs. A cluster is registered when its secret comes,
-    or when istiod starts, and asked then who looks after it: what changes there later is not noticed.
+    or when istiod starts, and asked then who looks after it: what changes there later is not noticed. The machine's lock
+    is held.
     """
     running = istiods(machine)
     stamp = (machine.store.secrets, *(pod["metadata"]["uid"] for pod in running))
@@ -43,12 +44,18 @@ def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
                 known[key] = old if old and old.version == version else _read(key, version, record.born, content)
         machine.registered = known
         machine.registered_at = stamp
-    machine.external = any(_is_external(machine, pod) for pod in running)
+    machine.external = is_external(machine)
     if machine.external:
         for one in machine.registered.values():
             if one.leads is None:
                 one.leads = _leads(machine, one)
+        machine.leading = frozenset(one.server for one in machine.registered.values() if one.leads is not False)
     return machine.registered
+
+
+def is_external(machine: Machine) -> bool:
+    """Whether an istiod runs here that looks after remote clusters."""
+    return any(environment(pod["spec"], "discovery").get("EXTERNAL_ISTIOD") == "true" for pod in istiods(machine))
 
 
 def cluster_of(machine: Machine, one: Registration) -> Machine | None:
@@ -75,10 +82,6 @@ def environment(pods: Object, container: str) -> dict[str, str]:
         if each["name"] == container:
             return {variable["name"]: str(variable.get("value", "")) for variable in each.get("env") or []}
     return {}
-
-
-def _is_external(machine: Machine, pod: Object) -> bool:
-    return environment(pod["spec"], "discovery").get("EXTERNAL_ISTIOD") == "true"
 
 
 def _read(key: tuple[str, str], version: str, born: float, content: str) -> Registration:
