@@ -89,8 +89,9 @@ class WizardScreen(Screen[None]):
 
     def first_focus(self) -> Widget | None:
         """What has the focus at first."""
-        inside = [widget for widget in self.focus_chain if self.query_one("#body") in widget.ancestors]
-        return inside[0] if inside else next(iter(self.query("#next")), None)
+        chain = set(self.focus_chain)  # its order is by place, and nothing has its place yet
+        inside = (widget for widget in self.query("#body *") if widget in chain)
+        return next(inside, None) or next(iter(self.query("#next")), None)
 
     # -- where
 

@@ -299,9 +299,9 @@ class Editor(VerticalScroll):
             name = one_line(draft.cluster_value(self.targets[0], "name") or "?", 40)
             place.update(Content.assemble((name, "bold"), (f"  {one_line(self.targets[0][1], 60)}", "dim")))
         else:
-            place.update(
-                Content.assemble((f"{len(self.targets)} clusters are marked: an answer here is for all", "bold"))
-            )
+            also = f" ({hidden} of them not shown)" if hidden else ""
+            said = f"{len(self.targets)} clusters are marked{also}: an answer here is for all"
+            place.update(Content.assemble((said, "bold")))
         for reason in self.query("#reason").results(Static):
             row = draft.rows[self.targets[0]] if len(self.targets) == 1 else None
             shown = bool(row and row.reason and self._rows["gateway.exposure"].display)
@@ -405,8 +405,7 @@ class Clusters(Vertical):
 
     @on(Filter.Typed)
     def _filter(self, event: Filter.Typed) -> None:
-        event.stop()
-        self.table.show_only(event.text)
+        self.table.show_only(event.text)  # not stopped: the screen's drawing shows the same rows
 
     @on(Filter.Left)
     def _filtered(self, event: Filter.Left) -> None:

@@ -69,10 +69,6 @@ class TopologyScreen(FormScreen):
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="legend", classes="-fit")
 
-    def first_focus(self) -> RadioSet:
-        """The choices."""
-        return self.query_one("#topology", RadioSet)
-
     def arrived(self) -> None:
         """Draw the choice as it stands."""
         self.query_one("#legend").can_focus = False
