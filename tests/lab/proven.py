@@ -26,8 +26,8 @@ HEADINGS = {
 _HEAD = """# What is proven on real clusters
 
 Rendered from the results of `make test-lab` (`make proven`) and compared with them in CI: real Kubernetes {kubernetes}, real
-istiod, real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and templates are
-another matter (`docs/architecture.md`).
+istiod, real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and
+templates are another matter (`docs/architecture.md`).
 """
 _RESULTS = pytest.StashKey[list[dict[str, str]]]()
 

@@ -90,7 +90,7 @@ def test_help_and_version_exit_0(shell: Shell, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("command", ["plan", "apply", "check", "export"])
 def test_every_mistake_of_a_mesh_file_is_told_with_its_line(shell: Shell, command: str) -> None:
-    shell.mesh.write_text(MESH.replace("network2", "network1").replace("name: mesh1", "name: Mesh_1"))
+    shell.mesh.write_text(MESH.replace("network2", "network/1").replace("name: mesh1", "name: Mesh_1"))
     assert shell(command, "-f", shell.mesh) == 2
     assert "2 mistakes" in shell.err
     assert "line 3: name: 'Mesh_1'" in shell.err
@@ -134,7 +134,7 @@ def test_plan_json_has_a_shape_that_stays(shell: Shell) -> None:
     shell.steps(Toy("cluster1/a"), Toy("cluster1/b", "done"), Toy("root-ca", "conflict"), Toy("cluster2/d", "dark"))
     assert shell("plan", "-f", shell.mesh, "--json") == 1
     plan = shell.json()
-    assert set(plan) == {"mesh", "steps", "needed"}
+    assert set(plan) == {"mesh", "steps", "needed", "leaving"}
     assert plan["mesh"] == "mesh1"
     assert plan["needed"] == 1
     first = plan["steps"][0]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from wizard.commands.export import is_settled
 from wizard.commands.main import run
 from wizard.mesh.model import Cluster, Gateway, Istio, Mesh
 from wizard.plan import plan_of
+from wizard.resolve import is_settled
 from wizard.runbook import render
 
 MESH = Mesh(

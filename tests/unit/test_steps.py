@@ -197,7 +197,8 @@ class TestInstall:
             config,
             lambda item: item["data"].update(meshNetworks=item["data"]["meshNetworks"].replace("31443", "31999")),
         )
-        differences = needed(finished.probe("cluster1/install"))
+        assert isinstance(finished.probe("cluster1/install"), Done)
+        differences = needed(finished.probe("cluster1/mesh-networks"))
         assert {difference.found for difference in differences} == {"31999"}
         assert all("gateways.0.port" in difference.field for difference in differences)
         assert finished.run().ok
@@ -213,8 +214,14 @@ class TestInstall:
     def test_another_wish_is_shown_as_what_changes(self, finished: Setting) -> None:
         gateway = replace(finished.mesh.clusters[0].gateway, port=31777)
         finished.mesh = finished.mesh.with_cluster(replace(finished.mesh.clusters[0], gateway=gateway))
-        fields = {difference.field for difference in needed(finished.probe("cluster2/install"))}
-        assert "spec.values.global.meshNetworks.network1.gateways.0.port" in fields
+        fields = {difference.field for difference in needed(finished.probe("cluster1/install"))}
+        assert fields == {
+            "spec.components.ingressGateways.istio-eastwestgateway.k8s.service.ports.tls.nodePort",
+            "nodePort of 15443",
+        }
+        assert isinstance(finished.probe("cluster2/install"), Done)
+        (difference,) = needed(finished.probe("cluster2/mesh-networks"))
+        assert difference.field == "meshNetworks.network1.gateways.0.port"
         assert finished.run().ok
 
     def test_crds_that_were_there_before_stay(self, two: Setting) -> None:
