@@ -74,7 +74,7 @@ class Reach(Step):
         raise NotImplementedError
 
     def probe(self, world: World) -> Probe:
-        return Needed((Difference(self.title, "", "not tried", f"tried from inside {self.cluster}"),))
+        return Needed((Difference("addresses", "", "not tried", f"tried from inside {self.cluster}"),))
 
     def apply(self, world: World, job: Job) -> None:
         targets = self.targets(world)

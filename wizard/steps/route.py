@@ -41,7 +41,7 @@ class Route(Step):
         return self._path
 
     def probe(self, world: World) -> Probe:
-        return Needed((Difference(self.title, "", "not tried", f"tried from inside {self.cluster}"),))
+        return Needed((Difference("route", "", "not tried", f"tried from inside {self.cluster}"),))
 
     def apply(self, world: World, job: Job) -> None:
         url = f"https://{_address_of(world.cluster(self.target.name))}:443"
