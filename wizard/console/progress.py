@@ -18,7 +18,9 @@ from wizard.text import duration, listing, one_line, printable
 
 log = logging.getLogger(__name__)
 
+SAID_EVERY = 1.0  # seconds between two lines of a step that talks
 EVERY = 5.0  # seconds between two lines of a step that goes on waiting
+PERSON_EVERY = 60.0  # the same, where it waits for a person
 _MARKS = {
     Status.RUNNING: ("▸", "cyan"),
     Status.UNDOING: ("▸", "cyan"),
@@ -60,7 +62,7 @@ class Lines:
         self._clock = clock
         self._began = clock()
         self._shown: dict[str, float] = {}  # step → when it last had a line that is throttled
-        self._said: dict[str, str] = {}
+        self._said: dict[str, tuple[str, float]] = {}  # step → what it said last that was shown, and when
         self._missing: dict[str, tuple[str, ...]] = {}
         self._mesh = mesh
         self._board = Board(mesh)
@@ -87,12 +89,13 @@ class Lines:
                 self._line(f"{event.operation} {event.mesh}{where}: {len(event.steps)} steps")
             case StepChanged():
                 self._changed(event)
-            case StepSaid() if self._out.verbose or (
-                event.text != self._said.get(event.step) and self._due(event.step, 1.0)
-            ):
-                self._said[event.step] = event.text
+            case StepSaid() if self._news(event):
+                self._said[event.step] = (event.text, self._clock())
+                self._shown[event.step] = self._clock()
                 self._show(event.cluster, f"│ {event.text}")
-            case StepWaits() if self._due(event.step, EVERY, patient=event.elapsed < 1.0):
+            case StepWaits() if self._due(
+                event.step, EVERY if event.deadline else PERSON_EVERY, patient=event.elapsed < 1.0
+            ):
                 seen = f": {event.seen}" if event.seen else ""
                 times = (
                     f"{event.elapsed:.0f} s of {event.deadline:.0f} s" if event.deadline else duration(event.elapsed)
@@ -117,6 +120,11 @@ class Lines:
         self._show(event.cluster, f"{self._out.style(mark, color)} {event.title}{took}{detail}")
         # A wait that begins right now says nothing yet that the line above did not.
         self._shown[event.step] = self._clock()
+
+    def _news(self, event: StepSaid) -> bool:
+        """Whether a line is shown: the same or many in a second are not, but the first of a step always is."""
+        text, when = self._said.get(event.step, ("", -SAID_EVERY))
+        return self._out.verbose or (text != event.text and self._clock() - when >= SAID_EVERY)
 
     def _due(self, step: str, every: float, *, patient: bool = False) -> bool:
         now = self._clock()

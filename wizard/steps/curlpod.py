@@ -88,33 +88,10 @@ class CurlPods:
             log.warning("a probe is left: %s", failure.what)
             self._job.say(f"{failure.what}; {self._ref} ends and goes by itself within {LIVES_SECONDS} s")
 
-    def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
-        """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
-        if not self._pods:
-            self._start()
-        try:
-            with ThreadPoolExecutor(max_workers=min(8, len(self._pods))) as pool:
-                found = pool.map(lambda pod: self._asked(pod, urls), self._pods)
-            return [(_node_of(pod), told) for pod, told in zip(self._pods, found, strict=True)]
-        except Failed:
-            self._end()
-            raise
-
-    def _asked(self, pod: Object, urls: Sequence[str]) -> dict[str, Answer]:
-        self._job.check()
-        argv = [
-            "curl", "-skv", "--noproxy", "*", "--parallel",
-            "--connect-timeout", str(CONNECT_SECONDS), "--max-time", str(ANSWER_SECONDS),
-            "-w", r"%{url} %{exitcode} %{time_connect} %{errormsg}\n",
-        ]  # fmt: skip
-        for url in dict.fromkeys(urls):
-            argv += ["-o", "/dev/null", url]
-        rounds = 1 + len(urls) // _AT_ONCE
-        ref = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
-        done = self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS * rounds + 10)
-        return answers(urls, done.stdout, done.stderr)
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Make them, where none runs. NeedsPerson where none can."""
+        if self._pods:
+            return
         self._end()  # what an attempt that failed half-way may have left
         name = f"meshwizard-{self._step.split('/')[1]}-{secrets.token_hex(3)}"
         self._ref = ref = Ref(JOB, name, SYSTEM_NAMESPACE)
@@ -151,6 +128,31 @@ class CurlPods:
             ) from missing
         except Failed as failure:
             raise self._none_ran(failure.what, "") from failure
+
+    def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
+        """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
+        self.start()
+        try:
+            with ThreadPoolExecutor(max_workers=min(8, len(self._pods))) as pool:
+                found = pool.map(lambda pod: self._asked(pod, urls), self._pods)
+            return [(_node_of(pod), told) for pod, told in zip(self._pods, found, strict=True)]
+        except Failed:
+            self._end()
+            raise
+
+    def _asked(self, pod: Object, urls: Sequence[str]) -> dict[str, Answer]:
+        self._job.check()
+        argv = [
+            "curl", "-skv", "--noproxy", "*", "--parallel",
+            "--connect-timeout", str(CONNECT_SECONDS), "--max-time", str(ANSWER_SECONDS),
+            "-w", r"%{url} %{exitcode} %{time_connect} %{errormsg}\n",
+        ]  # fmt: skip
+        for url in dict.fromkeys(urls):
+            argv += ["-o", "/dev/null", url]
+        rounds = 1 + len(urls) // _AT_ONCE
+        ref = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
+        done = self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS * rounds + 10)
+        return answers(urls, done.stdout, done.stderr)
 
     def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
         consent = (

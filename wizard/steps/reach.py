@@ -30,19 +30,22 @@ DNS_PORT = 53
 PATIENCE = 3.0
 OPENING_PATIENCE = 20.0
 BALANCER_PATIENCE = 240.0
+TRYING_SECONDS = 60.0  # for the tries themselves
 _SHOWN = 6  # node addresses that a remedy lists
 
 
 @dataclass(frozen=True)
 class Target:
     """One address to try. `what`: what is there. `refused`: whether a refusal will do, since nobody may listen yet but the
-    path is open. `patience`: seconds. `remedy`: what to do where it is closed, None: open the port.
+    path is open. `patience`: for how many seconds it may be closed, `opening`: and refuse. `remedy`: what to do where it is
+    closed, None: open the port.
     """
 
     what: str
     url: str
     refused: bool = False
     patience: float = PATIENCE
+    opening: float = PATIENCE
     remedy: str | None = None
 
     @property
@@ -54,6 +57,10 @@ class Target:
     def open(self, answer: Answer) -> bool:
         """Whether it can be used."""
         return answer.answered or (self.refused and (answer.connected or answer.refused))
+
+    def may_open(self, answer: Answer, elapsed: float) -> bool:
+        """Whether it is worth trying again after that many seconds."""
+        return elapsed < (max(self.opening, self.patience) if answer.refused else self.patience)
 
 
 class Reach(Step):
@@ -214,9 +221,9 @@ class ReachDiscovery(Reach):
         ports = [DISCOVERY_PORT]
         if not remote_runs_istiod(str(self.mesh.istio.version)):
             ports.append(INJECTION_PORT)  # called by its API server; tried from a Pod, since only there curl can be run
-        balanced = self.control.gateway.labelled
-        patience = BALANCER_PATIENCE if balanced else OPENING_PATIENCE
-        return [Target(f"istiod of {self.control.name}", _url(address, port), patience=patience) for port in ports]
+        patience = BALANCER_PATIENCE if self.control.gateway.labelled else PATIENCE
+        what = f"istiod of {self.control.name}"
+        return [Target(what, _url(address, port), patience=patience, opening=OPENING_PATIENCE) for port in ports]
 
 
 def probe_needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
@@ -232,23 +239,23 @@ def shown(url: str) -> str:
 
 def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, Answer]:
     """Those that stayed closed, with the last answer."""
+    pods.start()
     left = list(targets)
     closed: dict[Target, Answer] = {}
-    began: float | None = None
+    began = time.monotonic()
 
     def look() -> tuple[dict[Target, Answer] | None, str]:
-        nonlocal began, left
-        ((_, found),) = pods.ask([target.url for target in left])
-        began = began or time.monotonic()  # the Pod's start is not the target's fault
+        nonlocal left
         elapsed = time.monotonic() - began
+        ((_, found),) = pods.ask([target.url for target in left])
         left = [target for target in left if not target.open(found[target.url])]
-        closed.update((target, found[target.url]) for target in left if elapsed >= target.patience)
+        closed.update({each: found[each.url] for each in left if not each.may_open(found[each.url], elapsed)})
         left = [target for target in left if target not in closed]
         seen = "; ".join(f"{target.what} at {shown(target.url)}: {found[target.url].told}" for target in left[:3])
         return (None if left else closed), seen
 
-    longest = max(target.patience for target in targets)
-    return job.wait("every address to answer", look, seconds=longest + 120.0, every=1.0)
+    longest = max(max(target.patience, target.opening) for target in targets)
+    return job.wait("every address to answer", look, seconds=longest + TRYING_SECONDS, every=1.0)
 
 
 def _url(address: str, port: int | None) -> str:
