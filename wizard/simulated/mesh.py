@@ -6,7 +6,7 @@ gateway where its network is another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,11 @@ class _View:
         self._trust = _trust(control)
         self._networks = networks_of(control)
         self.known = read_by(control)
+        # network → whose gateway → (address, port), as istiod finds them on labelled Services
         self._labelled: dict[str, dict[Machine, list[tuple[str, int]]]] = {}
+        for machine in self.known:
+            for wanted, found in _labelled(machine):
+                self._labelled.setdefault(wanted, {}).setdefault(machine, []).extend(found)
 
     def endpoints(self, peer: Machine, namespace: str) -> list[Upstream]:
         """A peer's pods."""
@@ -125,9 +129,7 @@ class _View:
         """Where istiod sends what is meant for the peer's network: what it finds on labelled Services goes over
         meshNetworks, the peer's own gateway first.
         """
-        if wanted not in self._labelled:
-            self._labelled[wanted] = {each: found for each in self.known if (found := _labelled(each, wanted))}
-        labelled = self._labelled[wanted]
+        labelled = self._labelled.get(wanted, {})
         if peer in labelled:
             return labelled[peer]
         entry = self._networks.get(wanted) or {}
@@ -231,9 +233,9 @@ def _hello(pod: Object) -> str:
     return f"Hello version: {version}, instance: {pod['metadata']['name']}"
 
 
-def _labelled(machine: Machine, wanted: str) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
-    for record in machine.store.all(SERVICE, labels=f"{NETWORK_LABEL}={wanted}"):
+def _labelled(machine: Machine) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    for record in machine.store.all(SERVICE):
+        wanted = (record.manifest["metadata"].get("labels") or {}).get(NETWORK_LABEL)
         addresses = [*network.addresses_of(record.manifest), *(record.manifest["spec"].get("externalIPs") or [])]
-        found += [(address, GATEWAY_TLS_PORT) for address in addresses]
-    return found
+        if wanted and addresses:
+            yield wanted, [(address, GATEWAY_TLS_PORT) for address in addresses]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from wizard.errors import Failed
 
@@ -11,6 +12,7 @@ _REQUIREMENT = re.compile(r"(?P<not>!?)\s*(?P<name>[\w./-]+)\s*(?:(?P<op>==|=|!=
 _SET = re.compile(r"(?P<name>[\w./-]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 
 
+@lru_cache(maxsize=1024)
 def selector(text: str) -> Callable[[dict[str, str]], bool]:
     """A label selector (`a=b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b)`, with commas) as a test."""
     tests: list[tuple[str, bool, frozenset[str] | None]] = []  # name, whether wanted, values (None: any)
