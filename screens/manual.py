@@ -39,6 +39,7 @@ class Manual(ModalScreen[None]):
         self._view = view
         self._step = first
         self._shown = ""
+        self._count = 0
 
     def compose(self) -> ComposeResult:
         """Whose it is, what to do, what is waited for, the keys."""
@@ -63,12 +64,15 @@ class Manual(ModalScreen[None]):
     def _look(self) -> None:
         wanted = self._wanted
         if not wanted:
-            if self.is_current:
+            if self.app.screen is self:
                 self.dismiss(None)
             return
         now = next((one for one in wanted if one.step == self._step), wanted[0])
         if now.step != self._shown:
             self._show(now)
+        if len(wanted) != self._count:
+            self._count = len(wanted)
+            self._tell_keys()
         place = f"  {wanted.index(now) + 1} of {len(wanted)}" if len(wanted) > 1 else ""
         self.query_one(".dialog-title", Static).update(Content(f"You are needed in {now.cluster or 'the mesh'}{place}"))
         view = self._view()
@@ -76,7 +80,7 @@ class Manual(ModalScreen[None]):
         said = "Nothing was seen of it yet."
         if step and step.waits:
             seen = f" Seen last: {step.waits.seen}" if step.waits.seen else ""
-            said = f"Waiting for {waited(step.waits)}.{seen}"
+            said = f"Waiting for {waited(step)}.{seen}"
         self.query_one("#manual-waits", Static).update(Content(one_line(said, 400)))
 
     def _show(self, wanted: PersonNeeded) -> None:
@@ -86,17 +90,16 @@ class Manual(ModalScreen[None]):
         self._tell_keys()
 
     def _tell_keys(self, said: str = "") -> None:
-        keys = ["C copy", "Esc hide, M shows it again", "Q leave, it can be resumed"]
-        if len(self._wanted) > 1:
-            keys.insert(1, "←→ others")
-        self.query_one(".dialog-keys", Static).update(Content(f"{said}   ".lstrip() + "   ".join(keys)))
+        others = "←→ others  " if len(self._wanted) > 1 else ""
+        keys = f"C copy  {others}Esc hide, M shows it  Q leave and resume later"
+        self.query_one(".dialog-keys", Static).update(Content(f"{said}\n{keys}".lstrip()))
 
     def action_copy(self) -> None:
         """What is selected with the mouse, or the whole text."""
         wanted = next((one for one in self._wanted if one.step == self._shown), None)
         if wanted:
             self.app.copy_to_clipboard(self.get_selected_text() or printable(wanted.instructions, 20_000))
-            self._tell_keys("Sent to the clipboard (OSC 52).")
+            self._tell_keys("Sent to the terminal's clipboard (OSC 52).")
 
     def action_other(self, by: int) -> None:
         """Another of the manual steps."""

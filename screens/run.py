@@ -76,6 +76,11 @@ class StepView:
     seconds: float = 0.0
     since: float = 0.0  # monotonic: when it became active
     waits: StepWaits | None = None
+    waits_since: float = 0.0  # monotonic
+
+    def waited(self) -> float:
+        """Seconds of waiting for what it waits for."""
+        return time.monotonic() - self.waits_since
 
     def elapsed(self) -> float:
         """Seconds of work so far."""
@@ -107,8 +112,9 @@ class RunView:
                 self.say(event.cluster, event.step, event.text)
             case StepWaits():
                 if event.step in self.steps:
-                    before = self.steps[event.step].waits
-                    self.steps[event.step].waits = event
+                    view = self.steps[event.step]
+                    before, view.waits = view.waits, event
+                    view.waits_since = time.monotonic() - event.elapsed
                     if not before or before.seen != event.seen:
                         self.say(event.cluster, event.step, f"waits: {event.what}; sees: {event.seen}")
             case PersonNeeded():

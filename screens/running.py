@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.screen import Screen
 from textual.widgets import Static
 
 from screens.base import WizardScreen
@@ -24,12 +25,12 @@ class RunScreen(WizardScreen):
     BACK_LABEL = "Start screen"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "manual", "What to do"),
         Binding("p", "pause", "Pause"),
         Binding("r", "retry", "Retry"),
         Binding("s", "skip", "Skip"),
         Binding("a", "abort", "Abort"),
         Binding("f", "filter", "Log of lane"),
-        Binding("m", "manual", "What to do"),
         Binding("q", "app.leave", "Quit", show=False),
     ]
 
@@ -41,6 +42,7 @@ class RunScreen(WizardScreen):
         self._keys: list[bool | None] = []
         self._end_told = False
         self._manual_told: set[str] = set()  # steps whose manual step was shown once
+        self._manual: Screen[None] | None = None
 
     @property
     def run_of_app(self) -> Run | None:
@@ -58,10 +60,10 @@ class RunScreen(WizardScreen):
 
     def show_run(self, news: bool) -> None:
         """Called some fifteen times a second while there is a run."""
+        self._news = news = news or self._news
         if not (self.is_attached and self.is_mounted) or self.view is None:
             return
         self._ticks += 1
-        self._news = news = news or self._news
         if len(self.view.steps) > MANY and self._ticks % MANY_EVERY and not self.view.ended:
             return  # a large mesh costs tens of milliseconds to paint: keys come first
         self._news = False
@@ -81,14 +83,17 @@ class RunScreen(WizardScreen):
         """Say once by itself what a person has to do; hidden, it stays hidden until it is asked for."""
         new = [step for step in view.wanted if step not in self._manual_told]
         self._manual_told &= set(view.wanted)  # tried again, it is told again
-        if new and self.is_current:
+        if self._manual is not None and self.app.screen is self._manual:
+            self._manual_told |= set(new)  # it counts them
+        elif new and self.app.screen is self:  # not `is_current`, which a screen below a dialog is, too
             self._manual_told |= set(new)
             self._show_manual(new[0])
 
     def _show_manual(self, step: str) -> None:
         from screens.manual import Manual
 
-        self.app.push_screen(Manual(lambda: self.view, step))
+        self._manual = Manual(lambda: self.view, step)
+        self.app.push_screen(self._manual)
 
     def action_manual(self) -> None:
         """What a person has to do, again."""

@@ -10,7 +10,7 @@ from textual.message import Message
 
 from screens.lines import Line, Lines, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
-from wizard.engine.events import Status, StepWaits
+from wizard.engine.events import Status
 from wizard.text import duration, one_line, printable
 
 ROLES = {
@@ -190,15 +190,14 @@ def note_on(step: StepView) -> str:
     if step.waits and step.status in ACTIVE:
         waits = step.waits
         seen = f": {waits.seen}" if waits.seen else ""
-        return one_line(f"{waits.what}{seen} ({waited(waits)})", 400)
+        return one_line(f"{waits.what}{seen} ({waited(step)})", 400)
     return one_line(step.detail, 400)
 
 
-def waited(waits: StepWaits) -> str:
+def waited(step: StepView) -> str:
     """For how long it has waited, and until when it will, if there is an end to it."""
-    if not waits.deadline:
-        return duration(waits.elapsed)
-    return f"{waits.elapsed:.0f} of {waits.deadline:.0f} s"
+    deadline = step.waits.deadline if step.waits else 0
+    return f"{step.waited():.0f} of {deadline:.0f} s" if deadline else duration(step.waited())
 
 
 def told(step: StepView) -> str:
