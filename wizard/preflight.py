@@ -32,7 +32,7 @@ from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.engine.step import World
 from wizard.errors import Failed, Trouble, Unreachable
-from wizard.istio.versions import kubernetes_trouble
+from wizard.istio.versions import kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.text import listing, one_line
@@ -65,7 +65,7 @@ class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
     # A stable name: reachable, identity, version, clock, rights, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods.
+    # external-ips, load-balancer, services, pods, istio.
     check: str
     cluster: str | None
     severity: Severity
@@ -114,6 +114,13 @@ def _twice(mesh: Mesh, member: model.Cluster, world: World, identity: str) -> It
 
 
 def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:
+    # Of the mesh, not of a cluster: told once.
+    if member.name == mesh.clusters[0].name and not proven(str(mesh.istio.version)):
+        yield Finding(
+            "istio", member.name, "warning",
+            f"Istio {mesh.istio.version} was not run on real clusters by this release's tests; what it is given was only rendered",
+            "Try it on clusters that may break first.",
+        )  # fmt: skip
     trouble = kubernetes_trouble(str(mesh.istio.version), version.minor)
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"

@@ -288,3 +288,10 @@ def test_ranges_of_pods_are_joined_and_rubbish_is_left_out() -> None:
             return [{"spec": spec} for spec in specs]
 
     assert pod_ranges(Nodes()) == ["10.244.0.0/23", "fd00::/64"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.29.1", 0), ("1.26.0", 0), ("1.21.3", 1)])
+def test_a_version_that_no_test_ran_is_a_warning_once(two: Setting, version: str, told: int) -> None:
+    two.mesh = replace(two.mesh, istio=replace(two.mesh.istio, version=version))
+    findings = found(two, "istio")
+    assert [finding.severity for finding in findings] == ["warning"] * told
