@@ -9,15 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-import yaml
-
-from wizard import yamltext
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
-from wizard.istio.versions import unsupported
+from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
+from wizard.mesh.rules import is_ip
 from wizard.preflight import node_addresses, used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.text import listing, one_line
@@ -37,26 +35,6 @@ def check_istioctl(mesh: Mesh, world: World) -> str:
             f"Give the istioctl of {mesh.istio.version} with --istioctl, or change istio.version.",
         )
     return version
-
-
-def check_overlays(mesh: Mesh) -> None:
-    """BadInput where an overlay is not a readable IstioOperator file; every one that is not is named."""
-    mistakes = []
-    for index, path in enumerate(mesh.istio.overlays):
-        try:
-            documents = yamltext.load_all(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} cannot be read: {error.strerror}"))
-            continue
-        except (yaml.YAMLError, UnicodeDecodeError):
-            mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} is no YAML"))
-            continue
-        if len(documents) != 1 or not isinstance(documents[0], dict) or documents[0].get("kind") != "IstioOperator":
-            mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} must hold one IstioOperator"))
-    if mistakes:
-        raise BadInput(
-            "the IstioOperator overlays cannot be used; nothing was touched", "Correct them.", tuple(mistakes)
-        )
 
 
 def identities(mesh: Mesh, world: World) -> dict[str, str]:
@@ -96,6 +74,7 @@ def resolve(mesh: Mesh, world: World) -> Mesh:
     settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, port))
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
+    _refuse_host_names(mesh)
     return _without_overlap(mesh, world)
 
 
@@ -155,6 +134,22 @@ def _service_cidr(cluster: Cluster, world: World) -> str:
             "Give it in serviceCidr of that cluster.",
         )
     return found[0]
+
+
+def _refuse_host_names(mesh: Mesh) -> None:
+    """BadInput where an old Istio is to reach something by a host name that it takes for an IP address."""
+    version = str(mesh.istio.version)
+    mistakes = []
+    for index, cluster in enumerate(mesh.clusters):
+        for field, value, allowed in (
+            ("gateway.address", cluster.gateway.address, host_names_of_gateways(version)),
+            ("discoveryAddress", cluster.discovery, host_names_of_istiod(version)),
+        ):
+            if value and not allowed and not is_ip(value):
+                text = f"Istio {version} takes no host name here, and {one_line(value)} is one; give an IP address"
+                mistakes.append(Mistake(f"clusters[{index}].{field}", text))
+    if mistakes:
+        raise BadInput("host names that this Istio cannot use; nothing was touched", "Correct them.", tuple(mistakes))
 
 
 def _without_overlap(mesh: Mesh, world: World) -> Mesh:

@@ -21,11 +21,12 @@ from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
 from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson
+from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Cluster, Mesh
 from wizard.outside import Outside
 from wizard.plan import departure_of, plan_of
-from wizard.resolve import check_istioctl, check_overlays, identities, resolve
+from wizard.resolve import check_istioctl, identities, resolve
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.pullsecret import file_mistakes
@@ -81,8 +82,7 @@ class Session:
         if mistakes:
             raise BadInput("the mesh's contexts cannot be used; nothing was touched", "Correct them.", mistakes)
         if not undo:
-            check_overlays(self.wished)
-            _refuse(file_mistakes(self.wished))
+            _refuse((*unreadable_overlays(self.wished), *file_mistakes(self.wished)))
         state = self._state()
         self._before = _mesh_before(state)
         names = {cluster.name for cluster in self.wished.clusters}
@@ -99,6 +99,7 @@ class Session:
         self.plan = plan_of(self.mesh)
         if undo:
             return
+        _refuse(conflicting_overlays(self.mesh))
         answering = [
             each for each in self.mesh.clusters if each.name in self._identities and runs_istiod(self.mesh, each)
         ]

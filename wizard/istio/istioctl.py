@@ -1,15 +1,17 @@
-"""The user's own istioctl, as a program. Spellings are those of Istio 1.26 to 1.30."""
+"""The user's own istioctl, as a program. Spellings are those of Istio 1.9 to 1.30."""
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wizard import process, yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Failed, Interrupted
+from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
 from wizard.text import duration, one_line
 
@@ -21,6 +23,14 @@ class RealIstioctl:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._lock = threading.Lock()
+        self._known: str | None = None  # its version, which some spellings depend on
+
+    def _version(self) -> str:
+        with self._lock:
+            if self._known is None:
+                self._known = self.version()
+            return self._known
 
     def version(self) -> str:
         done = process.run([self.path, "version", "--remote=false", "-o", "json"], seconds=30)
@@ -66,7 +76,7 @@ class RealIstioctl:
 
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
         argv = [
-            self.path, "create-remote-secret", *_at(cluster),
+            self.path, *remote_secret_command(self._version()), *_at(cluster),
             # Without -n istioctl takes the namespace of the kubeconfig's *current* context, whatever --context says.
             "-n", SYSTEM_NAMESPACE, "--name", cluster.name, "--server", server,
         ]  # fmt: skip

@@ -10,9 +10,11 @@ import functools
 
 from wizard import yamltext
 from wizard.clusters.kinds import Object
+from wizard.istio import versions
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 
 OPERATOR_NAME = "meshwizard"
+UNKNOWN_ADDRESS = "<what the load balancer of its primary gives>"
 _LABELS = {"app": GATEWAY_NAME, "istio": "eastwestgateway"}
 
 
@@ -35,10 +37,12 @@ def mesh_networks(mesh: Mesh) -> Object:
 
 
 def operator_of(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> Object:
-    """The IstioOperator of this cluster. The mesh must be settled: version, addresses and ports known. `discovery`: where a
-    remote reaches its primary's istiod; None: known only once that stands, and shown as such.
+    """The IstioOperator of this cluster, as its Istio version understands it. The mesh must be settled: version, addresses and
+    ports known. `discovery`: where a remote reaches its primary's istiod; None: as planned, and shown as open where only the
+    load balancer will tell.
     """
     remote = cluster.role == "remote"
+    version = str(mesh.istio.version)
     values: Object = {
         "global": {
             "meshID": mesh.name,
@@ -51,15 +55,18 @@ def operator_of(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> O
     if mesh.istio.pull_secret:
         values["global"]["imagePullSecrets"] = [mesh.istio.pull_secret]
     if remote:
-        values["global"]["remotePilotAddress"] = discovery or f"<address of {cluster.primary}'s gateway>"
-        values["istiodRemote"] = {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"}
+        values["global"]["remotePilotAddress"] = discovery or planned_discovery(mesh, cluster) or UNKNOWN_ADDRESS
+        if not versions.remote_runs_istiod(version):
+            values["istiodRemote"] = {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"}
     else:
         values["global"]["meshNetworks"] = mesh_networks(mesh)
-        if mesh.remotes_of(cluster.name):
+        if mesh.remotes_of(cluster.name) and not versions.remote_runs_istiod(version):
             values["global"]["externalIstiod"] = True
+            if versions.needs_external_flag(version):
+                values["pilot"] = {"env": {"EXTERNAL_ISTIOD": "true"}}
     spec: Object = {
         # No ingress gateway: the mesh does not need one, and without a load balancer it would stay <pending>.
-        "profile": "remote" if remote else "minimal",
+        "profile": versions.remote_profile(version) if remote else "minimal",
         "hub": mesh.istio.hub,
         "tag": mesh.istio.version,
         "meshConfig": {
@@ -72,8 +79,9 @@ def operator_of(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> O
     if mesh.istio.revision:
         spec["revision"] = mesh.istio.revision
     if mesh.has_gateway(cluster.name):
-        spec["components"] = {"ingressGateways": [_gateway(cluster)]}
-        values["gateways"] = {"istio-ingressgateway": {"injectionTemplate": "gateway"}}
+        spec["components"] = {"ingressGateways": [_gateway(mesh, cluster)]}
+        if versions.injects_gateways(version):
+            values["gateways"] = {"istio-ingressgateway": {"injectionTemplate": "gateway"}}
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
@@ -88,7 +96,15 @@ def operator_yaml(mesh: Mesh, cluster: Cluster, discovery: str | None = None) ->
     return yamltext.dump(operator_of(mesh, cluster, discovery))
 
 
-def _gateway(cluster: Cluster) -> Object:
+def planned_discovery(mesh: Mesh, remote: Cluster) -> str | None:
+    """Where this remote reaches its primary's istiod, as far as that is known beforehand; None: a load balancer will tell."""
+    return remote.discovery or mesh.control_plane(remote.name).gateway.address
+
+
+def _gateway(mesh: Mesh, cluster: Cluster) -> Object:
+    env = [{"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": cluster.network}]
+    if not versions.injects_gateways(str(mesh.istio.version)):
+        env.append({"name": "ISTIO_META_ROUTER_MODE", "value": "sni-dnat"})
     labels = dict(_LABELS)
     if cluster.gateway.labelled:
         labels[NETWORK_LABEL] = cluster.network
@@ -97,7 +113,7 @@ def _gateway(cluster: Cluster) -> Object:
         "enabled": True,
         "label": labels,
         "k8s": {
-            "env": [{"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": cluster.network}],
+            "env": env,
             "service": _service(cluster),
         },
     }

@@ -1,21 +1,51 @@
-"""Facts that depend on Istio's version. Kubernetes ranges: Istio's support table, and `MinK8SVersion` in its source."""
+"""Facts that depend on Istio's version, read in its sources at each release. Kubernetes ranges: Istio's support table, and
+`MinK8SVersion` in its source.
+"""
 
 from __future__ import annotations
 
 import re
 
-SUPPORTED = ((1, 26), (1, 30))  # the istioctl minors this release drives
+Minor = tuple[int, int]
+
+SUPPORTED: tuple[Minor, Minor] = ((1, 9), (1, 30))  # the istioctl minors this release drives
+PROVEN: tuple[Minor, ...] = (
+    (1, 26),
+    (1, 29),
+)  # run on real clusters by the tests; templates of the others are rendered only
+BROKEN = {"1.10.0": "it does not read meshNetworks; 1.10.1 does"}
 # Istio minor → (oldest Kubernetes minor its own code accepts, oldest and newest that Istio's project tests).
 _KUBERNETES: dict[int, tuple[int, int, int]] = {
+    9: (17, 17, 20),
+    10: (17, 18, 21),
+    11: (17, 18, 22),
+    12: (17, 19, 22),
+    13: (19, 20, 23),
+    14: (19, 21, 24),
+    15: (19, 22, 25),
+    16: (22, 22, 25),
+    17: (23, 23, 26),
+    18: (24, 24, 27),
+    19: (25, 25, 28),
+    20: (25, 25, 29),
+    21: (26, 26, 29),
+    22: (26, 27, 30),
+    23: (26, 27, 30),
+    24: (28, 28, 31),
+    25: (29, 29, 32),
     26: (29, 29, 33),
     27: (29, 29, 33),
     28: (30, 30, 34),
     29: (30, 31, 35),
     30: (32, 32, 35),
 }
+# The newest Kubernetes that still serves the APIs its charts ask for: CRDs and webhooks v1beta1, policy v1beta1.
+_CEILING = {9: 21, 10: 24, 11: 24, 12: 24, 13: 24}
+# From here on Kubernetes makes no token by itself, and an istioctl before 1.14 cannot make a remote secret.
+_NO_TOKENS = 24
 
 
-def minor_of(version: str) -> tuple[int, int] | None:
+def minor_of(version: str) -> Minor | None:
     """(major, minor) of `1.29.1`, `v1.34.4` or `1.30-alpha.x`; None where there is none."""
     found = re.match(r"v?(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else None
@@ -29,19 +59,37 @@ def unsupported(istio: str) -> str | None:
         return f"{istio!r} is no version"
     if not oldest <= minor <= newest:
         return f"Istio {istio} is outside {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}, which this release drives"
+    if istio in BROKEN:
+        return f"Istio {istio} cannot be used: {BROKEN[istio]}"
     return None
 
 
+def proven(istio: str) -> bool:
+    """Whether meshes of that minor version are made on real clusters by the tests."""
+    return minor_of(istio) in PROVEN
+
+
 def kubernetes_trouble(istio: str, kubernetes_minor: int) -> tuple[str, str] | None:
-    """(severity, sentence) where this Istio does not go with Kubernetes 1.x: `error` where Istio refuses, `warning`
-    where nobody tests the pair; None where it does.
+    """(severity, sentence) where this Istio does not go with Kubernetes 1.x: `error` where it cannot work, `warning` where
+    nobody tests the pair; None where it does.
     """
     minor = minor_of(istio)
     if minor is None or minor[1] not in _KUBERNETES:
         return None
     floor, oldest, newest = _KUBERNETES[minor[1]]
+    ceiling = _CEILING.get(minor[1])
     if kubernetes_minor < floor:
         return "error", f"Istio {istio} needs Kubernetes 1.{floor} or newer, this is 1.{kubernetes_minor}"
+    if ceiling is not None and kubernetes_minor > ceiling:
+        return (
+            "error",
+            f"Istio {istio} asks for APIs that Kubernetes 1.{kubernetes_minor} lacks; 1.{ceiling} is the newest",
+        )
+    if minor < (1, 14) and kubernetes_minor >= _NO_TOKENS:
+        return (
+            "error",
+            f"istioctl {istio} cannot make remote secrets on Kubernetes 1.{kubernetes_minor}; 1.14 and later can",
+        )
     if not oldest <= kubernetes_minor <= newest:
         return (
             "warning",
@@ -52,5 +100,39 @@ def kubernetes_trouble(istio: str, kubernetes_minor: int) -> tuple[str, str] | N
 
 def remote_runs_istiod(istio: str) -> bool:
     """Whether a remote of that version has an istiod of its own, for injection and as its CA."""
-    minor = minor_of(istio)
-    return minor is not None and minor <= (1, 14)
+    return _before(istio, (1, 15))
+
+
+def remote_profile(istio: str) -> str:
+    """The profile that installs a remote."""
+    return "external" if minor_of(istio) == (1, 15) else "remote"
+
+
+def needs_external_flag(istio: str) -> bool:
+    """Whether a primary with remotes is told so by an environment variable of istiod too."""
+    return not _before(istio, (1, 15)) and _before(istio, (1, 23))
+
+
+def injects_gateways(istio: str) -> bool:
+    """Whether gateways are injected by a template of their own; before, their router mode is set by hand."""
+    return not _before(istio, (1, 11))
+
+
+def host_names_of_gateways(istio: str) -> bool:
+    """Whether istiod uses a gateway that has a host name and no IP address, as some load balancers give."""
+    return not _before(istio, (1, 13))
+
+
+def host_names_of_istiod(istio: str) -> bool:
+    """Whether a remote may reach its istiod by a host name."""
+    return not _before(istio, (1, 15))
+
+
+def remote_secret_command(istio: str) -> tuple[str, ...]:
+    """The words of `istioctl` that make a remote secret."""
+    return ("x", "create-remote-secret") if _before(istio, (1, 12)) else ("create-remote-secret",)
+
+
+def _before(istio: str, minor: Minor) -> bool:
+    found = minor_of(istio)
+    return found is not None and found < minor

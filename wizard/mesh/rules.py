@@ -131,7 +131,7 @@ def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong
     if exposure != "cluster-ip-route" and value_at(entry, "gateway.node"):
         yield f"{at}.gateway.node", "only cluster-ip-route has one"
     address = value_at(entry, "gateway.address")
-    if exposure != "load-balancer" and isinstance(address, str) and address and not _is_ip(address):
+    if exposure != "load-balancer" and isinstance(address, str) and address and not is_ip(address):
         yield f"{at}.gateway.address", f"{address[:80]!r} is no IP address; only a load balancer may have a host name"
     if exposure == "cluster-ip-route":
         yield from _in_service_range(at, entry, address)
@@ -152,7 +152,8 @@ def _certificates(data: Mapping[str, Any]) -> Iterator[Wrong]:
         yield "certificates.path", f"is needed with certificates.source: {source}"
 
 
-def _is_ip(value: str) -> bool:
+def is_ip(value: str) -> bool:
+    """Whether this is an IP address, not a host name."""
     try:
         ipaddress.ip_address(value)
     except ValueError:

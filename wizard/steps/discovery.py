@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.engine.step import World
+from wizard.istio.operator import planned_discovery
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import ingress_of
@@ -12,6 +13,5 @@ def discovery_address(world: World, mesh: Mesh, remote: Cluster) -> str | None:
     """The address on which this remote's proxies and API server reach istiod, at ports 15012 and 15017: as given, else that of
     its primary's gateway. None while a load balancer still has to give it.
     """
-    control = mesh.control_plane(remote.name)
-    known = remote.discovery or control.gateway.address
-    return known or ingress_of(world.cluster(control.name).get(GATEWAY_SERVICE))
+    planned = planned_discovery(mesh, remote)
+    return planned or ingress_of(world.cluster(mesh.control_plane(remote.name).name).get(GATEWAY_SERVICE))

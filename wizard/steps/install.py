@@ -20,10 +20,10 @@ from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio import names
-from wizard.istio.operator import OPERATOR_NAME, operator_of, operator_yaml
+from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
-from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps import gateway, removal
 from wizard.steps.declared import kubectl, put
 from wizard.steps.discovery import discovery_address
@@ -102,10 +102,20 @@ class Install(Step):
     def commands(self) -> list[Command]:
         kubeconfig = f"--kubeconfig={shlex.quote(str(self.member.kubeconfig))} " if self.member.kubeconfig else ""
         overlays = "".join(f"-f {shlex.quote(str(path))} " for path in self.mesh.istio.overlays)
+        operator = operator_yaml(self.mesh, self.member)
+        install = f"istioctl install {kubeconfig}--context={shlex.quote(self.member.context)} -y {overlays}-f -"
+        if UNKNOWN_ADDRESS in operator:
+            control = self.mesh.control_plane(self.member.name)
+            address = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}"
+            install = (
+                f"discovery=$({kubectl(control)} -n {SYSTEM_NAMESPACE} get service {GATEWAY_NAME} -o jsonpath='{address}')\n"
+                f"sed \"s|{UNKNOWN_ADDRESS}|$discovery|\" <<'EOF' | {install}"
+            )
+        else:
+            install += " <<'EOF'"
         return [
             Command(
-                f"istioctl install {kubeconfig}--context={shlex.quote(self.member.context)} -y {overlays}-f - <<'EOF'\n"
-                f"{operator_yaml(self.mesh, self.member)}EOF",
+                f"{install}\n{operator}EOF",
                 "Control plane, east-west gateway and meshNetworks at once; the name keeps a later install from pruning.",
             )
         ]

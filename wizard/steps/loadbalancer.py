@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from wizard.clusters.kinds import Object
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.istio.versions import host_names_of_gateways
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.rules import is_ip
 from wizard.steps.declared import kubectl
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.warnings import latest_warning
@@ -38,6 +40,12 @@ class GatewayAddress(Step):
     def probe(self, world: World) -> Probe:
         service = world.cluster(self.cluster).get(GATEWAY_SERVICE)
         address = ingress_of(service)
+        istio = str(self.mesh.istio.version)
+        if address and not is_ip(address) and not host_names_of_gateways(istio):
+            return Conflict(
+                f"the load balancer of {self.cluster} gave the host name {address}, which Istio {istio} cannot use",
+                f"Give the IP address behind it in gateway.address of {self.cluster}, or use Istio 1.13 or later.",
+            )
         if address:
             return Done(address)
         seen = "<pending>" if service else None

@@ -12,6 +12,7 @@ from wizard import yamltext
 from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
+from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import kubectl, put, take_back
 from wizard.steps.removal import READER_TOKEN
@@ -109,9 +110,10 @@ class RemoteSecret(Step):
 
     def commands(self) -> list[Command]:
         kubeconfig = f"--kubeconfig={shlex.quote(str(self.peer.kubeconfig))} " if self.peer.kubeconfig else ""
+        make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
         return [
             Command(
-                f"istioctl create-remote-secret {kubeconfig}--context={shlex.quote(self.peer.context)} -n {SYSTEM_NAMESPACE} "
+                f"istioctl {make} {kubeconfig}--context={shlex.quote(self.peer.context)} -n {SYSTEM_NAMESPACE} "
                 f"--name={self.peer.name} --server={self.peer.api_server} |\n"
                 f"  {kubectl(self.member)} apply -f -",
                 f"{self.member.name}'s istiod may read {self.peer.name}.",

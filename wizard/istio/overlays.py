@@ -1,0 +1,102 @@
+"""A person's own IstioOperator files, which istioctl merges under ours. Where both set a field, ours would win without a word;
+where both hold a list, the whole of theirs would be gone. Such a conflict is refused by name before anything is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wizard import yamltext
+from wizard.clusters.kinds import Object
+from wizard.errors import Mistake
+from wizard.istio.operator import OPERATOR_NAME, operator_of
+from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.text import one_line
+
+_SHOWN = 80
+_GATEWAYS = ("components", "ingressGateways")
+
+
+def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
+    """Every overlay that is no readable IstioOperator file. Asks no cluster."""
+    mistakes = []
+    for index, path in enumerate(mesh.istio.overlays):
+        try:
+            _read(path)
+        except ValueError as error:
+            mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} {error}"))
+    return tuple(mistakes)
+
+
+def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
+    """Every field that an overlay sets otherwise than the wizard does, in a mesh that is settled."""
+    mistakes: dict[tuple[int, str], Mistake] = {}
+    for index, path in enumerate(mesh.istio.overlays):
+        try:
+            overlay = _read(path)
+        except ValueError:
+            continue  # told by `unreadable_overlays`
+        for field, text in _of_its_own(overlay):
+            mistakes.setdefault(
+                (index, field), Mistake(f"istio.overlays[{index}]", f"{one_line(path)}: {field} {text}")
+            )
+        for cluster in mesh.clusters:
+            spec = overlay.get("spec") or {}
+            for place, theirs, ours in _differing(spec, operator_of(mesh, cluster)["spec"], ()):
+                field = one_line(".".join(("spec", *place)))
+                text = f"{one_line(path)}: {field}: {_told(place, theirs, ours, cluster.name)}"
+                mistakes.setdefault((index, field), Mistake(f"istio.overlays[{index}]", text))
+    return tuple(mistakes.values())
+
+
+def _read(path: Path) -> Object:
+    """The IstioOperator in this file. ValueError, with what follows the file's name, where there is none."""
+    try:
+        documents = yamltext.load_all(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError("is no YAML") from error
+    operators = [each for each in documents if isinstance(each, dict) and each.get("kind") == "IstioOperator"]
+    if len(documents) != 1 or not operators or not isinstance(operators[0].get("spec") or {}, dict):
+        raise ValueError("must hold one IstioOperator")
+    return operators[0]
+
+
+def _of_its_own(overlay: Object) -> Iterator[tuple[str, str]]:
+    metadata = overlay.get("metadata")
+    for key, ours in (("name", OPERATOR_NAME), ("namespace", SYSTEM_NAMESPACE)):
+        theirs = metadata.get(key) if isinstance(metadata, dict) else None
+        if theirs not in (None, ours):
+            yield f"metadata.{key}", f"is {_short(theirs)}, but the wizard's IstioOperator keeps {ours}; leave it out"
+
+
+def _differing(theirs: Object, ours: Object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """(place, theirs, ours) of each field that both set, and set differently."""
+    for key, value in theirs.items():
+        below = (*place, str(key))
+        if key not in ours:
+            continue
+        if isinstance(value, dict) and isinstance(ours[key], dict):
+            yield from _differing(value, ours[key], below)
+        elif value is not None and value != ours[key]:
+            yield below, value, ours[key]
+
+
+def _told(place: tuple[str, ...], theirs: Any, ours: Any, cluster: str) -> str:
+    if place == _GATEWAYS:
+        return (
+            "istioctl would replace this list by the wizard's, which holds the east-west gateway; install other gateways "
+            "with an IstioOperator of another name"
+        )
+    if isinstance(ours, list):
+        return f"istioctl would replace this list by the wizard's {_short(ours)}; leave it out"
+    return f"the overlay sets {_short(theirs)}, the wizard sets {_short(ours)} in {cluster}; leave it out"
+
+
+def _short(value: Any) -> str:
+    return one_line(value, _SHOWN)
