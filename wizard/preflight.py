@@ -118,7 +118,7 @@ def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Itera
     if member.name == mesh.clusters[0].name and not proven(str(mesh.istio.version)):
         yield Finding(
             "istio", member.name, "warning",
-            f"Istio {mesh.istio.version} was not run on real clusters by this release's tests; what it is given was only rendered",
+            f"Istio {mesh.istio.version} was not run on real clusters by this release's tests, only rendered",
             "Try it on clusters that may break first.",
         )  # fmt: skip
     trouble = kubernetes_trouble(str(mesh.istio.version), version.minor)
