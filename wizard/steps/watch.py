@@ -9,11 +9,13 @@ from wizard.clusters.port import Cluster
 from wizard.engine.step import Job
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.steps.curlpod import LABEL
 from wizard.steps.pods import image_trouble, pod_trouble
 from wizard.text import duration
 
 LOOK_EVERY = 3.0
 SILENT_SECONDS = 40  # how long an API server may stay silent during the install before it is given up
+_OTHERS = f"!{LABEL}"  # probes that are refused are told by their own steps
 PULL_SECONDS = 25  # how long an image may fail to be pulled before the install is given up
 
 
@@ -37,7 +39,7 @@ class Watch:
         if now < self._next:
             return False
         try:
-            trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE)
+            trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS)
             self._silent_since = None
         except Unreachable as silent:
             self._silent_since = self._silent_since or now
@@ -59,7 +61,9 @@ class Watch:
         if self.trouble:
             return self.trouble
         try:
-            cause = image_trouble(self._cluster, SYSTEM_NAMESPACE) or pod_trouble(self._cluster, SYSTEM_NAMESPACE)
+            cause = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS) or pod_trouble(
+                self._cluster, SYSTEM_NAMESPACE, _OTHERS
+            )
         except Unreachable as silent:
             return silent
         except Failed:
