@@ -1,7 +1,7 @@
 """What the lab's tests prove, as the table in docs/proven.md: rendered from their results, and checked against them.
 
-A pytest plugin (`-p tests.lab.proven`): tests marked `proves(claim)` say what their passing means; a mark of a parameter names
-the claim, one of the function what of it. The results of a run go into the file that `--proven FILE` names.
+A pytest plugin (`-p tests.lab.proven`): tests marked `proves(claim)` say what their passing means, of a
+mesh `aspect` which column. The results of a run go into the file that `--proven FILE` names.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from tests.lab import versions
 
 DOCUMENT = Path(__file__).parents[2] / "docs/proven.md"
 ASPECTS = ("traffic", "again", "uninstall")
+_ASPECT_OF = {
+    "test_from_nothing_to_traffic": "traffic",
+    "test_again_nothing_is_changed": "again",
+    "test_uninstall_leaves_what_was_there_before": "uninstall",
+}
 HEADINGS = {
     "traffic": "Every cluster hears every other",
     "again": "Applied again: no mutating request",
@@ -39,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
-    config.addinivalue_line("markers", "proves(claim, istio=...): what passing proves, for docs/proven.md")
+    config.addinivalue_line("markers", "proves(claim, istio=..., aspect=...): what passing proves, for docs/proven.md")
     config.stash[_RESULTS] = []
 
 
@@ -49,8 +54,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.when == "call" or not report.passed:
         for mark in item.iter_markers("proves"):
-            aspect = next((each for each in ASPECTS if each in item.name.split("[")[0]), "")
             result = {"claim": mark.args[0], "istio": mark.kwargs.get("istio", versions.ISTIO_DEFAULT)}
+            aspect = mark.kwargs.get("aspect") or _ASPECT_OF.get(getattr(item, "originalname", ""), "")
             item.config.stash[_RESULTS].append({**result, "aspect": aspect, "outcome": report.outcome})
     return report
 

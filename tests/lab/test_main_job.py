@@ -31,11 +31,13 @@ def mesh(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     yield Mesh(lab, tmp_path_factory.mktemp("home"))
 
 
+@pytest.mark.proves("Multi-primary, node-port", aspect="traffic")
 def test_from_nothing_to_verified(mesh: Mesh) -> None:
     assert mesh.applied.code == 0, mesh.applied.text
     assert_verified(mesh.wizard)
 
 
+@pytest.mark.proves("Multi-primary, node-port", aspect="again")
 def test_applied_again_it_changes_nothing(mesh: Mesh) -> None:
     marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
     again = mesh.wizard.apply()
@@ -69,6 +71,7 @@ def test_a_finished_mesh_plans_nothing(mesh: Mesh) -> None:
     assert "nothing to do" in mesh.wizard.run("plan", "-f", str(mesh.wizard.meshfile)).stdout
 
 
+@pytest.mark.proves("One drifted label is shown alone and mended alone")
 def test_one_drift_is_shown_and_mended_alone(mesh: Mesh) -> None:
     first, second = mesh.lab.clusters
     second.kubectl("label", "ns", "istio-system", "topology.istio.io/network=wrong", "--overwrite")
@@ -89,6 +92,7 @@ def test_one_drift_is_shown_and_mended_alone(mesh: Mesh) -> None:
     assert label == "network2"
 
 
+@pytest.mark.proves("A deleted state file: the mesh is adopted without a change")
 def test_a_deleted_state_is_adopted_without_a_change(mesh: Mesh, tmp_path: Path) -> None:
     elsewhere = Wizard(mesh.lab, tmp_path)
     marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
@@ -98,6 +102,7 @@ def test_a_deleted_state_is_adopted_without_a_change(mesh: Mesh, tmp_path: Path)
         assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []
 
 
+@pytest.mark.proves("Multi-primary, node-port", aspect="uninstall")
 def test_uninstall_leaves_what_was_there_before(mesh: Mesh) -> None:
     asked = mesh.wizard.run("uninstall")
     assert asked.code == 3, asked.text  # without a terminal nobody can consent

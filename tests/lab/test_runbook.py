@@ -10,7 +10,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.wizard import Wizard
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.proves("The exported runbook, run by bash, gives a verified mesh")
 
 
 def test_the_runbook_gives_a_verified_mesh(fresh_lab: Lab, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.wizard import Wizard, assert_verified
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.proves("A mesh set up by keys alone, in a terminal of 80x24 and of 120x40")
 SECONDS = 60  # for a screen to show what is waited for
 INSTALL_SECONDS = 300
 

@@ -1,4 +1,4 @@
-"""What the wizard writes for istioctl is understood by it: every role and exposure, rendered by real binaries. Needs no cluster."""
+"""What the wizard writes is understood by real istioctls: every role and exposure, rendered. Needs no cluster."""
 
 from __future__ import annotations
 

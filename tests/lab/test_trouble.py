@@ -38,6 +38,7 @@ def marks(lab: Lab) -> list[int]:
     return [cluster.audit_mark() for cluster in lab.clusters]
 
 
+@pytest.mark.proves("An API server stops during the install: the other cluster goes on, and the run can be resumed")
 def test_one_api_server_stops_during_the_install(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path)
     dead = fresh_lab.cluster("cluster2")
@@ -65,6 +66,7 @@ def test_one_api_server_stops_during_the_install(fresh_lab: Lab, tmp_path: Path)
     assert_verified(wizard)
 
 
+@pytest.mark.proves("Killed in the middle of the install, then resumed")
 def test_killed_in_the_middle_of_the_install(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path)
     run = wizard.start("apply", "-f", str(wizard.meshfile), "--json")
@@ -97,6 +99,7 @@ def test_interrupted_by_the_keyboard(fresh_lab: Lab, tmp_path: Path) -> None:
     assert_verified(wizard)
 
 
+@pytest.mark.proves("A context without rights is told before anything is touched")
 def test_a_context_without_rights(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path, kubeconfig=fresh_lab.kubeconfig_weak)
     before = [cluster.snapshot_objects() for cluster in fresh_lab.clusters]
@@ -107,6 +110,7 @@ def test_a_context_without_rights(fresh_lab: Lab, tmp_path: Path) -> None:
     assert [cluster.snapshot_objects() for cluster in fresh_lab.clusters] == before
 
 
+@pytest.mark.proves("An image that cannot be pulled is told within half a minute")
 def test_an_image_that_cannot_be_pulled(fresh_lab: Lab, tmp_path: Path) -> None:
     def hub(document: dict[str, Any]) -> None:
         document["istio"]["hub"] = "registry.lab/nowhere"
@@ -170,6 +174,7 @@ def test_the_same_cluster_under_two_contexts(fresh_lab: Lab, tmp_path: Path) -> 
     assert changed(wizard, since) == []
 
 
+@pytest.mark.proves("An Istio that somebody else installed is not overwritten")
 def test_an_istio_that_somebody_else_installed(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path)
     cluster = fresh_lab.cluster("cluster1")
@@ -181,6 +186,7 @@ def test_an_istio_that_somebody_else_installed(fresh_lab: Lab, tmp_path: Path) -
     assert "another installer" in ran.text
 
 
+@pytest.mark.proves("Clusters with different roots are a conflict")
 def test_different_roots_are_a_conflict(fresh_lab: Lab, tmp_path: Path) -> None:
     from wizard.certificates import authority
 
