@@ -2,4 +2,18 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.contract", "tests.contract.istio_contract")
+pytest.register_assert_rewrite(
+    *(
+        f"tests.contract.{name}"
+        for name in (
+            "doors_contract",
+            "filling_contract",
+            "istio_contract",
+            "objects_contract",
+            "ownership_contract",
+            "paths_contract",
+            "pods_contract",
+            "remote_contract",
+        )
+    )
+)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.contract import soon
+from tests.contract.manifests import soon
 from wizard.clusters.kinds import (
     CLUSTER_ROLE,
     CONFIG_MAP,

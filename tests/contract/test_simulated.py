@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.contract.contract import (
-    OTHER,
-    PodContract,
-    RestrictedContract,
-    RootStoreContract,
-    SomebodyElse,
-    UnreachableContract,
-)
+from tests.contract.cluster_contract import ClusterContract
+from tests.contract.doors_contract import RestrictedContract, RootStoreContract, UnreachableContract
 from tests.contract.istio_contract import InstallContract, IstioctlContract
+from tests.contract.manifests import OTHER, SomebodyElse
+from tests.contract.remote_contract import RemoteContract, RevisionContract
 from wizard.certificates.rootstore import RootFolder
 from wizard.clusters.port import Cluster
 from wizard.engine.step import RootStore
@@ -26,7 +22,9 @@ from wizard.simulated.outside import MemoryRoots, SimulatedOutside
 
 @pytest.fixture(scope="class")
 def outside() -> SimulatedOutside:
-    return SimulatedOutside(clusters=2, speed=0)
+    made = SimulatedOutside(clusters=2, speed=0)
+    made.machines[0].missing_images.add("nowhere.invalid/")
+    return made
 
 
 @pytest.fixture(scope="class")
@@ -45,6 +43,17 @@ def image() -> str:
     return "docker.io/curlimages/curl:8.16.0"
 
 
+@pytest.fixture
+def balancer(outside: SimulatedOutside) -> Callable[[], None]:
+    return lambda: setattr(outside.machines[0], "load_balancer", True)
+
+
+@pytest.fixture(scope="class")
+def closed(outside: SimulatedOutside) -> str:
+    outside.machines[1].blocked_ports.add(6443)
+    return outside.machines[1].server
+
+
 @pytest.fixture(scope="class")
 def restricted(outside: SimulatedOutside) -> Cluster:
     machine = outside.machines[1]
@@ -61,7 +70,6 @@ def unreachable() -> Cluster:
 
 @pytest.fixture(scope="class")
 def istioctl(outside: SimulatedOutside) -> Istioctl:
-    outside.machines[0].missing_images.add("nowhere.invalid/")
     return outside.istioctl
 
 
@@ -80,7 +88,7 @@ def overlays() -> Sequence[Path]:
     return ()
 
 
-class TestSimulatedCluster(PodContract):
+class TestSimulatedCluster(ClusterContract):
     pass
 
 
@@ -98,6 +106,14 @@ class TestSimulatedIstioctl(IstioctlContract):
 
 class TestSimulatedInstall(InstallContract):
     PATIENCE = 0.5
+
+
+class TestSimulatedRemote(RemoteContract):
+    PATIENCE = 0.5
+
+
+class TestSimulatedRevision(RevisionContract):
+    pass
 
 
 class TestMemoryRoots(RootStoreContract):

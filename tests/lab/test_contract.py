@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.contract.contract import OTHER, PodContract, RestrictedContract, SomebodyElse, UnreachableContract
+from tests.contract.cluster_contract import ClusterContract
+from tests.contract.doors_contract import RestrictedContract, UnreachableContract
 from tests.contract.istio_contract import InstallContract, IstioctlContract
+from tests.contract.manifests import OTHER, SomebodyElse
+from tests.contract.remote_contract import RemoteContract, RevisionContract
 from tests.lab.lab import Lab
 from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
@@ -32,6 +35,19 @@ def cluster(cleared: Lab) -> Iterator[Cluster]:
     made = RealCluster("cluster1", cleared.kubeconfig, "cluster1")
     yield made
     made.close()
+
+
+@pytest.fixture
+def balancer(cleared: Lab) -> Callable[[], None]:
+    return cleared.clusters[0].start_load_balancer
+
+
+@pytest.fixture(scope="class")
+def closed(cleared: Lab) -> Iterator[str]:
+    second = cleared.clusters[1]
+    second.firewall_close(6443, cleared.clusters[0])
+    yield second.spec.server
+    second.firewall_open()
 
 
 @pytest.fixture(scope="class")
@@ -83,7 +99,7 @@ def overlays(cleared: Lab) -> Sequence[Path]:
     return (cleared.overlay,)
 
 
-class TestRealCluster(PodContract):
+class TestRealCluster(ClusterContract):
     pass
 
 
@@ -101,3 +117,30 @@ class TestRealIstioctl(IstioctlContract):
 
 class TestRealInstall(InstallContract):
     pass
+
+
+class OnSecond:
+    """The second cluster, since the first has an Istio by then."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, cleared: Lab) -> Iterator[Cluster]:
+        made = RealCluster("cluster2", cleared.kubeconfig, "cluster2")
+        yield made
+        made.close()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def member(cls, cleared: Lab) -> model.Cluster:
+        return model.Cluster("cluster2", "cluster2", "network2", kubeconfig=cleared.kubeconfig)
+
+
+class TestRealRemote(OnSecond, RemoteContract):
+    pass
+
+
+class TestRealRevision(OnSecond, RevisionContract):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def emptied(cls, cleared: Lab) -> None:
+        cleared.reset()

@@ -80,12 +80,13 @@ class Admission:
             raise _invalid(cluster, ref, "spec.ports: Required value")
         address = spec.get("clusterIP")
         if address and address != "None":
-            self._allowed(cluster, ref, address)
+            self._allowed(cluster, ref, address, dry_run)
         old = (before or {}).get("spec", {}).get("clusterIP")
         if old and address and address != old:
             raise _invalid(cluster, ref, f'spec.clusterIPs[0]: Invalid value: ["{address}"]: may not change once set')
         if not address and spec["type"] != "ExternalName":
-            spec["clusterIP"] = old or self._address()
+            # A dry run finds none: it shows the range's first, which no Service ever has.
+            spec["clusterIP"] = old or (str(self._range[0]) if dry_run else self._address())
         if spec.get("clusterIP"):
             spec["clusterIPs"] = [spec["clusterIP"]]
         outside = spec["type"] in ("NodePort", "LoadBalancer")
@@ -120,14 +121,14 @@ class Admission:
                 self._addresses[spec["clusterIP"]] = ref
         return {**manifest, "spec": spec, "status": manifest.get("status") or {"loadBalancer": {}}}
 
-    def _allowed(self, cluster: str, ref: Ref, address: str) -> None:
+    def _allowed(self, cluster: str, ref: Ref, address: str, dry_run: bool) -> None:
         where = f'spec.clusterIPs: Invalid value: ["{address}"]: failed to allocate IP {address}'
         if ipaddress.ip_address(address) not in self._range:
             raise _invalid(
                 cluster, ref,
                 f"{where}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {self._range}",
             )  # fmt: skip
-        if self._addresses.get(address, ref) != ref:
+        if self._addresses.get(address, ref) != ref and not dry_run:
             raise _invalid(cluster, ref, f"{where}: provided IP is already allocated")
 
     def _address(self) -> str:

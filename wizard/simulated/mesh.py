@@ -120,7 +120,7 @@ class _View:
             return Upstream()
         # Envoy spreads over all gateways of a network; one that fails is enough to show.
         for address, port in gateways:
-            problem = _through(peer, network.reach(self._here, address, port))
+            problem = _through(peer, proxies.reach(self._here, address, port))
             if problem:
                 return problem
         return None

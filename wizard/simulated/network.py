@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from wizard.clusters.kinds import POD, SERVICE, Object, Ref
+from wizard.clusters.kinds import ENDPOINT_SLICE, POD, SERVICE, Object, Ref
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers, is_ready
 
@@ -145,14 +145,24 @@ def _behind(there: Machine, ref: Ref, port: Object) -> Reached:
     selector = _spec(there, ref).get("selector") or {}
     if ref.name == "kubernetes" and ref.namespace == "default":
         return Reached("refused" if there.unreachable else "open", there, _API_PORT)
+    if not selector:
+        return _listed(there, ref, port)
     pods = tuple(
         record.manifest
         for record in there.store.all(POD, ref.namespace)
-        if selector
-        and is_ready(record.manifest)
-        and selector.items() <= (record.manifest["metadata"].get("labels") or {}).items()
+        if is_ready(record.manifest) and selector.items() <= (record.manifest["metadata"].get("labels") or {}).items()
     )
     return Reached("open" if pods else "refused", there, target, pods)
+
+
+def _listed(there: Machine, ref: Ref, port: Object) -> Reached:
+    """A Service without a selector leads to what its EndpointSlices list."""
+    for record in there.store.all(ENDPOINT_SLICE, ref.namespace, f"kubernetes.io/service-name={ref.name}"):
+        listed = [each for each in record.manifest.get("ports") or [] if each.get("name", "") == port.get("name", "")]
+        for endpoint in record.manifest.get("endpoints") or [] if listed else []:
+            for address in endpoint.get("addresses") or []:
+                return _across(there, str(address), int(listed[0]["port"])) or SILENT
+    return Reached("refused", there)
 
 
 def _pod(there: Machine, ref: Ref, port: int) -> Reached:

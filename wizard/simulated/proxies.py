@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from wizard.clusters.kinds import ENDPOINT_SLICE, ISTIO_GATEWAY, SERVICE, VIRTUAL_SERVICE, Object, Ref
+from wizard.clusters.kinds import ISTIO_GATEWAY, SERVICE, VIRTUAL_SERVICE, Object, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated import network
 from wizard.simulated.machine import Machine
@@ -55,28 +55,7 @@ def istiod_at(here: Machine, service: str, port: int) -> Machine | None:
     record = here.store.find(Ref(SERVICE, service, SYSTEM_NAMESPACE))
     if record is None:
         return None
-    spec = record.manifest["spec"]
-    if spec.get("selector"):
-        found = network.reach(here, str(spec.get("clusterIP")), port)
-        return _istiod_behind(found)
-    wanted = next((each for each in spec.get("ports") or [] if each["port"] == port), None)
-    if wanted is None:
-        return None
-    for address in _endpoints(here, service):
-        behind = _istiod_behind(reach(here, address, int(wanted.get("targetPort", port))))
-        if behind:
-            return behind
-    return None
-
-
-def _endpoints(here: Machine, service: str) -> list[str]:
-    slices = here.store.all(ENDPOINT_SLICE, SYSTEM_NAMESPACE, f"kubernetes.io/service-name={service}")
-    return [
-        str(address)
-        for record in slices
-        for endpoint in record.manifest.get("endpoints") or []
-        for address in endpoint.get("addresses") or []
-    ]
+    return _istiod_behind(reach(here, str(record.manifest["spec"].get("clusterIP")), port))
 
 
 def _istiod_behind(found: Reached) -> Machine | None:

@@ -110,12 +110,15 @@ def _probe(machine: Machine, urls: Sequence[str], connect: float, written: str, 
         elif found.answer == "silent":
             took = max(took, connect)
             told |= {"exitcode": "28", "time_connect": "0.000000"}
-            told["errormsg"] = f"Connection timed out after {int(connect * 1000) + 1} milliseconds"
+            told["errormsg"] = (
+                f"Failed to connect to {host} port {port} after {int(connect * 1000) + 1} ms: Timeout was reached"
+            )
         else:
             err += f"* Connected to {host} ({host}) port {port}\n"
             if not found.is_api:
                 # A proxy that passes on by the name asked for was asked for none.
-                told |= {"exitcode": "35", "errormsg": "Recv failure: Connection reset by peer"}
+                told |= {"exitcode": "35", "time_connect": "0.000000"}
+                told["errormsg"] = f"OpenSSL SSL_connect: Connection reset by peer in connection to {host}:{port}"
         code = int(told["exitcode"]) or code
         out += _written(written, told)
     machine.pace.sleep(took)
