@@ -17,7 +17,8 @@ from wizard.clusters.port import Cluster
 from wizard.engine.step import RootStore
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
-from wizard.simulated.outside import MemoryRoots, SimulatedOutside
+from wizard.simulated.outside import SimulatedOutside
+from wizard.simulated.rootstore import MemoryRoots
 
 
 @pytest.fixture(scope="class")

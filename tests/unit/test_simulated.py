@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -77,6 +79,17 @@ def test_it_offers_contexts_of_documentation_addresses() -> None:
     assert facts[0].uid != facts[1].uid
     assert all(fact.reachable and fact.version == "v1.34.4" and fact.ready_nodes == 1 for fact in facts)
     assert [found.version for found in universe.istioctls()] == ["1.29.1"]
+
+
+def test_what_a_run_needs_is_not_loaded_before_it() -> None:
+    code = (
+        "import sys\nfrom wizard.simulated.outside import SimulatedOutside\nSimulatedOutside(50).contexts()\n"
+        "sys.stdout.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "wizard.simulated.names" in loaded
+    assert not loaded & {"yaml", "wizard.engine.step", "wizard.simulated.town", "wizard.simulated.machine"}
 
 
 def test_two_worlds_see_the_same_clusters() -> None:

@@ -15,6 +15,7 @@ from state import StateFolder
 from wizard.clusters.kinds import KINDS, MUTATING_WEBHOOK, NAMESPACE, POD, SERVICE, Object, Ref
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, PersonNeeded
+from wizard.errors import NeedsPerson
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Istio, Mesh
 from wizard.session import Session
 from wizard.simulated.machine import Machine
@@ -201,10 +202,13 @@ def test_a_cluster_joins_and_leaves(tmp_path: Path) -> None:
     town.mesh = replace(three, clusters=three.clusters[:2])
     session = Session(town.mesh, outside, town.folder)
     session.prepare()
+    with pytest.raises(NeedsPerson, match="cluster3"), session.engine(town.events.append):
+        pass
     with session.departure(town.events.append) as engine:
         left = engine.undo()
     assert left.ok, left.what
-    done = town.run()
+    with session.engine(town.events.append) as engine:
+        done = engine.run()
     assert done.ok, done.what
     assert contents(outside.machines[2]) - town.before[2] == set()
     assert town.heard("cluster1") == town.heard("cluster2") == {"v1", "v2"}

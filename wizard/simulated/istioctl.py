@@ -41,8 +41,8 @@ class SimulatedIstioctl:
     `IngressGateways`): `fail_at` maps it to istioctl's message, `hang_at` names those that never become ready.
     """
 
-    def __init__(self, machine_of: Callable[[str], Machine], version: str = "1.29.1") -> None:
-        self.path = "(simulated) istioctl"
+    def __init__(self, machine_of: Callable[[str], Machine], version: str, path: str) -> None:
+        self.path = path
         self.fail_at: dict[str, str] = {}
         self.hang_at: set[str] = set()
         self._machine_of = machine_of

@@ -11,6 +11,7 @@ from typing import Any
 
 from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, POD, SERVICE_CIDR, Kind, Object, Ref
 from wizard.errors import Trouble
+from wizard.simulated.names import context_of, node_of, server_of
 from wizard.simulated.pace import Pace, suffix
 from wizard.simulated.store import Store
 
@@ -69,10 +70,10 @@ class Machine:
         self.pod_network = pod_network
         self.pod_cidr = pod_cidr
         self.service_cidr = service_cidr
-        self.context = f"kubernetes-admin{index}@kubernetes"
-        self.node_address = f"192.0.2.{10 + index}" if index <= 200 else f"198.51.100.{index - 200}"
+        self.context = context_of(index)
+        self.node_address = node_of(index)
         self.node_name = f"node-{suffix(5, seed, index)}"
-        self.server = f"https://{self.node_address}:6443"
+        self.server = server_of(index)
         universe.machines.append(self)
         universe.nodes[self.node_address] = self
         self.unreachable = False

@@ -1,0 +1,28 @@
+"""The demo's root certificates: in memory, and gone with it."""
+
+from __future__ import annotations
+
+import threading
+
+from wizard.engine.step import RootStore
+from wizard.errors import NeedsPerson
+
+
+class MemoryRoots(RootStore):
+    """The mesh's root certificate, in memory."""
+
+    place = "memory (simulated)"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[bytes, bytes] | None = None
+
+    def load(self) -> tuple[bytes, bytes] | None:
+        with self._lock:
+            return self._kept
+
+    def save(self, certificate: bytes, key: bytes) -> None:
+        with self._lock:
+            if self._kept is not None:
+                raise NeedsPerson(f"{self.place} holds a root certificate already", "Start a new demo.")
+            self._kept = (certificate, key)
