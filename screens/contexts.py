@@ -15,7 +15,7 @@ from screens.base import Refusal, WizardScreen
 from screens.draft import Candidate, ContextId
 from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
-from wizard.text import one_line
+from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -56,6 +56,7 @@ class ContextsScreen(WizardScreen):
         self._timer: Timer | None = None
         self._listed = False
         self._only = ""
+        self._tried: set[Path] = set()  # kubeconfigs that were looked into for missing contexts
 
     def body(self) -> ComposeResult:
         """The table, and what is known of the highlighted row."""
@@ -112,7 +113,26 @@ class ContextsScreen(WizardScreen):
             if candidate.facts is None and candidate.looked_since is None:
                 self._look(candidate)
         self.say("" if draft.candidates else "No contexts were found. Press K to give a kubeconfig.")
+        self._find_missing()
         self._show_detail()
+
+    def _find_missing(self) -> None:
+        """A mesh that is taken up again may have contexts in other files."""
+        missing = self.wizard.draft.missing
+        files = {Path(kubeconfig).expanduser() for kubeconfig, _ in missing if kubeconfig} - self._tried
+        self._tried |= files
+        if files:
+            found = self.wizard.outside.contexts
+            self.wizard.background(lambda: found(sorted(files)), self._offer, lambda _: self._tell_missing())
+        elif missing:
+            self._tell_missing()
+
+    def _tell_missing(self) -> None:
+        names = listing(one_line(context, 60) for _, context in self.wizard.draft.missing[:3])
+        if names and self.is_attached:
+            self.say(
+                f"In no kubeconfig here: {names}. Without it, its cluster leaves the mesh; K adds a file.", wrong=True
+            )
 
     def _look(self, candidate: Candidate) -> None:
         self.wizard.draft.looked(candidate, None, time.monotonic())
@@ -136,10 +156,14 @@ class ContextsScreen(WizardScreen):
     # -- showing
 
     def _update(self, candidate: Candidate) -> None:
-        key = _key(candidate.id)
-        if key in self._table().rows:
-            for (title, _), value in zip(COLUMNS, self._cells(candidate), strict=True):
-                self._table().update_cell(key, title, value)
+        key, table = _key(candidate.id), self._table()
+        if key not in table.rows:
+            return
+        for (title, _), value in zip(COLUMNS, self._cells(candidate), strict=True):
+            before = table.get_cell(key, title)
+            # One choice may number all rows anew; the others' cells stay as they are.
+            if str(before) != str(value) or getattr(before, "style", "") != getattr(value, "style", ""):
+                table.update_cell(key, title, value)
 
     def _cells(self, candidate: Candidate) -> list[str]:
         from rich.text import Text

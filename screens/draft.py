@@ -63,7 +63,10 @@ class Draft:
             self.fill(document)
 
     def fill(self, document: Mapping[str, Any]) -> None:
-        """Take over the answers of a mesh document; its clusters are chosen as soon as their contexts are known."""
+        """Take over the answers of a mesh document in the place of all others; its clusters are chosen as soon as their
+        contexts are known.
+        """
+        self.mesh, self.chosen, self.typed, self.serving = {}, [], {}, {}
         for field in MESH_FIELDS:
             value = value_at(document, field.key)
             if value is not None:
@@ -83,6 +86,11 @@ class Draft:
                 new.append(candidate)
         self._choose_given()
         return new
+
+    @property
+    def missing(self) -> list[tuple[str, str]]:
+        """(kubeconfig, context) of clusters of the document whose contexts are not known."""
+        return [(str(given.get("kubeconfig") or ""), str(given.get("context") or "")) for given in self._given]
 
     def _choose_given(self) -> None:
         for given in list(self._given):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from screens.lines import Lines
@@ -21,10 +21,22 @@ class Picture(Lines, can_focus=False):
         self._of: Mesh | Mapping[str, Any] | None = None
         self._links: States | None = None
         self._counts: Counts | None = None
-        self.small = small
+        self._clusters: Sequence[object] = ()
+        self._small = small
         self._ascii = ascii_only
         self._only = ""
         self._drawn: tuple[object, ...] = ()
+
+    @property
+    def small(self) -> bool:
+        """Whether it makes do with a few lines."""
+        return self._small
+
+    @small.setter
+    def small(self, small: bool) -> None:
+        if small != self._small:
+            self._small = small
+            self._redraw()
 
     def show_only(self, text: str) -> None:
         """Of many clusters, only the rows with this in their name, network or primary; empty: all."""
@@ -33,8 +45,10 @@ class Picture(Lines, can_focus=False):
 
     def draw(self, of: Mesh | Mapping[str, Any], links: States | None = None, counts: Counts | None = None) -> None:
         """Draw this."""
-        self._of, self._links, self._counts = of, links, counts
-        clusters = of.clusters if isinstance(of, Mesh) else of.get("clusters") or ()
+        clusters = of.clusters if isinstance(of, Mesh) else list(of.get("clusters") or ())
+        if links is None and self._of is not None and clusters == self._clusters:
+            return  # whatever was typed, it was not about the clusters
+        self._of, self._links, self._counts, self._clusters = of, links, counts, clusters
         self.can_focus = len(clusters) > 2  # a matrix may need scrolling; the picture of two never does
         self._redraw()
 
@@ -48,7 +62,7 @@ class Picture(Lines, can_focus=False):
         if self._of is None or width < 4:
             return
         drawing = draw(
-            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self.small,
+            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self._small,
             only=self._only,
         )  # fmt: skip
         if drawing.lines != self._drawn:  # most events change no arrow

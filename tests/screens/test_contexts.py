@@ -133,3 +133,29 @@ def test_a_kubeconfig_is_added(tmp_path: Path) -> None:
             assert "added" in driver.text and "lacks 1" in driver.text
 
     asyncio.run(play())
+
+
+def test_contexts_of_a_given_mesh_are_looked_for_in_its_files(tmp_path: Path) -> None:
+    class Elsewhere(SimulatedOutside):
+        def contexts(self, kubeconfigs: object = ()) -> list[ContextEntry]:
+            found = super().contexts()
+            return [replace(found[1], kubeconfig=Path("/k/two"))] if kubeconfigs else found[:1]
+
+    async def play() -> None:
+        context = "kubernetes-admin{}@kubernetes"
+        document = {
+            "clusters": [
+                {"name": "a", "context": context.format(1), "network": "n1"},
+                {"name": "b", "context": context.format(2), "network": "n2", "kubeconfig": "/k/two"},
+                {"name": "c", "context": "gone", "network": "n3", "kubeconfig": "/k/three"},
+            ]
+        }
+        async with driving(tmp_path, outside=Elsewhere(speed=0), document=document) as driver:
+            await driver.to("contexts")
+            await driver.until(lambda: len(driver.app.draft.chosen) == 2)
+            await driver.until(lambda: "In no kubeconfig here: gone." in driver.app.stage.sentence)
+            await driver.ready()
+            await driver.press("ctrl+n")
+            assert [entry["name"] for entry in driver.app.draft.document()["clusters"]] == ["a", "b"]
+
+    asyncio.run(play())
