@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -238,10 +238,10 @@ class WizardApp(App[int]):
 
         def load() -> SessionLike:
             from wizard.mesh.document import document_of
-            from wizard.session import saved_mesh
+            from wizard.session import saved_mesh, wanted_mesh
 
-            mesh, _ = saved_mesh(self.folder, name)
-            session = self.make_session(mesh)
+            # What was leaving had been agreed to; the run goes on with it.
+            session = self.make_session(wanted_mesh(*saved_mesh(self.folder, name)))
             session.prepare()
             self.draft.fill(document_of(session.mesh))
             return session
@@ -258,6 +258,11 @@ class WizardApp(App[int]):
 
         self.stage.say(f"Connecting to the clusters of {name} …")
         self.background(load, loaded, failed)
+
+    def change(self, document: Mapping[str, Any]) -> None:
+        """Take up a recorded mesh's answers, to add or remove clusters, or to answer otherwise."""
+        self.draft.fill(document)
+        self.go("contexts")
 
     # -- the end
 

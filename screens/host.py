@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,9 @@ class Host(Protocol):
 
     def resume(self, name: str) -> None:
         """Go on with a saved mesh."""
+
+    def change(self, document: Mapping[str, Any]) -> None:
+        """Take up a recorded mesh's answers, to answer otherwise."""
 
     def running_marker(self, stage: str) -> str:
         """What the head says of a run that goes on while that stage is shown."""

@@ -191,9 +191,24 @@ class ReviewScreen(WizardScreen):
         return None
 
     def leave(self) -> None:
-        """Begin."""
-        self.wizard.start_run()
-        self.wizard.go("install")
+        """Begin, once it was agreed to what leaves the mesh."""
+        leaving = self._session.leaving if self._session else ()
+        if not leaving:
+            self._begin(True)
+            return
+        from screens.dialogs import Confirm
+
+        names = listing(one_line(cluster.name, 63) for cluster in leaving)
+        text = (
+            f"{names} belonged to this mesh and is not in it any more. What the wizard made there is taken back first, and "
+            "the other clusters forget it. For a cluster that is gone for good: `meshwizard apply --forget NAME`."
+        )
+        self.app.push_screen(Confirm(f"Take {names} out of the mesh?", text, "Take it out", "Back"), self._begin)
+
+    def _begin(self, agreed: bool | None) -> None:
+        if agreed:
+            self.wizard.start_run()
+            self.wizard.go("install")
 
     def action_tab(self, tab: str) -> None:
         """Show that view, and let the keys scroll it."""

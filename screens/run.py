@@ -35,13 +35,13 @@ from wizard.text import one_line
 if TYPE_CHECKING:
     from wizard.engine.engine import Engine, Look
     from wizard.engine.step import Plan, World
-    from wizard.mesh.model import Mesh
+    from wizard.mesh.model import Cluster, Mesh
 
 log = logging.getLogger(__name__)
 
 BROKEN = frozenset({Status.FAILED, Status.CONFLICT})
 ACTIVE = frozenset({Status.PROBING, Status.RUNNING, Status.UNDOING})
-PASSED = frozenset({Status.DONE, Status.SKIPPED})
+PASSED = frozenset({Status.DONE, Status.SKIPPED, Status.UNDONE})
 MOST_EVENTS = 4000  # drained in one go, so that a flood never blocks the keys
 
 
@@ -50,6 +50,7 @@ class SessionLike(Protocol):
 
     mesh: Mesh
     plan: Plan
+    leaving: tuple[Cluster, ...]
 
     @property
     def world(self) -> World: ...
@@ -60,6 +61,7 @@ class SessionLike(Protocol):
     def engine(
         self, listener: Callable[[Event], None], *, linger: bool = False, attended: bool = False
     ) -> AbstractContextManager[Engine]: ...
+    def departure(self, listener: Callable[[Event], None]) -> AbstractContextManager[Engine]: ...
     def close(self) -> None: ...
 
 
@@ -105,6 +107,7 @@ class RunView:
         """Account for one event."""
         match event:
             case RunStarted():
+                self.steps.clear()
                 self.began, self.ended = time.monotonic(), None
             case StepChanged():
                 self._changed(event)
@@ -239,6 +242,13 @@ class Run:
                 self._events.put(event)
 
         try:
+            if self.session.leaving:
+                # Agreed to at the review.
+                with self.session.departure(listen) as engine:
+                    self.engine = engine
+                    left = engine.undo().ok
+                if not left:
+                    return
             with self.session.engine(listen, linger=True, attended=True) as engine:
                 self.engine = engine
                 engine.run()
@@ -252,4 +262,5 @@ class Run:
             what = f"unexpected {type(error).__name__}: {one_line(error)}"
             remedy = f"Please report this, with the log. Go on with: {self.session.resume_command}"
             ended = RunEnded(ok=False, exit_code=1, what=what, remedy=remedy, seconds=time.monotonic() - began)
-        self._events.put(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))
+        finally:
+            self._events.put(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))

@@ -35,6 +35,7 @@ class StartScreen(WizardScreen):
     SHARED_CSS = ("wizard.tcss",)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "inspect", "Inspect"),
+        Binding("e", "change", "Edit"),
         Binding("q", "app.leave", "Quit"),
     ]
 
@@ -132,6 +133,18 @@ class StartScreen(WizardScreen):
             self.wizard.go("contexts")
         else:
             self.wizard.resume(choice.removeprefix("mesh:"))
+
+    def action_change(self) -> None:
+        """Take up the highlighted mesh's answers: clusters join and leave it, everything can be answered otherwise."""
+        from state import MeshState
+
+        state = self._chosen()
+        if not isinstance(state, MeshState) or not _can_go_on(state):
+            self.say("Choose a recorded mesh to edit: to let clusters join or leave it.")
+        elif self.wizard.running:
+            self.say("One install at a time: the other one is still running (Ctrl+R).", wrong=True)
+        else:
+            self.wizard.change(state.document)
 
     def action_inspect(self) -> None:
         """What is recorded of the highlighted mesh."""

@@ -30,7 +30,7 @@ from wizard.resolve import check_istioctl, identities, resolve
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.pullsecret import file_mistakes
-from wizard.text import one_line
+from wizard.text import listing, one_line
 
 
 class Session:
@@ -56,6 +56,7 @@ class Session:
         self._identities: dict[str, str] = {}
         self._before: Mesh | None = None
         self.plan = Plan(())
+        self._departed = False
         self.leaving: tuple[Cluster, ...] = ()
         """Clusters that belonged to the mesh and are not in it any more, once prepared: what they have of it, and what
         others hold of them, is taken back by `departure`, by consent only.
@@ -119,8 +120,15 @@ class Session:
         operation: str = "apply",
     ) -> Iterator[Engine]:
         """An engine for this mesh, holding its lock and writing its state until the block ends. Raises Busy where
-        another run holds the mesh. `attended`: a person watches, so manual steps wait instead of failing.
+        another run holds the mesh. `attended`: a person watches, so manual steps wait instead of failing. NeedsPerson while
+        clusters are `leaving`: the state would forget them, and what they hold of the mesh would stay for ever.
         """
+        if self.leaving and not self._departed:
+            names = listing(cluster.name for cluster in self.leaving)
+            raise NeedsPerson(
+                f"{names} belonged to mesh {self.mesh.name} and is not in it any more; nothing was changed",
+                "Consent to taking it out (`meshwizard apply --remove NAME`, or --forget NAME), or put it back.",
+            )
         with self._working(self.mesh, self.plan, listener, linger, attended, operation, {}) as engine:
             yield engine
 
@@ -139,6 +147,7 @@ class Session:
         options = {"leaving": names, "untouched": list(untouched)}
         with self._working(mesh, plan, listener, linger, False, "apply", options) as engine:
             yield engine
+            self._departed = engine.succeeded
 
     @contextmanager
     def _working(
@@ -243,6 +252,12 @@ def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
         known = ", ".join(folder.names()) or "none"
         raise BadInput(f"no mesh {name!r} is recorded in {folder.folder}", f"Recorded are: {known}.")
     return mesh_from(dict(state.document), source=f"the state of {name}"), state
+
+
+def wanted_mesh(mesh: Mesh, state: MeshState) -> Mesh:
+    """The recorded mesh as it was wanted: without the clusters that were being taken out of it."""
+    leaving = state.options.get("leaving") or ()
+    return replace(mesh, clusters=tuple(cluster for cluster in mesh.clusters if cluster.name not in leaving))
 
 
 def _istioctl_of(state: MeshState | None) -> str | None:

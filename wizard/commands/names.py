@@ -36,19 +36,11 @@ def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tu
     """A session for the recorded mesh of that name (or the only one), and its state. `whole`: with the clusters that were
     being taken out of it.
     """
-    from wizard.session import saved_mesh
+    from wizard.session import saved_mesh, wanted_mesh
 
     folder = settings.folder()
     mesh, state = saved_mesh(folder, the_name(settings, name))
-    return settings.session(mesh if whole else without_leaving(mesh, state), folder=folder), state
-
-
-def without_leaving(mesh: Mesh, state: MeshState) -> Mesh:
-    """The recorded mesh as it was wanted: without the clusters that were being taken out of it."""
-    from dataclasses import replace
-
-    leaving = state.options.get("leaving") or ()
-    return replace(mesh, clusters=tuple(cluster for cluster in mesh.clusters if cluster.name not in leaving))
+    return settings.session(mesh if whole else wanted_mesh(mesh, state), folder=folder), state
 
 
 def from_file(path: str, settings: Settings | None = None) -> Mesh:
