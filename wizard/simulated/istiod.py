@@ -67,7 +67,7 @@ def _look_after(machine: Machine, control: Machine, istiods: list[Object], elect
     namespaces = [record.manifest["metadata"] for record in machine.store.all(NAMESPACE)]
     alive = [each["name"] for each in namespaces if not each.get("deletionTimestamp")]
     for name in elections if SYSTEM_NAMESPACE in alive else ():
-        _write(machine, "ConfigMap", name, SYSTEM_NAMESPACE, {})
+        _elected(machine, control, name)
     for name in alive:
         if name.startswith("kube-"):
             continue
@@ -87,6 +87,16 @@ def _look_after(machine: Machine, control: Machine, istiods: list[Object], elect
                 for hook in signed["webhooks"]:
                     hook["clientConfig"]["caBundle"] = bundle
                 machine.store.update(signed, MANAGER)
+
+
+def _elected(machine: Machine, control: Machine, name: str) -> None:
+    """istiods agree in this ConfigMap who of them does something."""
+    if machine.store.find(Ref(CONFIG_MAP, name, SYSTEM_NAMESPACE)) is None:
+        leader = {
+            "control-plane.alpha.kubernetes.io/leader": json.dumps({"holderIdentity": f"istiod of {control.context}"})
+        }
+        metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "annotations": leader}
+        machine.store.update({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}, MANAGER)
 
 
 def root_of(machine: Machine) -> bytes | None:

@@ -20,8 +20,11 @@ KUBERNETES = "v1.34.4"
 
 @dataclass
 class Universe:
-    """The machines that can hear of each other."""
+    """The machines that can hear of each other. `person`: after how many seconds somebody lays a route that was missed, None:
+    nobody does.
+    """
 
+    person: float | None = None
     machines: list[Machine] = field(default_factory=list)
     nodes: dict[str, Machine] = field(default_factory=dict)  # a node's address → its machine
 
@@ -84,6 +87,7 @@ class Machine:
         self.blocked_ports: set[int] = set()
         self.load_balancer = False
         self.routes: dict[str, str] = {}
+        self.missed_routes: dict[str, float] = {}  # range → the moment when a connection into it first led nowhere
         self.ready_at: dict[tuple[str, str], float] = {}  # (namespace, pod) → the moment when it becomes ready
         self.asked: dict[str, int] = {}  # calls by name: `apply`, `get`, ...
         self.made_pods = 0

@@ -91,7 +91,19 @@ def _routed(here: Machine, address: str, port: int) -> Reached | None:
                 return SILENT
             owner = there.store.admission.owner(address)
             return _service(there, owner, port) if owner else SILENT
+    _miss(here, asked)
     return None
+
+
+def _miss(here: Machine, asked: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Somebody who watches lays the missing route after a while, if there is anybody."""
+    if here.universe.person is None:
+        return
+    for there in here.universe.machines:
+        if there is not here and asked in ipaddress.ip_network(there.service_cidr):
+            since = here.missed_routes.setdefault(there.service_cidr, here.pace.now())
+            if here.pace.now() >= since + here.universe.person * here.pace.speed:
+                here.routes[there.service_cidr] = there.node_address
 
 
 def _node(there: Machine, port: int) -> Reached:

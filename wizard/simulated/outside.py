@@ -37,10 +37,11 @@ class SimulatedOutside:
 
     def __init__(
         self, clusters: int = 2, speed: float = 1.0, *, seed: int = 1, istio: str = "1.29.1",
-        flat: bool | Sequence[int] = False, own_services: bool = False,
+        flat: bool | Sequence[int] = False, own_services: bool = False, person: float | None = None,
     ) -> None:  # fmt: skip
         """`flat`: the pods of all machines, or of those with the same number, share a network. `own_services`: every
-        machine has another range of Service addresses; else all have kubeadm's.
+        machine has another range of Service addresses; else all have kubeadm's. `person`: after how many seconds somebody
+        lays a route on a node that a connection was in need of; None: nobody does.
         """
         self.pace = Pace(speed)
         self._count = clusters
@@ -48,6 +49,7 @@ class SimulatedOutside:
         self._istio = istio
         self._flat = flat
         self._own_services = own_services
+        self._person = person
         self._making = threading.Lock()
         self._made: Town | None = None
 
@@ -101,6 +103,13 @@ class SimulatedOutside:
                 from wizard.simulated.town import Town
 
                 self._made = Town(
-                    self._count, self.pace, self._seed, self._istio, ISTIOCTL, self._flat, self._own_services
+                    self._count,
+                    self.pace,
+                    self._seed,
+                    self._istio,
+                    ISTIOCTL,
+                    self._flat,
+                    self._own_services,
+                    self._person,
                 )
             return self._made

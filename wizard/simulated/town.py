@@ -29,8 +29,9 @@ class Town:
         path: str,
         flat: bool | Sequence[int],
         own_services: bool,
+        person: float | None,
     ) -> None:
-        universe = Universe()
+        universe = Universe(person=person)
         shared = (flat,) * clusters if isinstance(flat, bool) else tuple(flat)
         for index in range(1, clusters + 1):
             group = shared[index - 1]
