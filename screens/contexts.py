@@ -20,6 +20,7 @@ from wizard.text import listing, one_line
 if TYPE_CHECKING:
     from textual.timer import Timer
 
+    from wizard.errors import Trouble
     from wizard.outside import ContextEntry, ContextFacts
 
 COLUMNS = (
@@ -136,8 +137,14 @@ class ContextsScreen(WizardScreen):
 
     def _look(self, candidate: Candidate) -> None:
         self.wizard.draft.looked(candidate, None, time.monotonic())
+
+        def failed(trouble: Trouble) -> None:
+            from wizard.outside import ContextFacts
+
+            self._found(candidate, ContextFacts(False, problem=f"{trouble.what} {trouble.remedy}".strip()))
+
         self.wizard.background(
-            lambda: self.wizard.outside.facts(candidate.entry), lambda facts: self._found(candidate, facts)
+            lambda: self.wizard.outside.facts(candidate.entry), lambda facts: self._found(candidate, facts), failed
         )
 
     def _found(self, candidate: Candidate, facts: ContextFacts) -> None:
@@ -264,6 +271,9 @@ class ContextsScreen(WizardScreen):
         """Choose every context that is shown and answers, or none of them where all are chosen."""
         draft = self.wizard.draft
         fit = [one for one in draft.candidates.values() if self._matches(one) and one.facts and one.facts.reachable]
+        if not fit:
+            self.say("None of these has answered yet." if draft.candidates else "There is nothing to choose.")
+            return
         open_ones = [one for one in fit if one.id not in draft.chosen]
         refused = [said for one in open_ones or fit if (said := draft.toggle(one.id))]
         for one in draft.candidates.values():

@@ -159,3 +159,18 @@ def test_contexts_of_a_given_mesh_are_looked_for_in_its_files(tmp_path: Path) ->
             assert [entry["name"] for entry in driver.app.draft.document()["clusters"]] == ["a", "b"]
 
     asyncio.run(play())
+
+
+def test_a_look_that_breaks_is_one_that_failed(tmp_path: Path) -> None:
+    class Breaks(SimulatedOutside):
+        def facts(self, entry: ContextEntry) -> ContextFacts:
+            raise TypeError("a mistake of ours")
+
+    async def play() -> None:
+        async with driving(tmp_path, outside=Breaks(speed=0)) as driver:
+            await driver.to("contexts")
+            assert "✗ no" in driver.text and "a mistake of ours" in driver.text
+            await driver.press("a")
+            assert driver.app.stage.sentence == "None of these has answered yet."
+
+    asyncio.run(play())

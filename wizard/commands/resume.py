@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import click
 
-from wizard.commands.names import recorded
+from wizard.commands.names import recorded, the_name
+from wizard.console import settings as doors
+from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, with_settings
+from wizard.errors import BadInput
 
 
 @click.command("resume")
 @click.argument("name", required=False)
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
+@click.option("--screens", is_flag=True, help="Show it on the whole screen, as the wizard does.")
 @with_settings
-def command(settings: Settings, name: str | None, json: bool) -> int:
+def command(settings: Settings, name: str | None, json: bool, screens: bool) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
+    if screens:
+        return on_screens(settings, the_name(settings, name))
     from wizard.commands.uninstall import take_back
     from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
@@ -31,3 +37,17 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
         return code or work(session, settings.out, json=json)
     finally:
         session.close()
+
+
+def on_screens(settings: Settings, name: str) -> int:
+    """Go on with this mesh on the whole screen. Raises BadInput where that cannot be."""
+    from wizard.commands.screens import open_screens
+    from wizard.session import saved_mesh
+
+    lines = f"Leave out --screens: meshwizard resume {name}"
+    if not has_terminal() or is_dumb():
+        raise BadInput("there is no terminal here that can show whole screens", lines)
+    folder = settings.folder()
+    if saved_mesh(folder, name)[1].operation == "uninstall":
+        raise BadInput(f"{name} is being uninstalled, which goes on line by line", lines)
+    return open_screens(settings, doors.outside_of(settings), folder, resume=name)

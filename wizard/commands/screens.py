@@ -20,14 +20,19 @@ def open_screens(
     folder: StateFolder,
     *,
     document: Document | None = None,
+    resume: str | None = None,
     auto: bool = False,
 ) -> int:
-    """Run the wizard on the whole screen; gives the exit code, with the farewell printed. Raises Failed when it breaks down."""
+    """Run the wizard on the whole screen; gives the exit code, with the farewell printed. `resume`: go straight to the install
+    of this recorded mesh. Raises Failed when it breaks down.
+    """
     if settings.no_color:
         os.environ["NO_COLOR"] = "1"  # Textual reads it when it is imported
     from screens.app import WizardApp
 
-    app = WizardApp(outside, folder, istioctl=settings.istioctl, document=document, auto=auto, log_file=settings.log)
+    app = WizardApp(
+        outside, folder, istioctl=settings.istioctl, document=document, resume=resume, auto=auto, log_file=settings.log
+    )
     code = app.run_wizard()
     if app.farewell:
         settings.out.line(printable(app.farewell, 20_000))
