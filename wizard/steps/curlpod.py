@@ -156,7 +156,7 @@ class CurlPods:
 
     def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
         consent = (
-            "To go on without trying it, skip this step in the wizard, or set `verify.probes: off` in the mesh file; what "
+            "To go on without trying it, skip this step in the wizard, or set verify.probes to 'off', in quotes, in the mesh file; what "
             "cannot be reached then shows later."
         )
         return NeedsPerson(
