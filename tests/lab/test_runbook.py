@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.test_topologies import multi_primary, primary_remote
 from tests.lab.wizard import Wizard
 
 pytestmark = pytest.mark.proves("The exported runbook, run by bash, gives a verified mesh")
 
 
-def test_the_runbook_gives_a_verified_mesh(fresh_lab: Lab, tmp_path: Path) -> None:
-    wizard = Wizard(fresh_lab, tmp_path)
+@pytest.mark.parametrize("changes", [multi_primary, primary_remote])
+def test_the_runbook_gives_a_verified_mesh(
+    fresh_lab: Lab, tmp_path: Path, changes: Callable[[dict[str, Any]], None]
+) -> None:
+    wizard = Wizard(fresh_lab, tmp_path, changes=changes)
     exported = wizard.run("export", "-f", str(wizard.meshfile), "--as", "runbook")
     assert exported.code == 0, exported.text
     script = tmp_path / "runbook.sh"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ from tests.lab import audit
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
 from tests.lab.standing import LabOf
+from tests.lab.versions import SECOND_HUB
 from tests.lab.wizard import Ran, Wizard, assert_verified
+from wizard.certificates import authority
 
 Document = dict[str, Any]
 OLD = "1.26.0"
@@ -56,6 +59,23 @@ def revised(document: Document) -> None:
     document["istio"]["revision"] = "canary"
 
 
+def private(document: Document) -> None:
+    document["istio"] |= {"hub": SECOND_HUB, "pullSecret": "registry", "pullSecretFile": "registry.json"}
+    document["verify"] = {"hub": SECOND_HUB}
+    document["certificates"] = {"source": "directory", "path": "certificates"}
+
+
+def brought(home: Path) -> None:
+    """What a person brings: credentials of the registry, and certificates made elsewhere."""
+    (home / "registry.json").write_text(json.dumps({"auths": {"registry.lab": {"auth": "dXNlcjpwYXNz"}}}))
+    root = authority.make_root("elsewhere")
+    for cluster in ("cluster1", "cluster2"):
+        folder = home / "certificates" / cluster
+        folder.mkdir(parents=True)
+        for name, content in authority.make_intermediate(root, cluster, "cluster.local").items():
+            (folder / name).write_bytes(content)
+
+
 def balanced(lab: Lab) -> None:
     for cluster in lab.clusters:
         cluster.start_load_balancer(delay=3.0)
@@ -63,12 +83,13 @@ def balanced(lab: Lab) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """One topology. `prepare`: what the lab needs beside its shape."""
+    """One topology. `prepare`: what the lab needs beside its shape; `bring`: files beside the mesh file."""
 
     title: str
     changes: Callable[[Document], None]
     shape: Shape = field(default_factory=Shape)
     prepare: Callable[[Lab], None] = lambda lab: None
+    bring: Callable[[Path], None] = lambda home: None
 
 
 CASES = {
@@ -84,6 +105,9 @@ CASES = {
     "one-network": Case("Two primaries on the same network, no gateways", one_network, Shape(networks=(1, 1))),
     "multi-primary-1.26": Case("Multi-primary, node-port", multi_primary, Shape(istio=OLD)),
     "primary-remote-1.26": Case("Primary-remote, external-ips", primary_remote, Shape(istio=OLD)),
+    "private-registry": Case(
+        "Multi-primary, private registry with a pull secret, certificates from a folder", private, bring=brought
+    ),
     "revision": Case("Primary-remote with a revision, external-ips", revised),
 }
 
@@ -93,6 +117,7 @@ class Life:
 
     def __init__(self, case: Case, lab: Lab, home: Path) -> None:
         case.prepare(lab)
+        case.bring(home)
         self.lab = lab
         self.before = [cluster.snapshot_objects() for cluster in lab.clusters]
         self.wizard = Wizard(lab, home, changes=case.changes)

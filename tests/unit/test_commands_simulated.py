@@ -79,7 +79,7 @@ def test_plain_with_enter_all_the_way(
 ) -> None:
     import io
 
-    answers = ["", "1 2", *[""] * 11, "1"]
+    answers = ["", "1 2", *[""] * 15, "1"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     assert run(["--state-dir", str(tmp_path / "state"), "plain"]) == 0
-    assert "all 19 steps done" in capsys.readouterr().out
+    assert "all 25 steps done" in capsys.readouterr().out
