@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wizard.engine.engine import Look
     from wizard.engine.step import Plan
 
+MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from the first line on
 DIFFERENCES = 6  # shown per step; the plan command shows all
 
 
@@ -57,10 +58,10 @@ class ReviewScreen(WizardScreen):
                 yield Picture(id="picture", ascii_only=self.wizard.ascii)
                 yield Lines(id="summary", wrap=True)
             with TabPane("2 Steps", id="steps"):
-                yield Lines(id="step-lines", wrap=True)
+                yield Lines(id="step-lines", wrap=True, most=MOST_LINES)
             with TabPane("3 Commands", id="commands"):
                 yield Static("What a person could type instead; C copies it.", classes="note", markup=False)
-                yield Lines(id="command-lines", most=20000, sideways=True)
+                yield Lines(id="command-lines", most=MOST_LINES, sideways=True)
 
     def first_focus(self) -> None:
         """Nothing until there is something to confirm."""
