@@ -148,15 +148,16 @@ class Machine:
         machine held.
         """
         for other in self._led_by():
-            with other.lock:
-                other.settle()
+            if not other.is_settled():  # many clusters may ask for this one's lock
+                with other.lock:
+                    other.settle()
         with self.lock:
             self.settle()
             yield
 
     def settle(self) -> None:
         """Let everything happen that happens by itself until now. The lock is held."""
-        if self._settled == self._stamp() and (self._due is None or self.pace.now() < self._due):
+        if self.is_settled():
             return
         for _ in range(8):
             before = self.store.revision
@@ -164,6 +165,10 @@ class Machine:
             if self.store.revision == before:
                 break
         self._settled = self._stamp()
+
+    def is_settled(self) -> bool:
+        """Whether nothing happened since `settle`, and nothing is due."""
+        return self._settled == self._stamp() and (self._due is None or self.pace.now() < self._due)
 
     def _led_by(self) -> list[Machine]:
         """The other machines whose istiod may look after this cluster."""
