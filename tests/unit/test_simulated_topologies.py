@@ -128,6 +128,19 @@ def test_primary_and_remote(tmp_path: Path, exposure: str) -> None:
     proven(Town(tmp_path, outside, mesh(members(outside, exposure, [None, "cluster1"]))))
 
 
+def test_namespaces_that_were_there_stay_as_they_were(tmp_path: Path) -> None:
+    outside = SimulatedOutside(2, 0)
+    for machine in outside.machines:
+        machine.apply_as("somebody", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})
+    town = Town(tmp_path, outside, mesh(members(outside, "external-ips", [None, "cluster1"])))
+    proven(town)
+    for machine in outside.machines:
+        place = machine.found(Ref(NAMESPACE, SYSTEM_NAMESPACE))
+        assert place is not None
+        assert place["metadata"]["labels"] == {"kubernetes.io/metadata.name": SYSTEM_NAMESPACE}
+        assert not place["metadata"].get("annotations")
+
+
 def test_primary_and_remote_over_routes_that_a_person_lays(tmp_path: Path) -> None:
     outside = SimulatedOutside(2, 0, own_services=True)
     town = Town(tmp_path, outside, mesh(members(outside, "cluster-ip-route", [None, "cluster1"])))
