@@ -18,7 +18,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Static
 
-from screens.draft import ContextId, Draft
+from screens.candidates import ContextId
+from screens.draft import Draft
 from screens.fields import Control, FieldInput, FieldRow, FieldSelect, control_for
 from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece

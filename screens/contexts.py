@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from screens.base import Refusal, WizardScreen
-from screens.draft import Candidate, ContextId
+from screens.candidates import Candidate, ContextId
 from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
 from wizard.text import listing, one_line

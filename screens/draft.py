@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from screens.candidates import Candidate, ContextId, id_of
 from screens.settling import Row, settled
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
@@ -22,27 +22,6 @@ from wizard.proposal import DEPENDENT, worth_asking
 
 if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
-
-ContextId = tuple[str, str]  # kubeconfig, context
-
-
-@dataclass
-class Candidate:
-    """A context that can be chosen, and what a look at its cluster found."""
-
-    entry: ContextEntry
-    facts: ContextFacts | None = None
-    looked_since: float | None = None  # monotonic; None: nobody is looking at the moment
-
-    @property
-    def id(self) -> ContextId:
-        """What tells it from the others."""
-        return id_of(self.entry)
-
-
-def id_of(entry: ContextEntry) -> ContextId:
-    """The identity of a context: contexts of the same name in two files are two."""
-    return str(entry.kubeconfig), entry.context
 
 
 class Draft:

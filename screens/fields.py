@@ -16,7 +16,7 @@ from wizard.mesh.fields import Field, Value
 from wizard.text import one_line
 
 if TYPE_CHECKING:
-    from screens.draft import ContextId
+    from screens.candidates import ContextId
 
 
 class Answer(Message):

@@ -153,7 +153,7 @@ class Lines(ScrollView, can_focus=True):
             self.refresh(layout=True)
 
     def _measure(self) -> None:
-        longest = max((cell_len(plain(line)) for line in self._shown), default=0) if self._sideways else 0
+        longest = max(map(_width, self._shown), default=0) if self._sideways else 0
         self.virtual_size = Size(max(self._width, longest), self.count())
         self.refresh()
 
@@ -180,6 +180,11 @@ class Lines(ScrollView, can_focus=True):
         return Strip(segments).crop(left, left + width).adjust_cell_length(width, base)
 
 
+def _width(line: Line) -> int:
+    text = plain(line)
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def _safe(text: str) -> str:
     return text if text.isascii() and text.isprintable() else printable(text.replace("\n", " ").replace("\t", " "))
 
@@ -187,7 +192,7 @@ def _safe(text: str) -> str:
 def wrapped(line: Line, width: int) -> Iterable[Line]:
     """The line in parts no wider than that, broken at spaces where there are any; later parts are indented alike."""
     text = plain(line)
-    if cell_len(text) <= width:
+    if _width(line) <= width:
         yield line
         return
     indent = min(len(text) - len(text.lstrip()) + 2, width // 2)

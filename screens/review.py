@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -20,9 +20,11 @@ from wizard.text import listing, one_line
 if TYPE_CHECKING:
     from screens.run import SessionLike
     from wizard.engine.engine import Look
-    from wizard.engine.step import Plan
+    from wizard.engine.step import Plan, Step
 
 MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from the first line on
+SIGNS = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
+PLAIN_SIGNS = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
 DIFFERENCES = 6  # shown per step; the plan command shows all
 
 
@@ -89,12 +91,16 @@ class ReviewScreen(WizardScreen):
         self.say("Looking at the clusters; this changes nothing …")
         self.query_one("#summary", Lines).show([[Piece("Comparing every step with the clusters …", "working")]])
         session = self.wizard.make_session(mesh)
+        signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
-        def look() -> dict[str, Look]:
+        def look() -> tuple[dict[str, Look], list[Line], list[Line]]:
             session.prepare()
-            return session.look()
+            looks = session.look()
+            # Fifty clusters make some fifty thousand lines: the keys should not wait for them.
+            steps = [line for step in session.plan.steps for line in _step(step, looks.get(step.id), signs)]
+            return looks, steps, list(_commands(session.plan))
 
-        self.wizard.background(look, lambda looks: self._compared(session, looks), self._refused)
+        self.wizard.background(look, lambda found: self._compared(session, *found), self._refused)
 
     def _refused(self, trouble: Trouble) -> None:
         self._looking, self._looked = False, True
@@ -110,23 +116,17 @@ class ReviewScreen(WizardScreen):
             self.say(self._obstacles[0], wrong=True)
 
     def _sign(self, role: str) -> str:
-        signs = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
-        plain_signs = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
-        return (plain_signs if self.wizard.ascii else signs)[role]
+        return (PLAIN_SIGNS if self.wizard.ascii else SIGNS)[role]
 
-    def _compared(self, session: SessionLike, looks: dict[str, Look]) -> None:
+    def _compared(self, session: SessionLike, looks: dict[str, Look], steps: list[Line], commands: list[Line]) -> None:
         self._looking, self._looked, self._session = False, True, session
         if not (self.is_attached and self.is_mounted):
             return
         self._obstacles = list(_obstacles(session.plan, looks))
         self.query_one(Picture).draw(session.mesh)
         self.query_one("#summary", Lines).show(self._summary(session, looks))
-        self.query_one("#step-lines", Lines).show(
-            line
-            for step in session.plan.steps
-            for line in self._step(step.id, step.title, step.cluster, looks.get(step.id))
-        )
-        self.query_one("#command-lines", Lines).show(_commands(session.plan))
+        self.query_one("#step-lines", Lines).show(steps)
+        self.query_one("#command-lines", Lines).show(commands)
         if self._obstacles:
             self.say(self._obstacles[0], wrong=True)
         else:
@@ -149,29 +149,6 @@ class ReviewScreen(WizardScreen):
             yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
         if not self._obstacles:
             yield [Piece("2 shows the steps, 3 the commands that do the same. Install begins the work.", "muted")]
-
-    def _step(self, step: str, title: str, cluster: str | None, look: Look | None) -> Iterator[Line]:
-        from wizard.engine.step import Conflict, Done, Needed
-
-        role, word, rest = "waiting", "checked first", list[str]()
-        match look:
-            case Done(note):
-                role, word, rest = "ok", "done", [note] if note else []
-            case Needed(differences):
-                role, word, rest = "working", "to do", [str(one) for one in differences[:DIFFERENCES]]
-                if len(differences) > DIFFERENCES:
-                    rest.append(f"and {len(differences) - DIFFERENCES} more; `meshwizard plan` shows all")
-            case Conflict(what, remedy):
-                role, word, rest = "broken", "conflict", [what, remedy]
-            case Trouble():
-                role, word, rest = "broken", "trouble", [look.what, look.remedy]
-            case _:
-                pass
-        where = f"{cluster}: " if cluster else ""
-        yield [Piece(f"{self._sign(role)}{word:<14}", role), Piece(where, "box"), Piece(one_line(title), "name")]
-        for text in rest:
-            if text:
-                yield [Piece(" " * 16), Piece(one_line(text, 400), "broken" if role == "broken" else "muted")]
 
     # -- doing
 
@@ -233,6 +210,30 @@ class ReviewScreen(WizardScreen):
             self.say("The mesh is saved once it was looked at.", wrong=True)
             return
         save_mesh(self, self._session.mesh)
+
+
+def _step(step: Step, look: Look | None, signs: Mapping[str, str]) -> Iterator[Line]:
+    from wizard.engine.step import Conflict, Done, Needed
+
+    role, word, rest = "waiting", "checked first", list[str]()
+    match look:
+        case Done(note):
+            role, word, rest = "ok", "done", [note] if note else []
+        case Needed(differences):
+            role, word, rest = "working", "to do", [str(one) for one in differences[:DIFFERENCES]]
+            if len(differences) > DIFFERENCES:
+                rest.append(f"and {len(differences) - DIFFERENCES} more; `meshwizard plan` shows all")
+        case Conflict(what, remedy):
+            role, word, rest = "broken", "conflict", [what, remedy]
+        case Trouble():
+            role, word, rest = "broken", "trouble", [look.what, look.remedy]
+        case _:
+            pass
+    where = f"{step.cluster}: " if step.cluster else ""
+    yield [Piece(f"{signs[role]}{word:<14}", role), Piece(where, "box"), Piece(one_line(step.title), "name")]
+    for text in rest:
+        if text:
+            yield [Piece(" " * 16), Piece(one_line(text, 400), "broken" if role == "broken" else "muted")]
 
 
 def _obstacles(plan: Plan, looks: dict[str, Look]) -> Iterator[str]:

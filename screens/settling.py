@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from screens.candidates import Candidate, ContextId
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import CLUSTER_FIELDS, Value, cluster_field
 from wizard.mesh.rules import exposure_of, is_remote
 from wizard.proposal import propose_exposure, serves_remotes, worth_asking
 
-if TYPE_CHECKING:
-    from screens.draft import Candidate, ContextId, Draft
+
+class Answers(Protocol):
+    """What was answered so far, as far as it matters here."""
+
+    chosen: list[ContextId]
+    typed: dict[ContextId, dict[str, Value]]
+    candidates: dict[ContextId, Candidate]
+    serving: dict[ContextId, ContextId]
+
+    def mesh_value(self, key: str) -> Value: ...
+
+    def free_port(self) -> int | None: ...
 
 
 @dataclass
@@ -30,7 +41,7 @@ class Row:
         put(self.entry, key, self.typed.get(key, proposal))
 
 
-def settled(draft: Draft) -> dict[ContextId, Row]:
+def settled(draft: Answers) -> dict[ContextId, Row]:
     """Every chosen cluster, in the order of choosing: the first is cluster 1."""
     rows = {chosen: Row(draft.typed.get(chosen, {})) for chosen in draft.chosen}
     with_remotes = draft.mesh_value("topology") == "primary-remote"
@@ -70,7 +81,7 @@ def _primaries(rows: Mapping[ContextId, Row], serving: Mapping[ContextId, Contex
             put(row.entry, "primary", server.entry.get("name"))
 
 
-def _gateways(rows: Mapping[ContextId, Row], draft: Draft) -> None:
+def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
     clusters = [row.entry for row in rows.values()]
     document = {"topology": draft.mesh_value("topology"), "clusters": clusters}
     port = draft.free_port()

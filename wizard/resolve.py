@@ -153,7 +153,7 @@ def _refuse_host_names(mesh: Mesh) -> None:
 
 
 def _without_overlap(mesh: Mesh, world: World) -> Mesh:
-    """The mesh. BadInput where a cluster would have to route the very addresses that its own Services have."""
+    """The mesh, with the Service CIDR of every cluster that routes to another's. BadInput where they are the same addresses."""
     pairs = [(cluster, target) for cluster in mesh.clusters for target in mesh.routed_from(cluster.name)]
     routing = {cluster.name: cluster for cluster, _ in pairs}
     own = _of_each(
@@ -172,6 +172,8 @@ def _without_overlap(mesh: Mesh, world: World) -> Mesh:
             mistakes.append(Mistake(f"clusters[{index}].gateway.exposure", text))
     if mistakes:
         raise BadInput("Service addresses overlap; nothing was touched", "Choose another exposure.", tuple(mistakes))
+    for name, cidrs in own.items():
+        mesh = mesh.with_cluster(replace(mesh.cluster(name), service_cidr=next(iter(cidrs), None)))
     return mesh
 
 

@@ -299,7 +299,7 @@ def test_istio_asks_for_revision_pull_secret_and_certificates(tmp_path: Path) ->
                 "/k/config.json",
             )
             assert document["certificates"] == {"source": "directory", "path": "/k/certificates"}
-            assert document["verify"]["probes"] == "off"
+            assert document["verify"]["probes"] == "never"
 
     asyncio.run(play())
 

@@ -68,7 +68,7 @@ def test_what_is_typed_and_right_survives_being_rendered(field: Field, typed: st
         (mesh_field("istio.revision"), ["1-29-1", "canary", "a" * 40], ["1.29.1", "Canary", "a" * 41, "default"]),
         (mesh_field("istio.pullSecret"), ["regcred", "a.b"], ["Reg", "a_b", "a" * 254]),
         (mesh_field("certificates.source"), ["generate", "directory", "offline"], ["folder"]),
-        (mesh_field("verify.probes"), ["before", "off"], ["after", True]),
+        (mesh_field("verify.probes"), ["before", "never"], ["after", True]),
         (cluster_field("role"), ["primary", "remote"], ["config", ""]),
         (cluster_field("gateway.exposure"), ["node-port", "external-ips", "load-balancer", "cluster-ip-route"], ["host"]),
         (cluster_field("discoveryAddress"), ["10.0.0.1", "istiod.example.com"], ["localhost", "127.0.0.1", "a b", "10.1"]),

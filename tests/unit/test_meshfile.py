@@ -185,7 +185,7 @@ _mesh = st.builds(
         Verify,
         namespace=st.just("sample"),
         curl_image=st.none() | st.just("curlimages/curl:8"),
-        probes=st.sampled_from(["before", "off"]),
+        probes=st.sampled_from(["before", "never"]),
     ),
 )
 

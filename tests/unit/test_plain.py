@@ -217,7 +217,7 @@ def test_flags_skip_questions(talk: Talk, toy: Toy) -> None:
     flags = ["--context", "admin2@k", "--context", "admin1@k", "--name", "other", "--trust-domain", "td",
              "--istio-hub", "reg/istio", "--istio-image-pull-policy", "Always", "--certificates-source", "existing",
              "--verify-namespace", "probe", "--verify-hub", "reg/istio", "--topology", "multi-primary",
-             "--verify-probes", "off"]  # fmt: skip
+             "--verify-probes", "never"]  # fmt: skip
     assert talk(["east", "", "west", "", "", "", "5", str(talk.folder / "mesh.yaml"), "6"], *flags) == 130
     written = yaml.safe_load((talk.folder / "mesh.yaml").read_text())
     assert written["name"] == "other"

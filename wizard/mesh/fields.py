@@ -347,11 +347,11 @@ MESH_FIELDS: tuple[Field, ...] = (
         "verify.probes",
         "Probes before use",
         "before: every address that one cluster uses of another is tried from inside that cluster, by a Pod that is removed "
-        "again, before anything depends on it. off: it is not; what cannot be reached shows at the verification.",
+        "again, before anything depends on it. never: it is not; what cannot be reached shows at the verification.",
         kind="choice",
         default=Verify.probes,
         required=True,
-        choices=(Choice("before", "Try every address before it is needed"), Choice("off", "Do not try")),
+        choices=(Choice("before", "Try every address before it is needed"), Choice("never", "Do not try")),
     ),
 )
 

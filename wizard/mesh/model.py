@@ -82,7 +82,7 @@ class Verify:
     namespace: str = "sample"
     hub: str = "docker.io/istio"
     curl_image: str | None = None  # None: derived from the hub
-    probes: str = "before"  # whether addresses are probed from inside the clusters before they are needed, or "off"
+    probes: str = "before"  # whether addresses are probed from inside the clusters before they are needed, or "never"
 
 
 @dataclass(frozen=True)

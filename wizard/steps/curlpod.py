@@ -156,8 +156,8 @@ class CurlPods:
 
     def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
         consent = (
-            "To go on without trying it, skip this step in the wizard, or set verify.probes to 'off', in quotes, in the mesh "
-            "file; what cannot be reached then shows later."
+            "To go on without trying it, skip this step in the wizard, or set verify.probes to never in the mesh file; "
+            "what cannot be reached then shows later."
         )
         return NeedsPerson(
             f"no probe could run in {self._member.name}: {why.removeprefix(f'{self._member.name}: ')}",
