@@ -73,7 +73,8 @@ def drawing(mesh: Mesh, steps: list[Found] | None = None) -> str:
     """The mesh drawing as text, with what the look found on its arrows."""
     board = Board(mesh)
     for each in steps or ():
-        board.step(each.step.id, {"unknown": "waiting", "needed": "waiting"}.get(each.state, each.state))
+        state = {"unknown": "waiting", "needed": "waiting"}.get(each.state, each.state)
+        board.step(each.step.id, state, each.what)
     return draw(mesh, links=board.links, width=100, ascii=not speaks_unicode()).plain()
 
 

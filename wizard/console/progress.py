@@ -111,7 +111,7 @@ class Lines:
                 self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))
 
     def _changed(self, event: StepChanged) -> None:
-        self._board.step(event.step, event.status)
+        self._board.step(event.step, event.status, event.detail)
         if event.status not in _MARKS:
             return
         mark, color = _MARKS[event.status]
