@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER, Executed, Right, ServerVersion
 from wizard.errors import Failed, NotAllowed, Unreachable
-from wizard.simulated.machine import KUBERNETES, Machine
+from wizard.simulated.furniture import KUBERNETES
+from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 from wizard.simulated.shell import Shell
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, POD, SERVICE_CIDR, Kind, Object, Ref
+from wizard.clusters.kinds import Kind, Object, Ref
 from wizard.errors import Trouble
 from wizard.simulated.names import context_of, node_of, server_of
 from wizard.simulated.pace import Pace, suffix
 from wizard.simulated.store import Store
-
-KUBERNETES = "v1.34.4"
 
 
 @dataclass
@@ -107,7 +105,6 @@ class Machine:
         self._settled: Hashable = None
         self._due: float | None = None
         self.store = Store(self.context, seed, self.clock, pace.now, service_cidr)
-        self._furnish()
 
     def clock(self) -> datetime:
         """This cluster's time of day."""
@@ -212,83 +209,3 @@ class Machine:
             edited = record.show()
             how(edited)
             self.store.update(edited, manager)
-
-    def _furnish(self) -> None:
-        for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
-            self.store.update(
-                {"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": name}}, "kube-apiserver"
-            )
-        host = self.node_name
-        self.store.update(
-            {
-                "apiVersion": "v1",
-                "kind": NODE.kind,
-                "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host, "kubernetes.io/os": "linux"}},
-                "spec": {"podCIDR": self.pod_cidr},
-                "status": {
-                    "addresses": [
-                        {"type": "InternalIP", "address": self.node_address},
-                        {"type": "Hostname", "address": host},
-                    ],
-                    "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
-                    "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
-                    "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
-                    "nodeInfo": {"kubeletVersion": KUBERNETES, "architecture": "amd64", "operatingSystem": "linux"},
-                },
-            },
-            "kubelet",
-        )
-        labels = {"k8s-app": "kube-proxy"}
-        self.store.update(
-            {
-                "apiVersion": "apps/v1",
-                "kind": DAEMON_SET.kind,
-                "metadata": {"name": "kube-proxy", "namespace": "kube-system", "labels": labels},
-                "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
-                "status": {"desiredNumberScheduled": 1, "numberReady": 1},
-            },
-            "kubeadm",
-        )
-        self.store.update(
-            {
-                "apiVersion": SERVICE_CIDR.api_version,
-                "kind": SERVICE_CIDR.kind,
-                "metadata": {"name": "kubernetes"},
-                "spec": {"cidrs": [self.service_cidr]},
-                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-            },
-            "kube-apiserver",
-        )
-        dns = {"k8s-app": "kube-dns"}
-        address = f"{self.pod_cidr.rpartition('.')[0]}.2"
-        self.pod_addresses["kube-system", "coredns"] = address
-        self.store.update(
-            {
-                "apiVersion": "v1",
-                "kind": POD.kind,
-                "metadata": {"name": "coredns", "namespace": "kube-system", "labels": dns},
-                "spec": {"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.4",
-                                         "ports": [{"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"}]}]},
-                "status": {
-                    "phase": "Running",
-                    "hostIP": self.node_address,
-                    "podIP": address,
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                    "containerStatuses": [{"name": "coredns", "ready": True, "state": {"running": {}}}],
-                },
-            },
-            "kubelet",
-        )  # fmt: skip
-        for name, place, labels, ports in (
-            ("kubernetes", "default", {}, [{"name": "https", "port": 443, "targetPort": 6443}]),
-            ("kube-dns", "kube-system", dns, [{"name": "dns-tcp", "port": 53, "targetPort": 53}]),
-        ):
-            self.store.update(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Service",
-                    "metadata": {"name": name, "namespace": place},
-                    "spec": {"ports": ports, **({"selector": labels} if labels else {})},
-                },
-                "kube-apiserver",
-            )

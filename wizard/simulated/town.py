@@ -9,6 +9,7 @@ from wizard.errors import BadInput
 from wizard.mesh.model import Mesh
 from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
+from wizard.simulated.furniture import furnish
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.simulated.machine import Machine, Universe
 from wizard.simulated.mesh import Traffic
@@ -35,12 +36,13 @@ class Town:
         shared = (flat,) * clusters if isinstance(flat, bool) else tuple(flat)
         for index in range(1, clusters + 1):
             group = shared[index - 1]
-            Machine(
+            machine = Machine(
                 index, pace, seed, controllers.run, universe,
                 pod_network=None if group is False else group,
                 pod_cidr="10.244.0.0/24" if group is False else f"10.244.{index}.0/24",
                 service_cidr=f"10.{96 + index}.0.0/16" if own_services else "10.96.0.0/16",
             )  # fmt: skip
+            furnish(machine)
         self.machines = universe.machines
         self.istioctl = SimulatedIstioctl(self.machine, istio, path)
         self._shell = Shell(Traffic(self.machines))
