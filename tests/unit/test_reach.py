@@ -257,7 +257,7 @@ def test_an_image_that_cannot_be_pulled_needs_a_person(clock: Clock) -> None:
     assert "cannot be pulled" in caught.value.what
     assert "\x1b" not in caught.value.what
     assert "verify.curlImage" in caught.value.remedy
-    assert "verify.probes to 'off'" in caught.value.remedy
+    assert "verify.probes to never" in caught.value.remedy
     assert clusters["cluster1"].probes() == []
 
 

@@ -15,17 +15,25 @@ from wizard.console.settings import Settings, with_settings
 from wizard.mesh.model import API_VERSION
 
 FEWEST, MOST = 2, 50  # clusters
+SOMEBODY = 15.0  # seconds until somebody does what the demo asks a person to do on a node
 
 if TYPE_CHECKING:
     from state import StateFolder
-    from wizard.outside import Outside
+    from wizard.outside import ContextEntry, ContextFacts, Outside
 
 
 def simulated_outside(clusters: int = FEWEST) -> Outside:
-    """The outside of the demo. The one place to put another in its stead."""
+    """The outside of the demo, where whatever a person may choose can work: shared networks, load balancers, routes that
+    somebody lays. The one place to put another in its stead.
+    """
     from wizard.simulated.outside import SimulatedOutside
 
-    return SimulatedOutside(clusters)
+    class Demo(SimulatedOutside):
+        def facts(self, entry: ContextEntry) -> ContextFacts:
+            self.machine(entry.context).load_balancer = True
+            return super().facts(entry)
+
+    return Demo(clusters, flat=True, own_services=True, person=SOMEBODY)
 
 
 @click.command("demo")
