@@ -346,3 +346,29 @@ def test_a_remote_is_served_on_its_own_network_where_that_is_possible() -> None:
     assert draft.cluster_value(third, "primary") == "cluster2"
     draft.toggle(first)  # left out: everybody moves up, and is a primary only where it was said
     assert [entry["role"] for entry in draft.document()["clusters"]] == ["primary", "remote"]
+
+
+@pytest.mark.parametrize("exposure", ["load-balancer", "cluster-ip-route"])
+def test_whatever_is_chosen_in_the_demo_works_there(tmp_path: Path, exposure: str) -> None:
+    """A remote on its primary's network, another on its own, gateways of every kind."""
+    from wizard.commands.demo import simulated_outside
+
+    async def play() -> None:
+        outside: Any = simulated_outside(3)
+        outside.pace.speed = 0
+        async with driving(tmp_path, outside=outside) as driver:
+            await all_chosen(driver)
+            await primary_remote(driver)
+            await driver.to("names")
+            await driver.press("tab", "tab", "space", "space", "enter", "ctrl+u")
+            await driver.type("lan")
+            await driver.to("networks")
+            await driver.press("a", "tab", "enter", *["down"] * (2 + (exposure == "cluster-ip-route")), "enter")
+            assert {entry.get("gateway", {}).get("exposure", exposure) for entry in clusters(driver)} == {exposure}
+            await driver.to("install")
+            run = driver.app.active_run
+            assert run is not None
+            await driver.until(lambda: run.view.ended, 90)
+            assert run.view.ended and run.view.ended.ok
+
+    asyncio.run(play())

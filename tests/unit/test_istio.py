@@ -207,7 +207,9 @@ def test_an_overlay_that_only_adds_goes_with_it(tmp_path: Path, content: object)
     assert conflicting_overlays(of) == ()
 
 
-@pytest.mark.parametrize("content", ["a: [", "kind: ConfigMap\n", "", "kind: IstioOperator\nspec: []\nx: 1\n---\na: 1\n", "- 1"])
+@pytest.mark.parametrize(
+    "content", ["a: [", "kind: ConfigMap\n", "", "kind: IstioOperator\nspec: []\nx: 1\n---\na: 1\n", "- 1"]
+)
 def test_an_overlay_that_is_none(tmp_path: Path, content: str) -> None:
     (mistake,) = unreadable_overlays(overlaid(tmp_path, content))
     assert "extra.yaml" in mistake.text
