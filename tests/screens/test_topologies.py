@@ -363,7 +363,7 @@ def test_whatever_is_chosen_in_the_demo_works_there(tmp_path: Path, exposure: st
             await driver.press("tab", "tab", "space", "space", "enter", "ctrl+u")
             await driver.type("lan")
             await driver.to("networks")
-            await driver.press("a", "tab", "enter", *["down"] * (2 + (exposure == "cluster-ip-route")), "enter")
+            await driver.press("a", "tab", "enter", *["down"] * (3 + (exposure == "cluster-ip-route")), "enter")
             assert {entry.get("gateway", {}).get("exposure", exposure) for entry in clusters(driver)} == {exposure}
             await driver.to("install")
             run = driver.app.active_run
