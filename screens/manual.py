@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.host import Host
 from screens.run import RunView
 from screens.steplist import waited
 from wizard.engine.events import PersonNeeded
@@ -90,7 +91,8 @@ class Manual(ModalScreen[None]):
         self._tell_keys()
 
     def _tell_keys(self, said: str = "") -> None:
-        others = "←→ others  " if len(self._wanted) > 1 else ""
+        arrows = "Left/Right" if cast("Host", self.app).ascii else "←→"
+        others = f"{arrows} others  " if len(self._wanted) > 1 else ""
         keys = f"C copy  {others}Esc hide, M shows it  Q leave and resume later"
         self.query_one(".dialog-keys", Static).update(Content(f"{said}\n{keys}".lstrip()))
 

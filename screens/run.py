@@ -108,6 +108,7 @@ class RunView:
         match event:
             case RunStarted():
                 self.steps.clear()
+                self.wanted.clear()
                 self.began, self.ended = time.monotonic(), None
             case StepChanged():
                 self._changed(event)

@@ -94,6 +94,7 @@ class Engine:
         self._begun: set[str] = set()
         self._busy: dict[str | None, int] = {}
         self._attending: set[str] = set()  # steps that wait for a person
+        self._conflicts: set[str] = set()  # as of the last look at who may start
         self._consented: set[str] = set()  # of those, the ones that the person skipped
         self._paused = False
         self._draining = False
@@ -212,6 +213,7 @@ class Engine:
         with self._changed:
             while True:
                 started = False
+                self._conflicts = {id for id, status in self._status.items() if status is Status.CONFLICT}
                 for step in self._plan.steps:
                     if self._status[step.id] is not Status.WAITING:
                         continue
@@ -264,19 +266,17 @@ class Engine:
             self._changed.notify_all()
 
     def _apply_ready(self, step: Step) -> Status | None:
-        needs = [self._status[id] for id in step.needs]
-        joins = [self._status[id] for id in step.joins]
         if isinstance(self._looked.get(step.id), Done):
             # Already as wanted, whatever becomes of what it was built from; but looked at again if that changes.
             return None if self._upstream_pending(step) else Status.PROBING
-        if any(status in _BROKEN for status in needs + joins):
+        needs = {self._status[id] for id in step.needs}
+        joins = {self._status[id] for id in step.joins}
+        if not _BROKEN.isdisjoint(needs | joins):
             return Status.BLOCKED
-        if any(self._status[id] is Status.CONFLICT for id in self._upstream[step.id]):
+        if not self._conflicts.isdisjoint(self._upstream[step.id]):
             # What somebody must decide holds back all that would build on it, however far up it stands.
             return Status.BLOCKED
-        if all(status in _SATISFIED for status in needs) and not any(status is Status.WAITING for status in joins):
-            return Status.PROBING
-        return None
+        return Status.PROBING if needs <= _SATISFIED and Status.WAITING not in joins else None
 
     def _upstream_pending(self, step: Step) -> bool:
         return any(self._status[id] not in FINAL for id in step.needs + step.joins)
