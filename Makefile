@@ -30,6 +30,7 @@ format: $(VENV)/.dev ## format and mend what can be mended
 bench: $(VENV)/.dev ## the ratios of docs/benchmarks.md (root, Debian)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.first_paint
+	$(BIN)/python -m tests.bench.fifty
 
 lab-up: $(VENV)/.dev ## N real clusters on this machine (root, Debian)
 	$(BIN)/python -m tests.lab up --n $(N) --istio $(ISTIO)

@@ -1,0 +1,74 @@
+"""Fifty simulated clusters: how long a plan takes, a run, and a look at what is finished.
+
+`python -m tests.bench.fifty` prints a line each for fifty primaries, and for five primaries with nine remotes each. The plan's
+time stands beside that for two clusters, which is the ratio that tells whether it grows faster than the steps do.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from state import StateFolder
+from wizard.mesh.model import Cluster, Gateway, Mesh
+from wizard.session import Session
+from wizard.simulated.outside import SimulatedOutside
+
+CLUSTERS = 50
+REACH = 2.0  # seconds for a plan, differences included
+
+
+def mesh(outside: SimulatedOutside, primaries: int) -> Mesh:
+    """The first clusters are primaries; the rest are remotes, in turns."""
+    clusters = []
+    for number, entry in enumerate(outside.contexts()):
+        remote = number >= primaries
+        clusters.append(
+            Cluster(
+                f"cluster{number + 1}", entry.context, f"network{number + 1}", role="remote" if remote else "primary",
+                primary=f"cluster{number % primaries + 1}" if remote else None, gateway=Gateway("external-ips"),
+            )
+        )  # fmt: skip
+    return Mesh("mesh1", tuple(clusters), "primary-remote" if primaries < len(clusters) else "multi-primary")
+
+
+def measured(clusters: int, primaries: int, folder: Path) -> tuple[int, list[float]]:
+    """(steps, the seconds of a plan, of a run, and of a plan when all is done)."""
+    outside = SimulatedOutside(clusters=clusters, speed=0)
+    session = Session(mesh(outside, primaries), outside, StateFolder(folder))
+    times = []
+    for work in (False, True, False):
+        began = time.monotonic()
+        if work:
+            with session.engine(lambda event: None) as engine:
+                outcome = engine.run()
+            if not outcome.ok:
+                raise SystemExit(outcome.what)
+        else:
+            session.prepare()
+            session.look()
+        times.append(time.monotonic() - began)
+    return len(session.plan.steps), times
+
+
+def main() -> int:
+    """Print a line for each mesh; 1 where a plan took longer than it may."""
+    late = False
+    for what, primaries in (("multi-primary", CLUSTERS), ("primary-remote", CLUSTERS // 10)):
+        with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+            few, (base, *_) = measured(2, 2 if primaries == CLUSTERS else 1, Path(first))
+            steps, (plan, run, again) = measured(CLUSTERS, primaries, Path(second))
+        late = late or plan > REACH
+        told = (
+            f"{CLUSTERS} clusters, {what}: {steps} steps planned in {plan:.2f} s (reach {REACH:.0f} s; {plan / base:.0f} times "
+            f"the {base:.2f} s of two clusters, {steps / few:.0f} times their steps), run in {run:.1f} s, "
+            f"looked at again in {again:.1f} s{' NOT reached' if plan > REACH else ''}"
+        )
+        sys.stdout.write(f"{told}\n")
+    return int(late)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
