@@ -205,8 +205,17 @@ class WizardScreen(Screen[None]):
         if widget is not None:
             widget.focus()
 
+    def close_filter(self) -> bool:
+        """Show all rows again; False where none are filtered out."""
+        for line in self.query("Filter.-open"):
+            line.action_leave(True)  # type: ignore[attr-defined]  # only screens that filter know its class
+            return True
+        return False
+
     def action_back(self) -> None:
-        """One stage back."""
+        """One stage back; Escape closes an open filter first."""
+        if self.close_filter():
+            return
         index = PATH.index(self.STAGE)
         self.wizard.go(PATH[index - 1] if index else "start")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts
 
 COLUMNS = (
-    ("#", 4),
+    ("#", 5),
     ("Context", 0),
     (" Answers", 11),  # the space keeps a long context apart
     ("Version", 9),
@@ -243,14 +243,6 @@ class ContextsScreen(WizardScreen):
     def _filtered(self, event: Filter.Left) -> None:
         event.stop()
         self._table().focus()
-
-    def action_back(self) -> None:
-        """Escape closes an open filter first."""
-        line = self.query_one(Filter)
-        if line.has_class("-open"):
-            line.action_leave(True)
-        else:
-            super().action_back()
 
     # -- doing
 

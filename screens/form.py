@@ -10,7 +10,6 @@ from screens.base import Refusal, WizardScreen
 from screens.clusters import Clusters
 from screens.draft import stage_of
 from screens.fields import Answer, FieldRow, control_for
-from screens.filtering import Filter
 from wizard.mesh.fields import mesh_field
 
 
@@ -85,11 +84,3 @@ class FormScreen(WizardScreen):
                 return f"{name or 'a cluster'}: {at.field.title}: {text}", at
             return f"{path}: {text}", None
         return None
-
-    def action_back(self) -> None:
-        """Escape closes an open filter first."""
-        for line in self.query(Filter):
-            if line.has_class("-open"):
-                line.action_leave(True)
-                return
-        super().action_back()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
@@ -29,7 +26,6 @@ class InstallScreen(RunScreen):
     HEADING = "Install"
     NEXT_LABEL = "Verification"
     CSS_PATH = "install.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", "Lanes", key_display="/")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,18 +87,6 @@ class InstallScreen(RunScreen):
     def _filtered(self, event: Filter.Left) -> None:
         event.stop()
         self._steps().focus()
-
-    def action_find(self) -> None:
-        """Ask which lanes to show."""
-        self.query_one(Filter).open()
-
-    def action_back(self) -> None:
-        """Escape closes an open filter first."""
-        line = self.query_one(Filter)
-        if line.has_class("-open"):
-            line.action_leave(True)
-        else:
-            super().action_back()
 
     def _draw(self, view: RunView) -> None:
         run = self.run_of_app

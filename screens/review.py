@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static, TabbedContent, TabPane
 
 from screens.base import Refusal, WizardScreen
 from screens.draft import stage_of
+from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
 from screens.stages import TITLES
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from wizard.engine.step import Plan, Step
 
 MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from the first line on
+Found = tuple["Step", list[Line]]  # a step, and what is shown of it
 SIGNS = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
 PLAIN_SIGNS = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
 DIFFERENCES = 6  # shown per step; the plan command shows all
@@ -44,6 +47,9 @@ class ReviewScreen(WizardScreen):
         Binding("c", "copy", "Copy commands"),
         Binding("s", "save", "Save mesh file"),
         Binding("r", "again", "Look again"),
+        Binding(
+            "slash", "find", "Filter", key_display="/", tooltip="Show only steps with this in their cluster or title"
+        ),
     ]
 
     def __init__(self) -> None:
@@ -52,9 +58,12 @@ class ReviewScreen(WizardScreen):
         self._obstacles: list[str] = []
         self._looking = False
         self._looked = False
+        self._steps: list[Found] = []
+        self._typed: list[Found] = []
 
     def body(self) -> ComposeResult:
         """Three views of one plan."""
+        yield Filter()
         with TabbedContent(initial="drawing"):
             with TabPane("1 Drawing", id="drawing"):
                 yield Picture(id="picture", ascii_only=self.wizard.ascii)
@@ -93,12 +102,12 @@ class ReviewScreen(WizardScreen):
         session = self.wizard.make_session(mesh)
         signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
-        def look() -> tuple[dict[str, Look], list[Line], list[Line]]:
+        def look() -> tuple[dict[str, Look], list[Found], list[Found]]:
             session.prepare()
             looks = session.look()
             # Fifty clusters make some fifty thousand lines: the keys should not wait for them.
-            steps = [line for step in session.plan.steps for line in _step(step, looks.get(step.id), signs)]
-            return looks, steps, list(_commands(session.plan))
+            steps = [(step, list(_step(step, looks.get(step.id), signs))) for step in session.plan.steps]
+            return looks, steps, [(step, list(_commands(step))) for step in session.plan.steps]
 
         self.wizard.background(look, lambda found: self._compared(session, *found), self._refused)
 
@@ -118,15 +127,15 @@ class ReviewScreen(WizardScreen):
     def _sign(self, role: str) -> str:
         return (PLAIN_SIGNS if self.wizard.ascii else SIGNS)[role]
 
-    def _compared(self, session: SessionLike, looks: dict[str, Look], steps: list[Line], commands: list[Line]) -> None:
+    def _compared(self, session: SessionLike, looks: dict[str, Look], steps: list[Found], typed: list[Found]) -> None:
         self._looking, self._looked, self._session = False, True, session
         if not (self.is_attached and self.is_mounted):
             return
         self._obstacles = list(_obstacles(session.plan, looks))
         self.query_one(Picture).draw(session.mesh)
         self.query_one("#summary", Lines).show(self._summary(session, looks))
-        self.query_one("#step-lines", Lines).show(steps)
-        self.query_one("#command-lines", Lines).show(commands)
+        self._steps, self._typed = steps, typed
+        self._show_only("")
         if self._obstacles:
             self.say(self._obstacles[0], wrong=True)
         else:
@@ -149,6 +158,36 @@ class ReviewScreen(WizardScreen):
             yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
         if not self._obstacles:
             yield [Piece("2 shows the steps, 3 the commands that do the same. Install begins the work.", "muted")]
+
+    # -- filtering
+
+    def _show_only(self, text: str) -> None:
+        """The steps with this in their cluster or title."""
+        wanted = text.lower()
+        for place, found in (("#step-lines", self._steps), ("#command-lines", self._typed)):
+            lines = [
+                line
+                for step, lines in found
+                if wanted in f"{step.cluster or ''} {step.title}".lower()
+                for line in lines
+            ]
+            self.query_one(place, Lines).show(lines)
+
+    def action_find(self) -> None:
+        """Ask which steps to show."""
+        if self.query_one(TabbedContent).active == "drawing":
+            self.query_one(TabbedContent).active = "steps"
+        self.query_one(Filter).open()
+
+    @on(Filter.Typed)
+    def _filter(self, event: Filter.Typed) -> None:
+        event.stop()
+        self._show_only(event.text)
+
+    @on(Filter.Left)
+    def _filtered(self, event: Filter.Left) -> None:
+        event.stop()
+        self.action_tab(self.query_one(TabbedContent).active)
 
     # -- doing
 
@@ -248,16 +287,15 @@ def _obstacles(plan: Plan, looks: dict[str, Look]) -> Iterator[str]:
             yield one_line(f"{where}{look.what} {look.remedy}", 600)
 
 
-def _commands(plan: Plan) -> Iterator[Line]:
-    for step in plan.steps:
-        commands = step.commands()
-        if not commands:
-            continue
-        where = f"{step.cluster}: " if step.cluster else ""
-        yield [Piece(f"# {where}{one_line(step.title)}", "title")]
-        for command in commands:
-            if command.why:
-                yield [Piece(f"# {one_line(command.why)}", "muted")]
-            for line in command.text.splitlines():
-                yield [Piece(line, "command")]
-        yield []
+def _commands(step: Step) -> Iterator[Line]:
+    commands = step.commands()
+    if not commands:
+        return
+    where = f"{step.cluster}: " if step.cluster else ""
+    yield [Piece(f"# {where}{one_line(step.title)}", "title")]
+    for command in commands:
+        if command.why:
+            yield [Piece(f"# {one_line(command.why)}", "muted")]
+        for line in command.text.splitlines():
+            yield [Piece(line, "command")]
+    yield []

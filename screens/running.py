@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from screens.base import WizardScreen
+from screens.filtering import Filter
 from screens.run import BROKEN, Run, RunView, StepView
 from screens.steplist import note_on, told
 from wizard.text import duration, listing, one_line, printable
@@ -31,6 +32,7 @@ class RunScreen(WizardScreen):
         Binding("s", "skip", "Skip"),
         Binding("a", "abort", "Abort"),
         Binding("f", "filter", "Log of lane"),
+        Binding("slash", "find", "Filter", key_display="/", tooltip="Show only some clusters"),
         Binding("q", "app.leave", "Quit", show=False),
     ]
 
@@ -238,9 +240,14 @@ class RunScreen(WizardScreen):
     def action_filter(self) -> None:
         """Only the log lines of the lane that the cursor is in, or all again."""
 
+    def action_find(self) -> None:
+        """Ask which clusters to show."""
+        self.query_one(Filter).open()
+
     def action_back(self) -> None:
-        """To the start screen; the run goes on."""
-        self.wizard.go("start")
+        """To the start screen; the run goes on. Escape closes an open filter first."""
+        if not self.close_filter():
+            self.wizard.go("start")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing now are shown grey."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
 from screens.base import Refusal
+from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
 from screens.run import BROKEN, PASSED, RunView, StepView
@@ -31,9 +33,14 @@ class VerifyScreen(RunScreen):
     NEXT_LABEL = "Summary"
     CSS_PATH = "verify.tcss"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._only = ""
+
     def body(self) -> ComposeResult:
         """State, drawing, counts."""
         yield Static("", id="state", markup=False)
+        yield Filter()
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="answers", wrap=True)
 
@@ -52,6 +59,19 @@ class VerifyScreen(RunScreen):
         if broken:
             self.show_note(broken[0])
 
+    @on(Filter.Typed)
+    def _filter(self, event: Filter.Typed) -> None:
+        event.stop()
+        self._only = event.text.lower()
+        self.query_one(Picture).show_only(event.text)
+        if self.view:
+            self.render_run(self.view, True)
+
+    @on(Filter.Left)
+    def _filtered(self, event: Filter.Left) -> None:
+        event.stop()
+        self.first_focus().focus()
+
     def _answers(self, view: RunView) -> Iterator[Line]:
         run = self.run_of_app
         if run is None:
@@ -60,7 +80,7 @@ class VerifyScreen(RunScreen):
         versions = {mesh.sample_version(cluster.name): cluster.name for cluster in mesh.clusters}
         for cluster in mesh.clusters:
             step = view.steps.get(f"{cluster.name}/verify")
-            if step is not None:
+            if step is not None and self._only in cluster.name.lower():
                 yield from self._cluster(step, view.answers.get(cluster.name), versions)
 
     def _cluster(self, step: StepView, answered: Answered | None, versions: dict[str, str]) -> Iterator[Line]:

@@ -372,3 +372,29 @@ def test_whatever_is_chosen_in_the_demo_works_there(tmp_path: Path, exposure: st
             assert run.view.ended and run.view.ended.ok
 
     asyncio.run(play())
+
+
+def test_the_plan_and_its_proof_are_filtered(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=simulated(12)) as driver:
+            await all_chosen(driver, "review")
+            await driver.press("slash")
+            assert driver.app.stage.query_one("TabbedContent").active == "steps"  # type: ignore[attr-defined]
+            await driver.type("cluster12")
+            assert "cluster12: " in driver.text and "cluster1: Fit" not in driver.text
+            await driver.press("enter", "c")
+            copied = driver.app.clipboard
+            assert "cluster12" in copied and "# cluster3: Namespace" not in copied
+            await driver.press("slash", "escape")
+            assert driver.stage == "review" and "cluster1: Fit" in driver.text
+            await driver.press("ctrl+n")
+            await driver.until(lambda: driver.stage == "verify", 90)
+            await driver.press("slash")
+            await driver.type("cluster12")
+            await driver.until(lambda: "cluster12 hears" in driver.text)
+            assert "cluster2 hears" not in driver.text
+            await driver.press("escape")
+            assert driver.stage == "verify"
+            await driver.until(lambda: driver.app.active_run and driver.app.active_run.view.ended, 90)
+
+    asyncio.run(play())
