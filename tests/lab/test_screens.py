@@ -88,9 +88,9 @@ def test_the_mesh_is_set_up_by_keys_alone(fresh_lab: Lab, tmp_path: Path, termin
     terminal.until("istioctl", "1.29.1")
     terminal.keys("C-n")
     addresses = [cluster.address for cluster in fresh_lab.clusters]
-    terminal.until("NodePort", "31443", *addresses)
+    terminal.until("31443", *addresses)
     terminal.keys("C-n")
-    terminal.until("17 to do")
+    terminal.until("19 to do")
     terminal.keys("C-n")
     terminal.until("Install", "running")
     terminal.until("Verified", seconds=INSTALL_SECONDS)

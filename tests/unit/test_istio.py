@@ -59,7 +59,12 @@ def spec(of: Mesh, index: int, discovery: str | None = None) -> Any:
 
 @pytest.mark.parametrize(
     ("version", "profile", "injected"),
-    [("1.9.2", "remote", False), ("1.14.6", "remote", False), ("1.15.0", "external", True), ("1.16.0", "remote", True)],
+    [
+        ("1.9.2", "minimal", False),
+        ("1.14.6", "minimal", False),
+        ("1.15.0", "external", True),
+        ("1.16.0", "remote", True),
+    ],
 )
 def test_a_remote_of_each_age(version: str, profile: str, injected: bool) -> None:
     wanted = spec(mesh(*PAIR, version=version), 1)
@@ -183,6 +188,17 @@ def operator(spec: object, **metadata: str) -> dict[str, Any]:
         (operator({}, name="mine"), "metadata.name"),
         (operator({}, namespace="elsewhere"), "metadata.namespace"),
         (operator({"meshConfig": {"trustDomain": "other.example"}}), "spec.meshConfig.trustDomain"),
+        (operator({"revision": "mine"}), "spec.revision"),
+        (operator({"values": {"revision": "mine"}}), "spec.values.revision"),
+        (operator({"values": {"global": {"tag": "1.2.3"}}}), "spec.values.global.tag"),
+        (operator({"values": {"global": {"hub": "other.example.com"}}}), "spec.values.global.hub"),
+        (operator({"values": {"global": {"istioNamespace": "elsewhere"}}}), "spec.values.global.istioNamespace"),
+        (operator({"values": {"global": {"meshNetworks": {"more": {}}}}}), "spec.values.global.meshNetworks"),
+        (operator({"values": {"global": {"remotePilotAddress": "10.9.9.9"}}}), "spec.values.global.remotePilotAddress"),
+        (operator({"components": {"pilot": {"namespace": "elsewhere"}}}), "spec.components.pilot.namespace"),
+        (operator({"components": {"pilot": {"enabled": True}}}), "spec.components.pilot.enabled"),
+        (operator({"unvalidatedValues": {"global": {"network": "mine"}}}), "spec.unvalidatedValues.global.network"),
+        (operator({"unvalidatedValues": {"revision": "mine"}}), "spec.unvalidatedValues.revision"),
     ],
 )
 def test_an_overlay_that_contradicts_is_refused_by_name(tmp_path: Path, content: object, field: str) -> None:
@@ -198,6 +214,7 @@ def test_an_overlay_that_contradicts_is_refused_by_name(tmp_path: Path, content:
         operator({"meshConfig": {"accessLogFile": "/dev/stdout", "defaultConfig": {"proxyMetadata": {"A": "b"}}}}),
         operator({"components": {"pilot": {"k8s": {"replicaCount": 2}}, "egressGateways": [{"name": "e"}]}}),
         operator({"hub": "docker.io/istio", "values": {"global": {"meshID": "mesh1"}}}, name="meshwizard"),
+        operator({"unvalidatedValues": {"global": {"meshID": "mesh1", "mine": 1}}, "tag": "1.29.1"}),
         operator(None),
     ],
 )
@@ -205,6 +222,17 @@ def test_an_overlay_that_only_adds_goes_with_it(tmp_path: Path, content: object)
     of = overlaid(tmp_path, content)
     assert unreadable_overlays(of) == ()
     assert conflicting_overlays(of) == ()
+
+
+def test_a_conflict_tells_both_values_and_whom_it_hits(tmp_path: Path) -> None:
+    (mistake,) = conflicting_overlays(overlaid(tmp_path, operator({"values": {"global": {"network": "network1"}}})))
+    for told in ("extra.yaml", "spec.values.global.network", "network1", "network2", "cluster2"):
+        assert told in mistake.text
+
+
+def test_the_meshs_own_revision_may_be_repeated(tmp_path: Path) -> None:
+    of = overlaid(tmp_path, operator({"revision": "canary", "values": {"revision": "canary"}}))
+    assert conflicting_overlays(replace(of, istio=replace(of.istio, revision="canary"))) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A person's own IstioOperator files, which istioctl merges under ours. Where both set a field, ours would win without a word;
-where both hold a list, the whole of theirs would be gone. Such a conflict is refused by name before anything is touched.
+where both hold a list, the whole of theirs would be gone (gateways: from 1.24 on). Some places win over ours, such as
+`unvalidatedValues`, or would move what the steps look for. Such a conflict is refused by name before anything is touched.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Mistake
-from wizard.istio.operator import OPERATOR_NAME, operator_of
-from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.text import one_line
 
 _SHOWN = 80
@@ -46,7 +47,7 @@ def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
             )
         for cluster in mesh.clusters:
             spec = overlay.get("spec") or {}
-            for place, theirs, ours in _differing(spec, operator_of(mesh, cluster)["spec"], ()):
+            for place, theirs, ours in _differing(spec, _settled(mesh, cluster), ()):
                 field = one_line(".".join(("spec", *place)))
                 text = f"{one_line(path)}: {field}: {_told(place, theirs, ours, cluster.name)}"
                 mistakes.setdefault((index, field), Mistake(f"istio.overlays[{index}]", text))
@@ -75,13 +76,36 @@ def _of_its_own(overlay: Object) -> Iterator[tuple[str, str]]:
             yield f"metadata.{key}", f"is {_short(theirs)}, but the wizard's IstioOperator keeps {ours}; leave it out"
 
 
+def _settled(mesh: Mesh, cluster: Cluster) -> Object:
+    """The spec of this cluster's IstioOperator, and what it settles in other places: those that lead to the same field, and
+    those left out on purpose (None).
+    """
+    spec: Object = operator_of(mesh, cluster)["spec"]
+    spec.setdefault("revision", None)
+    values = spec["values"]
+    values["revision"] = spec["revision"]
+    values["global"] = {
+        "remotePilotAddress": None,
+        **values["global"],
+        "hub": spec["hub"],
+        "tag": spec["tag"],
+        "istioNamespace": SYSTEM_NAMESPACE,
+        "meshNetworks": mesh_networks(mesh),
+    }
+    # Which of these there are is the profile's choice: a remote's must have no istiod.
+    components = ("base", "pilot", "istiodRemote")
+    fixed = {name: {"enabled": None, "namespace": SYSTEM_NAMESPACE} for name in components}
+    return {**spec, "components": {**fixed, **spec.get("components", {})}, "unvalidatedValues": values}
+
+
 def _differing(theirs: Object, ours: Object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """(place, theirs, ours) of each field that both set, and set differently."""
+    """(place, theirs, ours) of each field that ours settles and theirs sets otherwise."""
     for key, value in theirs.items():
         below = (*place, str(key))
         if key not in ours:
             continue
-        if isinstance(value, dict) and isinstance(ours[key], dict):
+        # A network more in meshNetworks would survive beside ours, and lead traffic where nobody planned it.
+        if isinstance(value, dict) and isinstance(ours[key], dict) and key != "meshNetworks":
             yield from _differing(value, ours[key], below)
         elif value is not None and value != ours[key]:
             yield below, value, ours[key]
@@ -90,10 +114,12 @@ def _differing(theirs: Object, ours: Object, place: tuple[str, ...]) -> Iterator
 def _told(place: tuple[str, ...], theirs: Any, ours: Any, cluster: str) -> str:
     if place == _GATEWAYS:
         return (
-            "istioctl would replace this list by the wizard's, which holds the east-west gateway; install other gateways "
-            "with an IstioOperator of another name"
+            "this list holds the wizard's east-west gateway, and istioctl 1.24 and later drop what an overlay adds to it; "
+            "install other gateways with an IstioOperator of another name"
         )
-    if isinstance(ours, list):
+    if ours is None:
+        return f"the overlay sets {_short(theirs)}, the wizard leaves it out in {cluster} on purpose; leave it out too"
+    if isinstance(ours, list) and place[0] != "unvalidatedValues":
         return f"istioctl would replace this list by the wizard's {_short(ours)}; leave it out"
     return f"the overlay sets {_short(theirs)}, the wizard sets {_short(ours)} in {cluster}; leave it out"
 

@@ -105,6 +105,9 @@ def remote_runs_istiod(istio: str) -> bool:
 
 def remote_profile(istio: str) -> str:
     """The profile that installs a remote."""
+    if remote_runs_istiod(istio):
+        # Their `remote` is an empty file: the default profile, which brings an ingress gateway that nobody asked for.
+        return "minimal"
     return "external" if minor_of(istio) == (1, 15) else "remote"
 
 
