@@ -28,14 +28,16 @@ _NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
 class RemoteSecret(Step):
     """The secret in `cluster` with which its istiod reads `peer`.
 
-    It is applied as soon as the peer has the reader's account, while its install may still wait: in a remote, for a gateway
-    that is injected only once this secret tells the primary's istiod of it.
+    A remote's is applied while its install still waits: for a gateway that is injected only once this secret tells the
+    primary's istiod of the cluster.
     """
 
     def __init__(self, mesh: Mesh, cluster: Cluster, peer: Cluster, needs: tuple[str, ...] = ()) -> None:
+        during = peer.role == "remote"
         super().__init__(
             f"{cluster.name}/remote-secret/{peer.name}", f"Remote secret for {peer.name}", cluster=cluster.name,
-            needs=(f"{cluster.name}/namespace", f"{peer.name}/namespace", *needs), joins=(f"{peer.name}/install",),
+            needs=(f"{cluster.name}/namespace", f"{peer.name}/{'namespace' if during else 'istiod'}", *needs),
+            joins=(f"{peer.name}/install",) if during else (),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster
