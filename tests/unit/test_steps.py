@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.conftest import Setting, setting
 from wizard.certificates import authority
-from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, SECRET, SERVICE, Ref
+from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, SECRET, SERVICE, SERVICE_ACCOUNT, Ref
 from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Needed
 from wizard.errors import Failed, Unreachable
@@ -257,6 +257,19 @@ class TestRemoteSecret:
         fields = {difference.field for difference in needed(finished.probe("cluster1/remote-secret/cluster2"))}
         assert "token" in fields
         assert finished.run().ok
+
+    def test_a_token_that_an_old_kubernetes_made_is_found_by_its_account(self, finished: Setting) -> None:
+        """Before 1.24 the token's Secret has a name of Kubernetes' choosing, which the account tells."""
+        machine, cluster = finished.machine(2), finished.world.clusters["cluster2"]
+        new = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)
+        made = cluster.get(new)
+        assert made is not None
+        old = {**made, "metadata": {"name": "istio-reader-service-account-token-x7k2p", "namespace": SYSTEM_NAMESPACE}}
+        machine.apply_as("kube-controller-manager", {**old, "type": "kubernetes.io/service-account-token"})
+        account = Ref(SERVICE_ACCOUNT, "istio-reader-service-account", SYSTEM_NAMESPACE)
+        machine.change(account, lambda item: item.update(secrets=[{"name": old["metadata"]["name"]}]))
+        cluster.delete(new)
+        assert isinstance(finished.probe("cluster1/remote-secret/cluster2"), Done)
 
     def test_a_token_that_is_filled_late_is_waited_for(self, two: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
         make = two.outside.istioctl.remote_secret

@@ -9,6 +9,7 @@ import shlex
 import yaml
 
 from wizard import yamltext
+from wizard.clusters import port as clusters
 from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
@@ -51,7 +52,7 @@ class RemoteSecret(Step):
         live = world.cluster(self.cluster).get(self.ref)
         if live is None:
             return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.peer.api_server}"),))
-        token = world.cluster(self.peer.name).get(READER_TOKEN)
+        token = _reader_token(world.cluster(self.peer.name))
         told = [
             Difference(str(self.ref), field, found, wanted)
             for field, found, wanted in (
@@ -138,6 +139,18 @@ class RemoteSecret(Step):
             ("token", _print(held), _print(valid) if valid else "a valid one"),
             ("certificate authority", _print(authority), _print(content.get("ca.crt", ""))),
         ]
+
+
+def _reader_token(cluster: clusters.Cluster) -> Object | None:
+    """The Secret with the reader's token. Before Kubernetes 1.24 the account names it; istioctl made it since."""
+    token = cluster.get(READER_TOKEN)
+    if token is not None:
+        return token
+    for named in (cluster.get(READER) or {}).get("secrets") or []:
+        found = cluster.get(Ref(SECRET, str(named.get("name")), SYSTEM_NAMESPACE))
+        if found is not None and found.get("type") == "kubernetes.io/service-account-token":
+            return found
+    return None
 
 
 def _print(secret: str) -> str:
