@@ -302,5 +302,11 @@ def test_a_load_balancer_gives_addresses_and_names_late_if_asked_and_takes_them_
     assert one.mutations() == [], "none of this counts as the test's"
 
     one.kubectl("delete", "service", "plain")
-    wait_for("the address to be taken back", lambda: _refusal(two, first) != "0", timeout=15)
-    assert f"{one.spec.balanced_addresses[0]}/32" not in one.machine.run(["ip", "address", "show", "dev", "eth0"])
+    # Two take back: kube-proxy its rules, at once, and the load balancer the node's address, when it looks next.
+    wait_for("its traffic to end", lambda: _refusal(two, first) != "0", timeout=15)
+    taken = f"{one.spec.balanced_addresses[0]}/32"
+    wait_for(
+        "the address to be taken back",
+        lambda: taken not in one.machine.run(["ip", "address", "show", "dev", "eth0"]),
+        timeout=15,
+    )
