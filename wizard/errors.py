@@ -32,6 +32,10 @@ class NotAllowed(Failed):
     """The cluster answered, and said no to this user."""
 
 
+class NotKnown(NotAllowed):
+    """The cluster does not accept the credentials: who asks is not known, so nothing is told about what they may."""
+
+
 class NeedsPerson(Trouble):
     """Only a person can decide: a conflict, a consent, work on a host."""
 

@@ -6,18 +6,25 @@ sequences, and bidirectional marks reorder what a person reads, so every such st
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"  # marks that reorder or break lines
-    "\ud800-\udfff]"  # lone surrogates cannot be encoded
+_UNSAFE_CHARACTERS = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # marks that reorder or break lines
+    "\u180e\u200b-\u200d\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # that show nothing
+    "\ud800-\udfff"  # lone surrogates cannot be encoded
 )
+_UNSAFE = re.compile(f"[{_UNSAFE_CHARACTERS}]")
+# What `click.style` makes of a colour is let through by `shown`.
+_UNSAFE_BUT_COLOURS = re.compile(rf"(?!\x1b\[(?:3[0-7]|0|1|22)m)[{_UNSAFE_CHARACTERS}]")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S)
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
-_BEARER = re.compile(
-    r"(?i)\b(bearer|token|password|client-key-data|client-certificate-data)([\"']?\s*[:=]\s*[\"']?|\s+)([^\s\"',;]{8,})"
+_BEARER = re.compile(  # one such word may stand after the other: `token: bearer …`
+    r"(?i)((?:\b(?:bearer|token|password|client-key-data|client-certificate-data)(?:[\"']?\s*[:=]\s*[\"']?|\s+))+)"
+    r"[^\s\"',;]{8,}"
 )
 
 
@@ -25,7 +32,7 @@ def redact(text: str) -> str:
     """`text` without what looks like a private key, a token or a credential."""
     text = _PEM.sub("[private key withheld]", text)
     text = _JWT.sub("[token withheld]", text)
-    return _BEARER.sub(lambda found: f"{found[1]}{found[2]}[withheld]", text)
+    return _BEARER.sub(lambda found: f"{found[1]}[withheld]", text)
 
 
 def printable(text: object, limit: int = 4000) -> str:
@@ -36,6 +43,39 @@ def printable(text: object, limit: int = 4000) -> str:
     raw = str(text)[: limit * 2 + 4096]
     clean = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(raw.replace("\r\n", "\n")))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def shown(text: str) -> str:
+    """`text` as it goes to a terminal: the last gate, behind which no control or reordering character is left but colours."""
+    return _UNSAFE_BUT_COLOURS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that reads well and holds no control or reordering character raw: they are escaped, so that none is lost."""
+    raw = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], raw)
+
+
+def tamed(value: Any, limit: int) -> Any:
+    """Plain data with every text in it printable and not longer than that."""
+    if isinstance(value, Mapping):
+        return {one_line(key): tamed(each, limit) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [tamed(each, limit) for each in value]
+    return printable(value, limit) if isinstance(value, str) else value
+
+
+def for_bash(script: str) -> str:
+    """A script with every control or reordering character spelled out: they can only stand in single quotes, since nothing
+    else of it is foreign.
+    """
+
+    def spelled(found: re.Match[str]) -> str:
+        # A file's name that is no UTF-8 has its bytes in the first kind of surrogates.
+        surrogates = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
+        return "'$'" + "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", surrogates)) + "''"
+
+    return _UNSAFE.sub(spelled, script)
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -19,12 +21,23 @@ class _Plain(_BASE):  # type: ignore[misc]
 
 def load(text: str | bytes) -> Any:
     """The one document in this text. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
+    with _only_yaml_errors():
+        return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
 
 
 def load_all(text: str | bytes) -> list[Any]:
     """Every document in this text. Raises yaml.YAMLError."""
-    return list(yaml.load_all(text, Loader=LOADER))
+    with _only_yaml_errors():
+        return list(yaml.load_all(text, Loader=LOADER))
+
+
+@contextlib.contextmanager
+def _only_yaml_errors() -> Iterator[None]:
+    """What comes from a cluster may hold a date that is none, text that cannot be encoded, brackets without end."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(f"it cannot be read: {type(error).__name__}") from error
 
 
 def dump(*documents: Any) -> str:

@@ -17,6 +17,7 @@ from state import StateFolder
 from wizard.simulated.outside import SimulatedOutside
 
 SIZES = ((80, 24), (120, 40))
+PATIENCE = 90  # seconds: on a slow machine whose every core runs another test, a step of the screens can take many
 
 
 class Driver:
@@ -26,7 +27,7 @@ class Driver:
         self.app = app
         self.pilot = pilot
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait for it, or fail with what is painted."""
         end = time.monotonic() + seconds
         while not condition():

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
 import unicodedata
 
+import click
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wizard.text import duration, listing, one_line, printable, redact
+from wizard.text import as_json, duration, for_bash, listing, one_line, printable, redact
+from wizard.text import shown as gated
+
+pytestmark = pytest.mark.promise(37)
 
 _MARKS = set("\u061c\u200e\u200f")
+_NOTHING = {"\u180e", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\ufff9", "\U000e0041"}
 _REORDER = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _any = st.text(alphabet=st.characters(exclude_categories=()), max_size=200)
 _hostile = st.lists(
     st.sampled_from(
-        ["\x1b[31m", "\x1b]8;;x\x07", "\x9b", "\r", "\x00", "\u202e", "\u2066", "\ud800", "\x7f", "[/b]", "a", "\n"]
+        [
+            "\x1b[31m",
+            "\x1b]8;;x\x07",
+            "\x9b",
+            "\r",
+            "\x00",
+            "\u202e",
+            "\u2066",
+            "\ud800",
+            "\x7f",
+            "[/b]",
+            "\u200b",
+            "\u2060",
+            "\U000e0041",
+            "a",
+            "\n",
+        ]
     )
 ).map("".join)
 
@@ -27,7 +51,7 @@ def harmless(text: str) -> bool:
         or (
             unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
             and unicodedata.bidirectional(character) not in _REORDER
-            and character not in _MARKS
+            and character not in _MARKS | _NOTHING
         )
         for character in text
     )
@@ -51,6 +75,30 @@ def test_one_line_is_one_line(text: str) -> None:
     assert len(shown.splitlines()) <= 1
 
 
+@given(_any | _hostile)
+def test_the_last_gate_lets_colours_through_and_nothing_else(text: str) -> None:
+    assert harmless(gated(text).replace("\x1b[0m", "").replace("\x1b[1m", "").replace("\x1b[31m", ""))
+    styled = click.style("x", fg="red", bold=True) + click.style("y", fg="yellow")
+    assert gated(styled) == styled
+    assert gated(styled + "\x1b[2J\x1b[38m") == f"{styled}\ufffd[2J\ufffd[38m"
+
+
+@given(_any | _hostile)
+def test_json_escapes_and_loses_nothing(text: str) -> None:
+    written = as_json({text: [text]})
+    assert harmless(written)
+    assert "\n" not in written
+    written.encode()
+    assert json.loads(written) == {text: [text]}
+
+
+def test_bash_reads_the_word_that_was_meant() -> None:
+    words = ["a\x1b[2J\u202eb", "\x9b'\x07", "\u200b", "it's", "x\ty", "\udcff"]
+    script = for_bash("printf '%s\\n' " + " ".join(map(shlex.quote, words)))
+    said = subprocess.run(["bash", "-c", script], check=True, capture_output=True).stdout
+    assert said.decode(errors="surrogateescape").splitlines() == "\n".join(words).splitlines()
+
+
 @given(st.text(alphabet=st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), max_size=80))
 def test_ordinary_text_stays(text: str) -> None:
     if redact(text) == text:
@@ -68,6 +116,8 @@ SECRETS = [
     "client-key-data: secretsecret",
     "password: secretsecret",
     "token secretsecret",
+    "token: bearer secretsecret",
+    "{'password': 'password: secretsecret'}",
 ]
 
 

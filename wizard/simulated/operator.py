@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from wizard import yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Failed
 
@@ -52,7 +53,6 @@ _SCHEMA: Any = {
         "values": {**dict.fromkeys(_VALUES), "global": dict.fromkeys(_GLOBAL)},
     },
 }
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PROFILES = ("default", "demo", "minimal", "empty", "remote", "preview", "stable", "ambient")
 
 
@@ -61,7 +61,7 @@ def read(operator: str, overlays: Sequence[Path], version: str) -> Object:
     merged: Object = {}
     for text in [*(_file(path) for path in overlays), operator]:
         try:
-            document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+            document = yamltext.load(text)
         except yaml.YAMLError as error:
             raise Failed(f"istioctl: Error: could not unmarshal: {error}", "") from error
         if not isinstance(document, dict):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from wizard import yamltext
 from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated import network
@@ -125,7 +126,7 @@ def parsed(text: str) -> dict[str, Any]:
     of clusters and every request.
     """
     try:
-        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+        loaded = yamltext.load(text)
     except yaml.YAMLError:
         return {}
     return loaded if isinstance(loaded, dict) else {}
