@@ -40,6 +40,9 @@ class Directory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def label(self, name: str = "") -> str:
+        return str(self.path / name)
+
     def names(self) -> list[str]:
         return os.listdir(self.fd)  # noqa: PTH208 - by descriptor
 
@@ -136,7 +139,7 @@ class Directory:
         except OSError as error:
             if error.errno in _NO_LINKS:
                 return False
-            raise
+            raise write_failed(self.path, error) from error
         return True
 
     def move(self, old: str, new: str) -> None:

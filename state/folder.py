@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import closing
 from pathlib import Path
 
 from . import generations, lock
@@ -11,6 +12,7 @@ from .errors import StateError
 from .files import Directory, open_folder
 from .generations import BACKUP, FILE, put_aside, survey
 from .journal import Journal
+from .medium import Medium, Shelf
 from .records import MeshState, Unreadable, now
 from .schema import SCHEMA
 
@@ -27,13 +29,26 @@ def default_folder() -> Path:
 class StateFolder:
     """All meshes remembered on this machine. Constructing it touches nothing; the first `open` creates the folder.
 
+    With a `shelf` the states are kept there, and only the locks (and any logs) in the folder.
+
     Every method raises StateError for a mesh name that is not a DNS-1123 label, and for a folder that others could
     change (see `files.open_folder`).
     """
 
-    def __init__(self, folder: Path, *, program: str = "") -> None:
+    def __init__(self, folder: Path, *, program: str = "", shelf: Shelf | None = None) -> None:
         self.folder = folder.absolute()
         self.program = program
+        self.shelf = shelf
+
+    @property
+    def place(self) -> str:
+        """Where the states are, for messages."""
+        return self.shelf.place if self.shelf else str(self.folder)
+
+    def close(self) -> None:
+        """Give up the connections of the shelf, if there is one."""
+        if self.shelf:
+            self.shelf.close()
 
     def path_of(self, name: str) -> Path:
         """The folder of this mesh's files; log files may live there too. Not created."""
@@ -46,6 +61,8 @@ class StateFolder:
 
     def names(self) -> list[str]:
         """The meshes of which anything is remembered, readable or not, sorted."""
+        if self.shelf:
+            return sorted(name for name in self.shelf.names() if _NAME.fullmatch(name))
         directory = open_folder(self.folder, create=False)
         if directory is None:
             return []
@@ -57,13 +74,18 @@ class StateFolder:
 
         Raises StateDamaged where files exist but none can be believed; StateTooNew.
         """
-        directory = self._directory(name, create=False)
-        if directory is None:
+        medium: Medium | None
+        if self.shelf:
+            self.path_of(name)  # refuses what is no name
+            medium = self.shelf.medium(name)
+        else:
+            medium = self._directory(name, create=False)
+        if medium is None:
             return None
-        with directory:
-            found = survey(directory, name)
+        with closing(medium):
+            found = survey(medium, name)
             if found.state is None and found.exists:
-                raise generations.none_left(directory, found)
+                raise generations.none_left(medium, found)
             return found.state
 
     def summaries(self) -> list[MeshState | Unreadable]:
@@ -88,27 +110,28 @@ class StateFolder:
         directory, fd = self._hold(name)
         try:
             directory.sweep()
-            found = survey(directory, name)
-            recovered = put_aside(directory, found)
+            medium: Medium = self.shelf.medium(name) if self.shelf else directory
+            found = survey(medium, name)
+            recovered = put_aside(medium, found)
             if found.source and found.schema < SCHEMA:
-                with directory.writing():
-                    directory.link(found.source, f"{BACKUP}{found.schema}")
+                medium.link(found.source, f"{BACKUP}{found.schema}")
         except BaseException:
             os.close(fd)
             directory.close()
             raise
         stamp = found.stamp if found.source == FILE else None
-        return Journal(directory, fd, found.state or self._begin(name), stamp, recovered, self.program)
+        return Journal(directory, fd, medium, found.state or self._begin(name), stamp, recovered, self.program)
 
     def forget(self, name: str) -> None:
         """Remove what is remembered of a mesh. The lock file and any logs stay. Raises as `open` does."""
-        if not self.path_of(name).exists():
+        if not self.path_of(name).exists() and not self.shelf:
             return
         directory, fd = self._hold(name)
         try:
-            survey(directory, name)  # refuses what a newer release wrote
             directory.sweep()
-            generations.remove_all(directory)
+            with closing(self.shelf.medium(name) if self.shelf else directory) as medium:
+                survey(medium, name)  # refuses what a newer release wrote
+                generations.remove_all(medium)
         finally:
             os.close(fd)
             directory.close()

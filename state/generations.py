@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from .errors import StateDamaged
-from .files import Directory, Stamp
+from .medium import Medium
 from .records import MeshState
 from .schema import LIMIT, SCHEMA, Damaged, decode
 
@@ -25,7 +26,7 @@ class Survey:
     state: MeshState | None
     source: str | None  # the file that `state` came from
     schema: int  # the schema of that file
-    stamp: Stamp | None  # of state.json, taken before it was read
+    stamp: Hashable | None  # of state.json, taken before it was read
     rejected: dict[str, str]  # file -> why, completing "the file …"
     aside: list[str]  # what earlier runs quarantined
 
@@ -46,20 +47,20 @@ def is_ours(file: str) -> bool:
     return file in FILES or file.startswith((ASIDE, BACKUP))
 
 
-def survey(directory: Directory, mesh: str) -> Survey:
+def survey(medium: Medium, mesh: str) -> Survey:
     """Read all generations; changes nothing.
 
     Raises StateTooNew where any of them is of a newer release, StateError where one cannot be read at all.
     """
-    stamp = directory.stamp(FILE)
+    stamp = medium.stamp(FILE)
     good: list[_Generation] = []
     rejected: dict[str, str] = {}
     for file in FILES:
-        data = directory.read(file, LIMIT)
+        data = medium.read(file, LIMIT)
         if data is None:
             continue
         try:
-            good.append(_Generation(file, *decode(data, mesh, directory.path / file)))
+            good.append(_Generation(file, *decode(data, mesh, medium.label(file))))
         except Damaged as damage:
             rejected[file] = str(damage)
     best = _best(good, rejected)
@@ -69,7 +70,7 @@ def survey(directory: Directory, mesh: str) -> Survey:
         schema=best.schema if best else SCHEMA,
         stamp=stamp,
         rejected=rejected,
-        aside=sorted(file for file in directory.names() if file.startswith(ASIDE)),
+        aside=sorted(file for file in medium.names() if file.startswith(ASIDE)),
     )
 
 
@@ -92,31 +93,31 @@ def _best(good: list[_Generation], rejected: dict[str, str]) -> _Generation | No
     return best
 
 
-def none_left(directory: Directory, found: Survey) -> StateDamaged:
+def none_left(medium: Medium, found: Survey) -> StateDamaged:
     reasons = [f"{file} {why}" for file, why in found.rejected.items()] or [f"only {', '.join(found.aside)} is left"]
     return StateDamaged(
-        f"The state in {directory.path} cannot be believed: {'; '.join(reasons)}.",
+        f"The state in {medium.label()} cannot be believed: {'; '.join(reasons)}.",
         "Apply the mesh file again: what stands is found in the clusters, and nothing is installed twice.",
     )
 
 
-def put_aside(directory: Directory, found: Survey) -> str | None:
+def put_aside(medium: Medium, found: Survey) -> str | None:
     """Move rejected files out of the way, keeping them, and say in a sentence what is used instead.
 
     None where nothing was lost. Only for the holder of the lock. Raises StateWriteFailed.
     """
-    moved = {file: _aside_name(directory, file) for file in found.rejected}
+    moved = {file: _aside_name(medium, file) for file in found.rejected}
     for file, name in moved.items():
-        directory.move(file, name)
+        medium.move(file, name)
     if found.source == FILE or not found.exists:
         return None
     if FILE in moved:
-        loss = f"{directory.path / FILE} {found.rejected[FILE]}; it was quarantined to {moved[FILE]}."
+        loss = f"{medium.label(FILE)} {found.rejected[FILE]}; it was quarantined to {moved[FILE]}."
     elif moved or not found.source:
         names = ", ".join([*moved.values(), *found.aside])
-        loss = f"{directory.path / FILE} is missing; what was there before is quarantined in {names}."
+        loss = f"{medium.label(FILE)} is missing; what was there before is quarantined in {names}."
     else:
-        loss = f"{directory.path / FILE} is missing."
+        loss = f"{medium.label(FILE)} is missing."
     if found.state is None:
         return f"{loss} No earlier state is left: what stands is found in the clusters."
     return (
@@ -124,19 +125,19 @@ def put_aside(directory: Directory, found: Survey) -> str | None:
     )
 
 
-def remove_all(directory: Directory) -> None:
+def remove_all(medium: Medium) -> None:
     """Remove everything remembered, the newest last: stopped half-way, no older state takes its place."""
     age = {file: number for number, file in enumerate(FILES)}
-    remembered = [file for file in directory.names() if is_ours(file)]
+    remembered = [file for file in medium.names() if is_ours(file)]
     for file in sorted(remembered, key=lambda file: age.get(file, len(FILES)), reverse=True):
-        directory.remove(file)
-    directory.flush()
+        medium.remove(file)
+    medium.flush()
 
 
-def _aside_name(directory: Directory, file: str) -> str:
+def _aside_name(medium: Medium, file: str) -> str:
     """A free name that tells which file it was and when it was moved."""
     stem = f"{ASIDE}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{file.removeprefix(FILE)}"
-    taken = set(directory.names())
+    taken = set(medium.names())
     number, name = 1, stem
     while name in taken:
         number += 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .errors import WrongCluster
-from .files import Directory, Stamp
+from .files import Directory
 from .guard import plain, text
+from .medium import Medium
 from .records import END_STATUSES, OPERATIONS, EndStatus, MeshState, Operation, StepRecord, now
 from .writer import Writer
 
@@ -24,11 +25,18 @@ class Journal:
     """
 
     def __init__(
-        self, directory: Directory, fd: int, state: MeshState, stamp: Stamp | None, recovered: str | None, program: str
+        self,
+        directory: Directory,
+        fd: int,
+        medium: Medium,
+        state: MeshState,
+        stamp: Hashable | None,
+        recovered: str | None,
+        program: str,
     ) -> None:
         self.recovered = recovered
         """A sentence, if files could not be believed: where they are now and what is used. Else None."""
-        self._writer = Writer(directory, fd, state, stamp, program)
+        self._writer = Writer(directory, fd, medium, state, stamp, program)
         self._started = False
 
     @property
@@ -40,6 +48,11 @@ class Journal:
     def lock_fd(self) -> int:
         """For `pass_fds`: the mesh stays locked as long as a child that inherited it lives."""
         return self._writer.lock_fd
+
+    @property
+    def lock_id(self) -> str:
+        """Names the kernel lock that this journal holds: whoever had it under the same name, before, is gone."""
+        return self._writer.lock_id
 
     def start(
         self,

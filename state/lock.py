@@ -7,6 +7,7 @@ the last process that holds the descriptor is gone: nothing is ever left to unlo
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from contextlib import suppress
 from errno import EACCES, EAGAIN
@@ -16,6 +17,7 @@ from .files import Directory
 
 LOCK = "lock"
 _PID_LENGTH = 20
+_TOKEN_LENGTH = 32  # of a random name, behind the pid
 
 
 def take(directory: Directory, mesh: str) -> int:
@@ -35,6 +37,19 @@ def take(directory: Directory, mesh: str) -> int:
     with suppress(OSError):  # only for the sentence that another run will print
         os.pwrite(fd, f"{os.getpid()}".encode().ljust(_PID_LENGTH), 0)
     return fd
+
+
+def identity(fd: int) -> str:
+    """The name of the lock behind this descriptor, the same for all who hold it one after the other, on this machine only. Not
+    the same for a copy of the file, or for one that stands in two containers. Only for the holder.
+    """
+    token = os.pread(fd, _TOKEN_LENGTH, _PID_LENGTH)
+    if len(token) < _TOKEN_LENGTH:
+        token = os.urandom(_TOKEN_LENGTH // 2).hex().encode()
+        with suppress(OSError):  # then the next holder is another to those who ask
+            os.pwrite(fd, token, _PID_LENGTH)
+    place = f"{os.fstat(fd).st_ino} {os.uname().nodename} "
+    return hashlib.sha256(place.encode() + token).hexdigest()[:32]
 
 
 def is_ours(directory: Directory, fd: int) -> bool:

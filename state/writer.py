@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
@@ -11,8 +11,9 @@ from threading import Event, Lock, Thread
 
 from . import lock
 from .errors import StateError
-from .files import Directory, Stamp
+from .files import Directory
 from .generations import FILE, KEEP
+from .medium import Medium
 from .records import MeshState, now
 from .schema import LIMIT, Damaged, decode, encode
 
@@ -29,13 +30,17 @@ class _Ticket:
 
 
 class Writer:
-    """Owns the open folder and the lock. All methods may be called from any thread.
+    """Owns the open medium and the lock. All methods may be called from any thread.
 
     A thread of its own writes, all that waits at once: 50 lanes share a flush, and no interrupt hits half a write.
     """
 
-    def __init__(self, directory: Directory, fd: int, state: MeshState, stamp: Stamp | None, program: str) -> None:
+    def __init__(
+        self, directory: Directory, fd: int, medium: Medium, state: MeshState, stamp: Hashable | None, program: str
+    ) -> None:
+        """`directory` is where the lock behind `fd` stands; the state is written to `medium`, which may be the same."""
         self._directory = directory
+        self._medium = medium
         self._lock_fd = fd
         self._state = state  # what the disk holds
         self._attempted: MeshState | None = None  # what it may hold after a write that failed half-way
@@ -51,6 +56,11 @@ class Writer:
         if self._lock_fd < 0:
             raise StateError(f"The journal of {self._state.name} is closed.")
         return self._lock_fd
+
+    @property
+    def lock_id(self) -> str:
+        """See `lock.identity`."""
+        return lock.identity(self.lock_fd)
 
     def snapshot(self) -> MeshState:
         """A copy of the state as last recorded."""
@@ -85,6 +95,7 @@ class Writer:
             # Closed, not unlocked: unlocking would also take the lock from a child that still works.
             os.close(self._lock_fd)
             self._lock_fd = -1
+            self._medium.close()
             self._directory.close()
 
     def _run(self) -> None:
@@ -115,19 +126,22 @@ class Writer:
     def _write(self, new: MeshState) -> None:
         data = encode(new)
         self._attempted = new
-        self._directory.replace(FILE, data, KEEP)
-        self._stamp = self._directory.stamp(FILE)
+        self._medium.replace(FILE, data, KEEP)
+        self._stamp = self._medium.stamp(FILE)
         self._state, self._attempted = new, None
 
     def _base(self) -> MeshState:
         """What the disk holds, if it is what we left there; StateError if something else wrote meanwhile."""
-        path = self._directory.path / FILE
+        path = self._medium.label(FILE)
         if not lock.is_ours(self._directory, self.lock_fd):
-            raise StateError(f"The lock beside {path} was removed while this run held it.", "Start the command again.")
-        stamp = self._directory.stamp(FILE)
+            raise StateError(
+                f"The lock beside {self._directory.label(FILE)} was removed while this run held it.",
+                "Start the command again.",
+            )
+        stamp = self._medium.stamp(FILE)
         if stamp not in (self._stamp, None):  # a file that was removed is simply written again
             try:
-                found = decode(self._directory.read(FILE, LIMIT) or b"", self._state.name, path)[0]
+                found = decode(self._medium.read(FILE, LIMIT) or b"", self._state.name, path)[0]
             except Damaged as damage:
                 raise StateError(f"{path} {damage}: something else wrote it.", "Start the command again.") from None
             if found not in (self._state, self._attempted):

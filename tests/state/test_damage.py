@@ -11,6 +11,8 @@ import pytest
 from state import MeshState, StateDamaged, StateError, StateFolder, StateTooNew, Unreadable, schema
 from tests.state.helpers import MESH, contents, remember, start
 
+pytestmark = pytest.mark.promise(4)
+
 GENERATIONS = ("state.json", "state.json.1", "state.json.2", "state.json.3")
 
 
@@ -127,6 +129,7 @@ def test_a_bad_older_generation_is_put_aside_without_a_word(folder: StateFolder,
         assert journal.state == good
 
 
+@pytest.mark.promise(5)
 def test_a_restored_older_file_gives_way_to_its_backup(folder: StateFolder, mesh: Path) -> None:
     (mesh / "state.json").write_bytes((mesh / "state.json.3").read_bytes())
     with folder.open(MESH) as journal:
@@ -134,6 +137,7 @@ def test_a_restored_older_file_gives_way_to_its_backup(folder: StateFolder, mesh
         assert journal.state == schema.decode((mesh / "state.json.1").read_bytes(), MESH, "x")[0]
 
 
+@pytest.mark.promise(5)
 def test_a_foreign_lineage_gives_way(folder: StateFolder, mesh: Path, tmp_path: Path) -> None:
     lineage = known(folder).lineage
     other = StateFolder(tmp_path / "other")
@@ -179,6 +183,7 @@ def test_one_bad_mesh_does_not_hide_the_others(folder: StateFolder, mesh: Path) 
     assert found == {"good": MeshState, MESH: Unreadable, "newer": Unreadable, "linked": Unreadable}
 
 
+@pytest.mark.promise(5)
 def test_a_file_replaced_during_a_run_is_not_overwritten(folder: StateFolder, mesh: Path) -> None:
     with start(folder) as journal:
         data = json.loads((mesh / "state.json").read_bytes())

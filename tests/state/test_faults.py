@@ -30,6 +30,7 @@ from tests.state.helpers import (
 CALLS = ("open", "write", "fsync", "close", "rename", "link", "unlink")
 
 
+@pytest.mark.promise(1)
 @pytest.mark.parametrize("function", CALLS)
 def test_killed_at_any_call_a_reader_sees_what_was_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
@@ -72,6 +73,7 @@ def test_killed_at_any_call_a_reader_sees_what_was_acknowledged(
     assert number >= 7, "each record after the first makes this call"
 
 
+@pytest.mark.promise(3)
 @pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("function", CALLS)
 def test_a_refusing_disk_leaves_the_old_state(
@@ -114,6 +116,7 @@ def test_a_refusing_disk_leaves_the_old_state(
     assert failures >= 1
 
 
+@pytest.mark.promise(3)
 def test_a_disk_that_stays_full_does_not_eat_the_generations(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +132,7 @@ def test_a_disk_that_stays_full_does_not_eat_the_generations(
             assert len(kept) >= 2
 
 
+@pytest.mark.promise(3)
 def test_a_failed_fsync_is_not_tried_again(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     with start(folder) as journal:
         shim = FaultyOs("fsync", 1, failing(errno.EIO))
@@ -138,6 +142,7 @@ def test_a_failed_fsync_is_not_tried_again(folder: StateFolder, monkeypatch: pyt
         assert shim.calls == 1
 
 
+@pytest.mark.promise(2)
 def test_a_write_flushes_the_file_then_renames_then_flushes_the_folder(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +161,7 @@ def test_a_write_flushes_the_file_then_renames_then_flushes_the_folder(
         assert log[-2:] == ["rename", "fsync"]
 
 
+@pytest.mark.promise(1)
 def test_short_writes_are_continued(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     with start(folder) as journal:
@@ -165,6 +171,7 @@ def test_short_writes_are_continued(folder: StateFolder, monkeypatch: pytest.Mon
         assert folder.read(MESH) == journal.state
 
 
+@pytest.mark.promise(5)
 def test_a_file_system_without_hard_links_still_keeps_generations(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +192,7 @@ def test_a_file_system_without_hard_links_still_keeps_generations(
     assert state.serial == 5
 
 
+@pytest.mark.promise(3)
 def test_the_limit_on_file_sizes(folder: StateFolder) -> None:
     remember(folder)
     before = folder.read(MESH)
@@ -199,6 +207,7 @@ def test_the_limit_on_file_sizes(folder: StateFolder) -> None:
     assert folder.read(MESH) == before
 
 
+@pytest.mark.promise(8)
 def test_a_folder_that_cannot_be_made(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: failing(errno.EROFS)())
     with pytest.raises(StateWriteFailed) as caught:
@@ -206,6 +215,7 @@ def test_a_folder_that_cannot_be_made(folder: StateFolder, monkeypatch: pytest.M
     assert "--state-dir" in caught.value.remedy
 
 
+@pytest.mark.promise(36)
 def test_leftovers_of_dead_writers_are_swept(folder: StateFolder) -> None:
     remember(folder)
     path = folder.path_of(MESH)
@@ -217,6 +227,7 @@ def test_leftovers_of_dead_writers_are_swept(folder: StateFolder) -> None:
     assert folder.read(MESH)
 
 
+@pytest.mark.promise(5)
 def test_killed_while_forgetting_no_older_state_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in count(1):
         folder = StateFolder(tmp_path / str(number))

@@ -62,6 +62,7 @@ def golden_body() -> dict[str, Any]:
     return body
 
 
+@pytest.mark.promise(6)
 def test_schema_1_is_read_and_written_as_ever() -> None:
     data = (GOLDEN / "schema-1.json").read_bytes()
     assert schema.decode(data, MESH, "x") == (golden_state(), 1)
@@ -79,12 +80,14 @@ def test_whatever_is_plain_comes_back(value: Any, step: str, detail: str) -> Non
     assert schema.decode(schema.encode(state), MESH, "x")[0] == state
 
 
+@pytest.mark.promise(4)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_damage_and_nothing_worse(data: bytes) -> None:
     with pytest.raises(schema.Damaged):
         schema.decode(data, MESH, "x")
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -110,6 +113,7 @@ def test_what_is_no_state_file(data: bytes, why: str) -> None:
         schema.decode(data, MESH, "x")
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize(
     "change",
     [
@@ -146,6 +150,7 @@ def test_a_missing_field_is_damage(field: str) -> None:
             schema.decode(envelope(body), MESH, "x")
 
 
+@pytest.mark.promise(6)
 def test_unknown_fields_survive_writing(folder: StateFolder) -> None:
     remember(folder)
     path = folder.path_of(MESH) / "state.json"
@@ -159,6 +164,7 @@ def test_unknown_fields_survive_writing(folder: StateFolder) -> None:
     assert written["steps"]["namespace/cluster1"]["mood"] == "good"
 
 
+@pytest.mark.promise(6)
 @pytest.mark.parametrize("file", ["state.json", "state.json.2"])
 @pytest.mark.parametrize("data", [envelope({"what": "ever"}, 2), b'{"schema": 99}'])
 def test_a_newer_schema_is_refused_and_not_touched(folder: StateFolder, data: bytes, file: str) -> None:
@@ -172,6 +178,7 @@ def test_a_newer_schema_is_refused_and_not_touched(folder: StateFolder, data: by
     assert contents(path) == before
 
 
+@pytest.mark.promise(6)
 def test_an_older_schema_is_migrated_and_backed_up(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(folder)
     path = folder.path_of(MESH)
@@ -191,6 +198,7 @@ def test_an_older_schema_is_migrated_and_backed_up(folder: StateFolder, monkeypa
     assert json.loads((path / "state.json").read_bytes())["schema"] == 3
 
 
+@pytest.mark.promise(6)
 def test_there_is_a_migration_from_every_older_schema_and_a_golden_file_of_each() -> None:
     assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA))
     for number in range(1, schema.SCHEMA + 1):

@@ -49,6 +49,7 @@ def test_a_run_from_start_to_finish(folder: StateFolder) -> None:
     assert state.created <= a.began <= (a.ended or "") <= state.updated
 
 
+@pytest.mark.promise(15)
 def test_a_dead_run_leaves_its_step_unknown_and_the_next_goes_on(folder: StateFolder) -> None:
     with start(folder) as journal:
         journal.begin("b", "h")
@@ -81,6 +82,7 @@ def test_uninstall_keeps_what_was_made_and_a_new_apply_after_it_starts_clean(fol
         assert journal.state.lineage == lineage
 
 
+@pytest.mark.promise(7)
 def test_a_name_is_pinned_to_its_cluster(folder: StateFolder) -> None:
     with start(folder) as journal:
         journal.identify("cluster1", version="1.29")
@@ -142,6 +144,7 @@ def test_a_long_detail_is_cut(folder: StateFolder) -> None:
         assert len(journal.state.steps["a"].detail) == 500
 
 
+@pytest.mark.promise(1)
 def test_threads_share_writes_and_lose_nothing(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     threads, steps = 16, 6
     with start(folder) as journal:
@@ -180,6 +183,7 @@ def test_threads_share_writes_and_lose_nothing(folder: StateFolder, monkeypatch:
         assert final.serial - before < threads * steps, "writes are shared"
 
 
+@pytest.mark.promise(1)
 def test_an_interrupt_in_the_middle_of_a_write(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -194,6 +198,7 @@ def test_an_interrupt_in_the_middle_of_a_write(folder: StateFolder, monkeypatch:
             assert folder.read(MESH) == journal.state
 
 
+@pytest.mark.promise(3)
 @pytest.mark.parametrize("how", ["removed", "moved"])
 def test_the_folder_taken_away_under_a_run(folder: StateFolder, tmp_path: Path, how: str) -> None:
     with start(folder) as journal:

@@ -18,6 +18,7 @@ from state import StateBusy, StateError, StateFolder
 from tests.state.helpers import CLUSTERS, DOCUMENT, MESH, fork, remember, start, wait
 
 
+@pytest.mark.promise(10)
 def test_a_second_run_is_told_who_holds_the_mesh(folder: StateFolder) -> None:
     with start(folder):
         with pytest.raises(StateBusy) as caught:
@@ -31,6 +32,7 @@ def test_a_second_run_is_told_who_holds_the_mesh(folder: StateFolder) -> None:
     folder.open(MESH).close()
 
 
+@pytest.mark.promise(10)
 def test_holds_never_overlap(folder: StateFolder, tmp_path: Path) -> None:
     processes, holds = 8, 50
     marker = tmp_path / "held"
@@ -74,6 +76,7 @@ def hold(folder: StateFolder, *, orphan: bool) -> tuple[int, int]:
         return holder, int(pipe.readline())
 
 
+@pytest.mark.promise(11)
 def test_a_killed_holder_frees_the_mesh_at_once(folder: StateFolder) -> None:
     remember(folder)
     holder, command = hold(folder, orphan=False)
@@ -86,6 +89,7 @@ def test_a_killed_holder_frees_the_mesh_at_once(folder: StateFolder) -> None:
     os.kill(command, signal.SIGKILL)
 
 
+@pytest.mark.promise(12)
 def test_an_orphan_that_inherited_the_lock_keeps_it(folder: StateFolder) -> None:
     remember(folder)
     holder, command = hold(folder, orphan=True)
@@ -104,6 +108,7 @@ def test_an_orphan_that_inherited_the_lock_keeps_it(folder: StateFolder) -> None
             time.sleep(0.005)
 
 
+@pytest.mark.promise(12)
 def test_closing_does_not_take_the_lock_from_a_child(folder: StateFolder) -> None:
     journal = start(folder)
     command = subprocess.Popen(["sleep", "60"], pass_fds=(journal.lock_fd,))
@@ -124,6 +129,7 @@ def test_children_inherit_nothing_unasked(folder: StateFolder) -> None:
         assert subprocess.run(argv, pass_fds=(journal.lock_fd,), check=False).returncode == 1
 
 
+@pytest.mark.promise(13)
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_where_locks_do_not_work_nothing_is_opened(
     folder: StateFolder, monkeypatch: pytest.MonkeyPatch, number: int
@@ -138,6 +144,7 @@ def test_where_locks_do_not_work_nothing_is_opened(
     assert "--state-dir" in caught.value.remedy
 
 
+@pytest.mark.promise(10)
 def test_a_run_whose_lock_was_removed_stops_writing(folder: StateFolder) -> None:
     with start(folder) as journal:
         (folder.path_of(MESH) / "lock").unlink()

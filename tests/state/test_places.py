@@ -31,6 +31,7 @@ def test_labels_are_names(folder: StateFolder, name: str) -> None:
     assert folder.path_of(name) == folder.folder / name
 
 
+@pytest.mark.promise(8)
 def test_modes(folder: StateFolder) -> None:
     old = os.umask(0)
     try:
@@ -44,6 +45,7 @@ def test_modes(folder: StateFolder) -> None:
     assert {stat.S_IMODE(entry.stat().st_mode) for entry in path.iterdir()} == {0o600}
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize(("mode", "why"), [(0o777, "everybody"), (0o1777, "everybody"), (0o770, "group")])
 def test_folders_that_others_can_write_are_refused(folder: StateFolder, mode: int, why: str, deep: bool) -> None:
@@ -57,6 +59,7 @@ def test_folders_that_others_can_write_are_refused(folder: StateFolder, mode: in
         assert f"chmod go-w {place}" in caught.value.remedy
 
 
+@pytest.mark.promise(8)
 def test_a_folder_in_a_place_where_everybody_writes(tmp_path: Path) -> None:
     place = tmp_path / "open"
     place.mkdir()
@@ -72,6 +75,7 @@ def test_readable_by_others_is_no_reason_to_refuse(tmp_path: Path) -> None:
     StateFolder(tmp_path / "state").open(MESH).close()
 
 
+@pytest.mark.promise(8)
 def test_a_folder_of_somebody_else(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(folder)
     other = os.geteuid() + 1
@@ -81,6 +85,7 @@ def test_a_folder_of_somebody_else(folder: StateFolder, monkeypatch: pytest.Monk
             use(MESH)
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("deep", [False, True])
 def test_linked_folders_are_refused(folder: StateFolder, tmp_path: Path, deep: bool) -> None:
     remember(folder)
@@ -102,6 +107,7 @@ def test_a_linked_parent_is_fine(tmp_path: Path) -> None:
     assert StateFolder(tmp_path / "real" / "state").names() == [MESH]
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("file", ["state.json", "state.json.1", "lock"])
 def test_linked_files_are_refused_and_not_followed(folder: StateFolder, tmp_path: Path, file: str) -> None:
     remember(folder)
@@ -120,6 +126,7 @@ def test_linked_files_are_refused_and_not_followed(folder: StateFolder, tmp_path
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("file", ["state.json", "state.json.1", "lock"])
 @pytest.mark.parametrize("kind", ["fifo", "folder"])
 def test_what_is_no_file_is_refused_without_hanging(folder: StateFolder, file: str, kind: str) -> None:

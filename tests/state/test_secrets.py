@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from state import StateFolder, guard, redact
 from tests.state.helpers import DOCUMENT, MESH, contents, start
 
+pytestmark = pytest.mark.promise(9)
+
 BODY = "CANARYcanaryCANARY0123456789"
 PEMS = [
     f"-----BEGIN {kind}PRIVATE KEY-----\n{BODY}\n-----END {kind}PRIVATE KEY-----\n"
