@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wizard.clusters.contexts import ContextEntry, ContextFacts
+from wizard.clusters.port import Cluster
 from wizard.engine.step import World
 from wizard.errors import Mistake
 from wizard.mesh.model import Mesh
@@ -44,6 +45,12 @@ class Outside(Protocol):
 
     def istioctls(self) -> list[IstioctlFound]:
         """Every istioctl on the PATH, and the one given by the person, which comes first."""
+        ...
+
+    def cluster(self, name: str, context: str) -> Cluster:
+        """A door to the cluster of a context of the person's kubeconfigs, under a name for messages. Connects lazily. Raises
+        BadInput where there is no such context.
+        """
         ...
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:

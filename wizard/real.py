@@ -9,6 +9,8 @@ from pathlib import Path
 
 from wizard.certificates.rootstore import RootFolder, default_place
 from wizard.clusters.kubeconfig import entries, missing_contexts, same_cluster_mistakes
+from wizard.clusters.patience import HURRIED
+from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
 from wizard.engine.step import World
 from wizard.errors import BadInput, Mistake, Trouble
@@ -39,7 +41,7 @@ class RealOutside:
         return (*missing_contexts(mesh), *same_cluster_mistakes(mesh))
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
-        cluster = RealCluster(entry.context, entry.kubeconfig, entry.context)
+        cluster = RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)
         try:
             return facts_of(cluster)
         finally:
@@ -55,6 +57,14 @@ class RealOutside:
                 continue
             found.append(IstioctlFound(path, one_line(version), unsupported(version) or ""))
         return found
+
+    def cluster(self, name: str, context: str) -> Cluster:
+        for entry in self.contexts():
+            if entry.context == context:
+                return RealCluster(name, entry.kubeconfig, context)
+        raise BadInput(
+            f"there is no context {one_line(context)} in the kubeconfigs", "List them with: meshwizard contexts"
+        )
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
         named = istioctl or next(iter(self._candidates()), None)

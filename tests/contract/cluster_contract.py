@@ -7,6 +7,7 @@ class (`scope="class"` or longer).
 
 from __future__ import annotations
 
+from tests.contract.concurrency_contract import ConcurrencyContract
 from tests.contract.filling_contract import FillingContract, ServicesContract
 from tests.contract.objects_contract import ApplyingContract, ReadingContract
 from tests.contract.ownership_contract import OwnershipContract
@@ -15,7 +16,7 @@ from tests.contract.pods_contract import JobContract, PodContract
 
 
 class ClusterContract(
-    ReadingContract, ApplyingContract, OwnershipContract, FillingContract, ServicesContract, PodContract, JobContract,
-    PathsContract,
+    ReadingContract, ApplyingContract, ConcurrencyContract, OwnershipContract, FillingContract, ServicesContract,
+    PodContract, JobContract, PathsContract,
 ):  # fmt: skip
     """All that a cluster promises."""

@@ -63,6 +63,26 @@ class Toy(Step):
         return [Command(f"kubectl apply {self.id}", "because")]
 
 
+class ToyCluster:
+    """Holds a Lease for whoever asks, and nothing else."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get(self, ref: Any) -> None:
+        return None
+
+    def create(self, manifest: Any) -> Any:
+        return {**manifest, "metadata": {**manifest["metadata"], "uid": "1", "resourceVersion": "1"}}
+
+    replace = create
+
+    def delete(self, ref: Any, *, uid: str = "", version: str = "") -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
 class ToyOutside:
     """Two contexts, or as many as told, and an istioctl."""
 
@@ -91,7 +111,7 @@ class ToyOutside:
         return [IstioctlFound("/toy/istioctl", "1.29.1")]
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
-        clusters: Any = {cluster.name: SimpleNamespace(close=lambda: None) for cluster in mesh.clusters}
+        clusters: Any = {cluster.name: ToyCluster(cluster.name) for cluster in mesh.clusters}
         toy: Any = SimpleNamespace(path="/toy/istioctl", version=lambda: "1.29.1")
         roots: Any = SimpleNamespace(place="/toy/root-key")
         return World(clusters, toy, roots, simulated=True)

@@ -81,7 +81,7 @@ class FakeCluster:
             "status": {"phase": "Pending" if self.waiting else "Running", "containerStatuses": [container]},
         }
 
-    def delete(self, ref: Ref, *, uid: str = "") -> bool:
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
         if self.undeletable:
             raise self.undeletable
         return self.items.pop(ref, None) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Object = dict[str, Any]
@@ -15,12 +16,12 @@ class Kind:
     plural: str
     namespaced: bool = True
 
-    @property
+    @cached_property
     def group(self) -> str:
         """The API group; empty for the core group."""
         return self.api_version.rpartition("/")[0]
 
-    @property
+    @cached_property
     def resource(self) -> str:
         """`deployments.apps`, as kubectl and access reviews spell it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural

@@ -27,6 +27,12 @@ class Conflicting(Failed):
         self.owners = owners
 
 
+class Outdated(Failed):
+    """The object is not, or not any more, as the caller knows it: it exists already, has changed since, or is gone. Nothing was
+    written; read it again.
+    """
+
+
 @dataclass(frozen=True)
 class ServerVersion:
     git: str  # v1.34.4
@@ -91,8 +97,20 @@ class Cluster(Protocol):
         """
         ...
 
-    def delete(self, ref: Ref, *, uid: str = "") -> bool:
-        """Ask for deletion (background propagation); False where it was gone already. With `uid`, only that very object."""
+    def create(self, manifest: Object) -> Object:
+        """Make it; raises Outdated where it exists already."""
+        ...
+
+    def replace(self, manifest: Object) -> Object:
+        """Put this in place of the whole object, if that is still at the manifest's `metadata.resourceVersion`; raises
+        Outdated where it has changed since, or is gone.
+        """
+        ...
+
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
+        """Ask for deletion (background propagation); False where it was gone already. With `uid`, only that very object, with
+        `version`, only as it was at that resourceVersion; else Outdated.
+        """
         ...
 
     def denied(self, rights: Sequence[Right]) -> list[Right]:

@@ -1,73 +1,74 @@
-"""A real cluster, asked through the official Kubernetes client. The only module that opens Kubernetes clients.
+"""A real cluster, asked over its API server's HTTP interface, through the official client's reading of a kubeconfig.
 
 Objects stay plain dictionaries: server-side apply sends just the fields we mean, and no typed model may add to them.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import os
+import math
 import threading
 import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TypeVar, cast
+from urllib.parse import quote, urlencode
 
-import yaml
-
+from wizard.clusters import changing
+from wizard.clusters.answers import Asked, Gone, Missing, decoded, no_answer, object_in, refusal
 from wizard.clusters.kinds import NAMESPACE, Kind, Object, Ref, ref_of
-from wizard.clusters.port import MANAGER, Conflicting, Executed, Right, ServerVersion
-from wizard.errors import BadInput, Failed, NotAllowed, Unreachable
+from wizard.clusters.login import Chosen, Login, chosen, login
+from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, retry_after
+from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
+from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.errors import Failed, NotKnown, Trouble
 from wizard.text import one_line, printable
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
+R = TypeVar("R", Answer, Answer | Executed)
 PAGE = 500
-MAX_OUTPUT = 1 << 20
-_INLINE = {
-    "client-certificate-data": "client-certificate",
-    "client-key-data": "client-key",
-    "certificate-authority-data": "certificate-authority",
-}
-
-
-# The client library loads its modules lazily, which is not safe from several threads at once.
-_loading = threading.Lock()
+RELISTS = 3  # times that a list is begun anew because its rest was forgotten
 
 
 class RealCluster:
     """One kubeconfig context. Implements `wizard.clusters.port.Cluster`; connects at the first call."""
 
-    def __init__(self, name: str, kubeconfig: Path | None, context: str) -> None:
+    def __init__(self, name: str, kubeconfig: Path | None, context: str, patience: Patience = PATIENT) -> None:
         self.name = name
         self._kubeconfig = kubeconfig
         self._context = context
+        self._patience = patience
         self._lock = threading.Lock()
-        self._client: Any = None
-        self._files: list[int] = []
-        self._server = ""
+        self._chosen: Chosen | None = None
+        self._logged_in: tuple[Login, Wire] | None = None
+        self._unmet: tuple[NoAnswer, float] | None = (
+            None  # why there was no connection lately, and when that was given up
+        )
+        self._doubtful = (
+            False  # whether the credentials were read anew because they were refused, and not accepted since
+        )
+        self._refused: tuple[Trouble, float] | None = (
+            None  # why there are no good credentials, and until when that is believed
+        )
 
     @property
     def server(self) -> str:
-        self._connected()
-        return self._server
+        with self._lock:
+            return self._choose().server
 
     def version(self) -> ServerVersion:
-        began = time.monotonic()
-        body, headers = self._ask("GET", "/version")
-        date = headers.get("Date")
-        stamp: datetime | None = parsedate_to_datetime(date) if date else None
+        asked = self._asked("ask for its version")
+        answer = self._ask(asked, "GET", "/version")
+        body = decoded(asked, answer)
+        try:
+            stamp = parsedate_to_datetime(answer.headers["Date"]) if answer.headers.get("Date") else None
+        except ValueError:
+            stamp = None
         minor = "".join(ch for ch in str(body.get("minor", "0")) if ch.isdigit())
+        major = "".join(ch for ch in str(body.get("major", "1")) if ch.isdigit())
         return ServerVersion(
-            one_line(body.get("gitVersion", "")),
-            int(body.get("major") or 1),
-            int(minor or 0),
-            stamp,
-            time.monotonic() - began,
+            one_line(body.get("gitVersion", "")), int(major or 1), int(minor or 0), stamp, answer.seconds
         )
 
     def identity(self) -> str:
@@ -77,13 +78,25 @@ class RealCluster:
         return str(found["metadata"]["uid"])
 
     def get(self, ref: Ref) -> Object | None:
+        asked = self._asked(f"get {ref}")
         try:
-            body, _ = self._ask("GET", _path(ref.kind, ref.namespace, ref.name), what=f"get {ref}")
-        except _Missing:
+            return object_in(asked, self._ask(asked, "GET", _path(ref.kind, ref.namespace, ref.name)))
+        except Missing:
             return None
-        return dict(body)
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        until = self._until_many()
+        for last in (False,) * RELISTS + (True,):
+            try:
+                return self._list(kind, namespace, labels, until)
+            except Gone:
+                # The rest of the list is forgotten; what was read of it may be no more.
+                if last:
+                    raise
+        raise AssertionError
+
+    def _list(self, kind: Kind, namespace: str, labels: str, until: float) -> list[Object]:
+        asked = self._asked(f"list {kind.resource}")
         found: list[Object] = []
         token = ""
         while True:
@@ -93,38 +106,66 @@ class RealCluster:
                 | ({"continue": token} if token else {})
             )
             try:
-                body, _ = self._ask("GET", _path(kind, namespace), query, what=f"list {kind.resource}")
-            except _Missing:
+                body = decoded(asked, self._ask(asked, "GET", _path(kind, namespace), query, until=until))
+            except Missing:
                 return found
             # A list names kind and version once, for all of its items.
             found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or []]
-            token = body.get("metadata", {}).get("continue") or ""
+            token = (body.get("metadata") or {}).get("continue") or ""
             if not token:
                 return found
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)
         query = {"fieldManager": MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
-        try:
-            body, _ = self._ask(
-                "PATCH", _path(ref.kind, ref.namespace, ref.name), query, manifest,
-                "application/apply-patch+yaml", what=f"apply {ref}",
-            )  # fmt: skip
-        except _Missing as missing:
-            raise Failed(f"{self.name}: {ref} cannot be made: {missing}", "") from missing
-        return dict(body)
+        asked = self._asked(f"apply {ref}", mutating=not dry_run)
+        return self._write(
+            asked, "PATCH", _path(ref.kind, ref.namespace, ref.name), query, manifest, "application/apply-patch+yaml",
+            repeatable=True,
+        )  # fmt: skip
 
-    def delete(self, ref: Ref, *, uid: str = "") -> bool:
-        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+    def create(self, manifest: Object) -> Object:
+        ref = ref_of(manifest)
+        asked = self._asked(f"create {ref}", mutating=True)
+        return self._write(asked, "POST", _path(ref.kind, ref.namespace), {"fieldManager": MANAGER}, manifest)
+
+    def replace(self, manifest: Object) -> Object:
+        ref = ref_of(manifest)
+        asked = self._asked(f"replace {ref}", mutating=True)
+        path = _path(ref.kind, ref.namespace, ref.name)
         try:
-            self._ask("DELETE", _path(ref.kind, ref.namespace, ref.name), body=body, what=f"delete {ref}")
-        except _Missing:
-            return False
+            return object_in(asked, self._ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest))
+        except Missing as missing:
+            raise Outdated(f"{self.name}: replace {ref}: it is gone", "") from missing
+
+    def _write(
+        self, asked: Asked, method: str, path: str, query: dict[str, str], manifest: Object,
+        content_type: str = "application/json", *, repeatable: bool = False,
+    ) -> Object:  # fmt: skip
+        try:
+            return object_in(
+                asked, self._ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
+            )
+        except Missing as missing:
+            raise Failed(f"{self.name}: {ref_of(manifest)} cannot be made: {missing.told}", "") from missing
+
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
+        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        expected = {"uid": uid, "resourceVersion": version}
+        if any(expected.values()):
+            body["preconditions"] = {field: value for field, value in expected.items() if value}
+        asked = self._asked(f"delete {ref}", mutating=True)
+        # Without its UID, the second request could hit one that was made since; with a version it could miss what the first did.
+        repeatable = bool(uid) and not version
+        try:
+            path = _path(ref.kind, ref.namespace, ref.name)
+            decoded(asked, self._ask(asked, "DELETE", path, body=body, repeatable=repeatable))
+        except Missing as missing:
+            return missing.unsure  # then it was there, and an earlier request took it
         return True
 
     def denied(self, rights: Sequence[Right]) -> list[Right]:
+        asked, until = self._asked("review access"), self._until_many()
         lacking = []
         for right in rights:
             review: Object = {
@@ -140,233 +181,176 @@ class RealCluster:
                     }
                 },
             }
-            body, _ = self._ask(
-                "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review, what="review access"
-            )
-            if not body.get("status", {}).get("allowed"):
+            path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            body = decoded(asked, self._ask(asked, "POST", path, body=review, repeatable=True, until=until))
+            if not (body.get("status") or {}).get("allowed"):
                 lacking.append(right)
         return lacking
 
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
-        # The websocket client wants an API client of its own; this path builds the URL only.
-        with _loading:
-            import websocket
-            from kubernetes.stream.ws_client import WSClient, get_websocket_url
+        from wizard.clusters.command import execute, query_of
 
-        # The websocket client takes no timeout of its own, and would wait for a silent address for ever.
-        websocket.setdefaulttimeout(READ_SECONDS)
+        asked = self._asked(f"run a command in {pod}")
+        path = f"{_path(pod.kind, pod.namespace, pod.name)}/exec?{query_of(container, argv)}"
 
-        client = self._connected()
-        pairs = [("command", word) for word in argv] + [
-            ("container", container),
-            ("stdout", "true"),
-            ("stderr", "true"),
-        ]
-        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in pairs)
-        url = get_websocket_url(f"{client.configuration.host}{_path(pod.kind, pod.namespace, pod.name)}/exec", None)
-        headers = dict(client.default_headers)
-        client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
-        headers["sec-websocket-protocol"] = "v4.channel.k8s.io"
-        deadline = time.monotonic() + seconds
-        out, err = "", ""
+        def send(who: Login, wire: Wire, attempts: Attempts) -> Answer | Executed:
+            return execute(
+                wire, path, who.headers, connect=attempts.connect, until=attempts.until, seconds=seconds
+            )  # fmt: skip
+
         try:
-            socket = WSClient(client.configuration, f"{url}?{query}", headers, capture_all=False)
-            try:
-                while socket.is_open() and time.monotonic() < deadline:
-                    socket.update(timeout=min(1.0, max(0.0, deadline - time.monotonic())))
-                    out = (out + socket.read_stdout(timeout=0))[:MAX_OUTPUT]
-                    err = (err + socket.read_stderr(timeout=0))[:MAX_OUTPUT]
-                if socket.is_open():
-                    return Executed(out, f"{err}\nno end within {seconds:.0f} s", -1)
-                # The last channel tells how it ended; where it says nothing, the connection was lost before that.
-                status = json.loads(socket.read_channel(3))
-            finally:
-                socket.close()
-        except Exception as error:
-            raise Failed(f"{self.name}: no command could be run in {pod}: {one_line(error)}", "") from error
-        causes = (status.get("details") or {}).get("causes") or []
-        code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 0)
-        return Executed(out, err, code if status.get("status") != "Success" else 0)
+            done = self._until_answered(asked, send, repeatable=False)
+        except Missing as missing:
+            raise Failed(f"{self.name}: no command could be run in {pod}: {missing.told}", "") from missing
+        return cast(Executed, done)  # an answer that is none of that was an error, and raised
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": "65536"}
         try:
-            body, _ = self._ask(
-                "GET", f"{_path(pod.kind, pod.namespace, pod.name)}/log", query, raw=True, what=f"logs of {pod}"
+            answer = self._ask(
+                self._asked(f"read the logs of {pod}"), "GET", f"{_path(pod.kind, pod.namespace, pod.name)}/log", query
             )
-        except (_Missing, Failed):
+        except Failed:
             return ""
-        return printable(body)
+        return printable(answer.data.decode(errors="replace"))
 
     def close(self) -> None:
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = None
-            for descriptor in self._files:
-                os.close(descriptor)
-            self._files = []
+            self._drop()
+            self._chosen = None
 
-    # -- the wire
+    # -- who we are there
 
-    def _connected(self) -> Any:
+    def _choose(self) -> Chosen:
+        if self._chosen is None:
+            self._chosen = chosen(self.name, self._kubeconfig, self._context)
+        return self._chosen
+
+    def _drop(self) -> None:
+        if self._logged_in is not None:
+            self._logged_in[1].close()
+        self._logged_in = None
+
+    def _connected(self) -> tuple[Login, Wire]:
         with self._lock:
-            if self._client is None:
-                self._client = self._connect()
-            return self._client
+            if self._logged_in is not None and time.monotonic() >= self._logged_in[0].renew:
+                self._drop()
+            if self._logged_in is None:
+                if self._refused is not None and time.monotonic() < self._refused[1]:
+                    known = self._refused[0]
+                    raise type(known)(known.what, known.remedy)
+                try:
+                    made = login(self._choose(), seconds=self._patience.plugin)
+                except Failed as trouble:
+                    self._refuse(trouble)
+                    raise
+                self._logged_in = made, Wire(made.route)
+            return self._logged_in
 
-    def _connect(self) -> Any:
-        with _loading:
-            from kubernetes.client import ApiClient, Configuration
-            from kubernetes.config.config_exception import ConfigException
-            from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
-
-        source = str(self._kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
-        try:
-            merged = KubeConfigMerger(source).config
-            if merged is None:
-                raise ConfigException("there is no such file")
-            chosen, base = _only(merged.value, self._context)
-            loader = KubeConfigLoader(self._in_memory(chosen), active_context=self._context, config_base_path=base)
-            configuration = Configuration()
-            loader.load_and_set(configuration)
-        except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadInput(
-                f"{self.name}: context {one_line(self._context)} of {one_line(source)} cannot be used: {one_line(error)}",
-                "Check it with `kubectl config get-contexts`.",
-            ) from error
-        configuration.retries = False  # retrying is the steps' business: they know what is safe to repeat
-        client = ApiClient(configuration)
-        client.user_agent = "meshwizard"
-        self._server = str(configuration.host)
-        return client
-
-    def _in_memory(self, config: Object) -> Object:
-        """The kubeconfig with inline keys moved to anonymous memory files. The client library would write them to the
-        temporary folder, where they stay when the program is killed.
+    def _log_out(self, who: Login, why: Trouble, *, again: bool) -> bool:
+        """These credentials were refused. Whether it is worth asking `again`, with credentials read anew. Where they were anew
+        already they are let be for a while, since who tries too often is locked out.
         """
-        if not hasattr(os, "memfd_create"):
-            return config
-        for part in (config["clusters"][0]["cluster"], config["users"][0]["user"]):
-            for inline, by_path in _INLINE.items():
-                if part.get(inline):
-                    descriptor = os.memfd_create("meshwizard", os.MFD_CLOEXEC)
-                    self._files.append(descriptor)
-                    os.write(descriptor, base64.b64decode(part.pop(inline)))
-                    part[by_path] = f"/proc/self/fd/{descriptor}"
-        return config
+        with self._lock:
+            if self._logged_in is not None and self._logged_in[0] is who:
+                again = again and not self._doubtful
+                self._drop()
+                self._chosen = None
+                self._doubtful = True
+            if not again:
+                self._refuse(why)
+            return again
+
+    def _refuse(self, trouble: Trouble) -> None:
+        self._refused = trouble, time.monotonic() + self._patience.parked
+
+    # -- asking
+
+    def _asked(self, what: str, *, mutating: bool = False) -> Asked:
+        return Asked(self.name, self._context, self.server, what, mutating)
+
+    def _until_many(self) -> float:
+        """When a call that needs several requests must be done."""
+        return time.monotonic() + 2 * self._patience.total
 
     def _ask(
         self,
+        asked: Asked,
         method: str,
         path: str,
         query: dict[str, str] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
         *,
-        what: str = "ask",
-        raw: bool = False,
-    ) -> tuple[Any, Any]:
-        from urllib3.exceptions import HTTPError
-
-        client = self._connected()
-        headers = {"Accept": "*/*" if raw else "application/json"}
+        repeatable: bool = False,
+        until: float = math.inf,
+    ) -> Answer:
+        """The API server's good answer to one request. `repeatable`: doing it twice is as good as once, as it is with reads."""
+        headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": "meshwizard"}
+        data = None
         if body is not None:
             headers["Content-Type"] = content_type
-        try:
-            request = client.param_serialize(
-                method, path, query_params=list((query or {}).items()), header_params=headers,
-                body=body, auth_settings=["BearerToken"],
+            data = json.dumps(body, default=str).encode()
+        target = path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        reading = method == "GET"
+
+        def send(who: Login, wire: Wire, attempts: Attempts) -> Answer:
+            if asked.mutating:
+                changing.check()
+            silence = self._patience.silence if reading else self._patience.total
+            return wire.ask(
+                method, target, {**headers, **who.headers}, data,
+                connect=attempts.connect, silence=silence, until=attempts.until,
             )  # fmt: skip
-            response = client.call_api(*request, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
-            data = response.read()
-        except (HTTPError, OSError) as error:
-            raise Unreachable(
-                f"{self.name}: the API server {one_line(self._server)} does not answer: {_reason(error)}",
-                "Check that it runs and that this machine reaches it, then try again.",
-            ) from error
-        if 200 <= response.status < 300:
-            return (data.decode(errors="replace") if raw else json.loads(data or b"{}")), response.headers
-        raise self._refusal(response.status, data, what)
 
-    def _refusal(self, status: int, data: bytes, what: str) -> Exception:
-        try:
-            told = json.loads(data)
-            message = one_line(told.get("message", ""), 500)
-        except ValueError:
-            told, message = {}, one_line(data.decode(errors="replace"), 300)
-        if status == 404:
-            return _Missing(message)
-        if status == 401:
-            return NotAllowed(
-                f"{self.name}: the API server does not accept the credentials of context {one_line(self._context)}: {message}",
-                "They may have expired: check with `kubectl auth whoami`.",
-            )
-        causes = (told.get("details") or {}).get("causes") or []
-        if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-            return Failed(f"{self.name}: {what}: {message}", "Wait until the namespace is gone, then try again.")
-        if status == 403:
-            return NotAllowed(
-                f"{self.name}: not allowed to {what}: {message}", "Ask for a context of a cluster administrator."
-            )
-        owners = {
-            one_line(cause.get("field", "")): _manager_in(str(cause.get("message", "")))
-            for cause in causes
-            if cause.get("reason") == "FieldManagerConflict"
-        }
-        if status == 409 and owners:
-            fields = ", ".join(f"{field} (by {owner})" for field, owner in owners.items())
-            return Conflicting(f"{self.name}: {what}: others own {fields}", "Agree with them who sets it.", owners)
-        return Failed(f"{self.name}: {what}: {message or f'the API server answered {status}'}", "")
+        # Only server-side apply may meet a conflict that is not the caller's: two made it at the same moment.
+        races = method == "PATCH" and body is not None and "resourceVersion" not in (body.get("metadata") or {})
+        return self._until_answered(asked, send, repeatable=repeatable or reading, until=until, races=races)
 
-
-class _Missing(Failed):
-    """404: the object, its namespace or its kind."""
-
-
-def _only(config: Any, context: str) -> tuple[Object, str]:
-    """The one context of a merged kubeconfig with its cluster and user, and the folder its relative paths start from."""
-
-    def named(section: str, name: str) -> Any:
-        for node in config.get(section) or []:
-            if node.value.get("name") == name:
-                return node
-        raise KeyError(f"there is no {section[:-1]} {name!r} in it")
-
-    chosen = named("contexts", context).value["context"]
-    cluster, user = named("clusters", chosen["cluster"]), named("users", chosen["user"])
-    parts: Object = {
-        "current-context": context,
-        "contexts": [{"name": context, "context": dict(chosen)}],
-        "clusters": [{"name": chosen["cluster"], "cluster": _absolute(cluster.value["cluster"], cluster.path)}],
-        "users": [{"name": chosen["user"], "user": _absolute(user.value["user"], user.path)}],
-    }
-    return parts, str(Path(user.path).parent)
-
-
-def _absolute(part: Object, file: str) -> Object:
-    paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {key: str(Path(file).parent / value) if key in paths and value else value for key, value in part.items()}
-
-
-def _manager_in(message: str) -> str:
-    # The API server's words: conflict with "MANAGER" using v1 / conflict with "MANAGER"
-    parts = message.split('"')
-    return one_line(parts[1]) if len(parts) > 2 else one_line(message)
-
-
-def _reason(error: BaseException) -> str:
-    """The last cause, which is the one that a person can act on."""
-    seen: BaseException | None = error
-    while seen is not None:
-        last = seen
-        seen = (
-            getattr(last, "reason", None)
-            if isinstance(getattr(last, "reason", None), BaseException)
-            else last.__cause__
-        )
-    text = last.strerror if isinstance(last, OSError) and last.strerror else str(last)
-    return one_line(text.rsplit(": ", 1)[-1] if "urllib3" in text or "HTTPSConnection" in text else text)
+    def _until_answered(
+        self,
+        asked: Asked,
+        send: Callable[[Login, Wire, Attempts], R],
+        *,
+        repeatable: bool,
+        until: float = math.inf,
+        races: bool = False,
+    ) -> R:
+        """What `send` gets, sent again as long as that promises something, and safe."""
+        unmet, given_up = self._unmet or (None, -math.inf)
+        ago = time.monotonic() - given_up
+        attempts = Attempts(self._patience, until=until, repeatable=repeatable, parked=ago < self._patience.parked)
+        renewed = raced = False
+        while True:
+            who, wire = self._connected()
+            if unmet is not None and ago < self._patience.mute:
+                raise no_answer(asked, unmet, wire.route, unsure=False) from unmet
+            try:
+                answer = send(who, wire, attempts)
+            except NoAnswer as none:
+                if none.tls is None and attempts.again(Failure.LOST if none.sent else Failure.UNSENT):
+                    continue
+                if not none.sent:
+                    self._unmet = none, time.monotonic()
+                raise no_answer(asked, none, wire.route, unsure=attempts.unsure or none.sent) from none
+            self._unmet = None
+            if not isinstance(answer, Answer) or HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                self._doubtful = False
+                return answer
+            failure = failure_of(answer.status)
+            wish = retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
+            if failure is not None and attempts.again(failure, wish):
+                continue
+            trouble = refusal(asked, answer, who.certificate)
+            if isinstance(trouble, NotKnown) and self._log_out(who, trouble, again=not renewed):
+                renewed = True
+                continue
+            if isinstance(trouble, Outdated) and races and not raced:
+                raced = True
+                continue
+            if isinstance(trouble, Missing):
+                trouble.unsure = attempts.unsure
+            raise trouble
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:

@@ -114,6 +114,8 @@ class Admission:
         spec["ports"] = ports
         if outside:
             spec.setdefault("externalTrafficPolicy", "Cluster")
+        elif (before or {}).get("spec", {}).get("externalTrafficPolicy") == spec.get("externalTrafficPolicy"):
+            spec.pop("externalTrafficPolicy", None)  # the API server drops what the new type has no use for
         if not dry_run:
             self.release(ref)
             self._nodes |= dict.fromkeys(mine, ref)

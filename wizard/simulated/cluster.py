@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
-from wizard.clusters.port import MANAGER, Executed, Right, ServerVersion
+from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.simulated.furniture import KUBERNETES
 from wizard.simulated.machine import Machine
@@ -54,20 +54,34 @@ class SimulatedCluster:
         with self._asked("patch", ref.kind, ref.namespace, call="apply"):
             return self.machine.store.apply(manifest, MANAGER, force=force, dry_run=dry_run)
 
-    def delete(self, ref: Ref, *, uid: str = "") -> bool:
+    def create(self, manifest: Object) -> Object:
+        ref = ref_of(manifest)
+        with self._asked("create", ref.kind, ref.namespace):
+            return self.machine.store.create(manifest, MANAGER)
+
+    def replace(self, manifest: Object) -> Object:
+        ref = ref_of(manifest)
+        with self._asked("update", ref.kind, ref.namespace, call="replace"):
+            return self.machine.store.replace(manifest, MANAGER)
+
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
         with self._asked("delete", ref.kind, ref.namespace):
             store = self.machine.store
             record = store.find(ref)
             if record is None:
                 return False
             metadata = record.manifest["metadata"]
-            if uid and uid != metadata["uid"]:
-                raise Failed(
-                    f'{self.name}: delete {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the UID '
-                    f"in the precondition ({uid}) does not match the UID in record ({metadata['uid']}). The object might "
-                    "have been deleted and then recreated",
-                    "",
-                )
+            for what, given, live in (
+                ("UID", uid, metadata["uid"]),
+                ("ResourceVersion", version, metadata["resourceVersion"]),
+            ):
+                if given and given != live:
+                    raise Outdated(
+                        f'{self.name}: delete {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the '
+                        f"{what} in the precondition ({given}) does not match the {what} in record ({live}). The object "
+                        "might have been modified, or deleted and then recreated",
+                        "",
+                    )
             if ref.kind == NAMESPACE:
                 if not metadata.get("deletionTimestamp"):
                     stamp = self.machine.clock().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,7 +7,9 @@ keyed. Lists and maps that Kubernetes treats as one value ("atomic") end the pat
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from wizard.clusters.kinds import Object
@@ -44,11 +46,9 @@ _UNOWNED = frozenset({("f:apiVersion",), ("f:kind",)} | {
 
 def clone(value: Any) -> Any:
     """A deep copy of plain data."""
-    if isinstance(value, dict):
-        return {key: clone(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clone(item) for item in value]
-    return value
+    # Many times as quick as a walk in Python, and every read of a simulated cluster needs one. Format 2 is the last that
+    # copies an object twice where it stands in two places.
+    return marshal.loads(marshal.dumps(value, 2))  # noqa: S302 - what was dumped here
 
 
 def _custom(manifest: Object) -> bool:
@@ -109,12 +109,18 @@ def value_at(manifest: Object, path: Path) -> Any:
 
 
 def _item(items: Any, step: str) -> Any:
-    wanted = json.loads(step[2:])
     if isinstance(items, list):
+        wanted = _keyed(step)
         for item in items:
-            if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted.items()):
+            if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted):
                 return item
     return MISSING
+
+
+@lru_cache(maxsize=1024)
+def _keyed(step: str) -> tuple[tuple[str, Any], ...]:
+    """The fields that key an item, with their values."""
+    return tuple(json.loads(step[2:]).items())
 
 
 def merged(live: Object, applied: Object) -> Object:
@@ -159,7 +165,7 @@ def _drop(manifest: Object, path: Path) -> None:
         if item is not MISSING:
             parent.remove(item)
     elif isinstance(parent, dict):
-        if len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in json.loads(path[-2][2:]):
+        if len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in dict(_keyed(path[-2])):
             return  # what keys an item goes only with the item
         if parent.pop(path[-1][2:], MISSING) is not MISSING and not parent and len(path) > 1:
             _drop(manifest, path[:-1])  # the API server does not keep empty maps

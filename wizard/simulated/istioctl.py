@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
-
+from wizard import yamltext
 from wizard.clusters.kinds import (
+    CRD,
     DEPLOYMENT,
     KINDS,
     MUTATING_WEBHOOK,
@@ -88,6 +88,11 @@ class SimulatedIstioctl:
             run.apply("", charts.default_webhooks(wanted))
         say("✔ Installation complete")
 
+    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
+        wanted = operators.read(operator, overlays, self._version)
+        made = [item for manifests in charts.rendered(wanted).values() for item in manifests]
+        return [item for item in made if kind_of(item) != CRD]
+
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
         machine = self._reached(cluster)
         machine.pace.sleep(0.5)
@@ -137,7 +142,7 @@ class SimulatedIstioctl:
                 "labels": {"istio/multiCluster": "true"},
                 "annotations": {"networking.istio.io/cluster": cluster.name},
             },
-            "stringData": {cluster.name: yaml.safe_dump(kubeconfig)},
+            "stringData": {cluster.name: yamltext.dump(kubeconfig)},
         }
 
     def _reached(self, cluster: Cluster) -> Machine:
@@ -189,6 +194,7 @@ class _Run:
     def apply(self, component: str, manifests: Sequence[Object]) -> None:
         """Apply a component's objects with the owner's labels on them."""
         for manifest in manifests:
+            self._check()
             labels = {**manifest["metadata"].get("labels", {}), **self._owner(), **_component(component)}
             owned = {**manifest, "metadata": {**manifest["metadata"], "labels": labels}}
             ref = Ref(kind_of(owned), owned["metadata"]["name"], owned["metadata"].get("namespace", ""))
@@ -236,10 +242,18 @@ class _Run:
             self._machine.settle()
 
     def takes_default(self) -> bool:
-        """Whether the default revision's tag is made: for the default itself, and where there is none yet."""
-        if operators.revision(self._operator) == "default":
+        """Whether the default revision's tag is made: for the default itself, and where there is none yet. It is made after
+        the one injector of the revision; where there are several, istioctl leaves it, without a word.
+        """
+        revision = operators.revision(self._operator)
+        if revision == "default":
             return True
-        return not self._machine.listed(MUTATING_WEBHOOK, labels="app=sidecar-injector,istio.io/tag=default")
+        injectors = [
+            live["metadata"]["labels"] for live in self._machine.listed(MUTATING_WEBHOOK, labels="istio.io/rev")
+        ]
+        own = [each for each in injectors if each["istio.io/rev"] == revision and "istio.io/tag" not in each]
+        tagged = self._machine.listed(MUTATING_WEBHOOK, labels="app=sidecar-injector,istio.io/tag=default")
+        return len(own) == 1 and not tagged
 
     def _available(self, name: str) -> bool:
         deployment = self._machine.found(Ref(DEPLOYMENT, name, SYSTEM_NAMESPACE)) or {}

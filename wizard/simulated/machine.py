@@ -165,7 +165,8 @@ class Machine:
 
     def is_settled(self) -> bool:
         """Whether nothing happened since `settle`, and nothing is due."""
-        return self._settled == self._stamp() and (self._due is None or self.pace.now() < self._due)
+        due = self._due  # read once: whoever holds the lock may settle meanwhile
+        return self._settled == self._stamp() and (due is None or self.pace.now() < due)
 
     def _led_by(self) -> list[Machine]:
         """The other machines whose istiod may look after this cluster."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from wizard.clusters.kinds import (
     CONFIG_MAP,
@@ -24,14 +24,14 @@ from wizard.clusters.kinds import (
     Ref,
     ref_of,
 )
-from wizard.clusters.port import Conflicting
+from wizard.clusters.port import Conflicting, Outdated
 from wizard.errors import Failed
 from wizard.simulated import fields
 from wizard.simulated.admission import Admission, admit, refuse_external_ips
 from wizard.simulated.pace import made_uid
 from wizard.simulated.selectors import selector
 
-_BUILT_IN = re.compile(r"|apps|autoscaling|batch|policy|.*\.k8s\.io")
+_BUILT_IN = frozenset({"", "apps", "autoscaling", "batch", "policy"})
 _STIRRING = frozenset(
     kind.resource
     for kind in (
@@ -108,7 +108,8 @@ class Store:
 
     def knows(self, kind: Kind) -> bool:
         """Whether the kind is built in or its CustomResourceDefinition is there."""
-        return bool(_BUILT_IN.fullmatch(kind.group)) or ("", kind.resource) in self._records.get(CRD.resource, {})
+        in_api = kind.group in _BUILT_IN or kind.group.endswith(".k8s.io")
+        return in_api or ("", kind.resource) in self._records.get(CRD.resource, {})
 
     def find(self, ref: Ref) -> Record | None:
         """The record at this address."""
@@ -120,11 +121,14 @@ class Store:
         """The records of a kind in the order of their names."""
         if not self.knows(kind):
             return []
+        records = self._records.get(kind.resource, {})
+        everywhere = not namespace or not kind.namespaced
         wanted = selector(labels)
+        # Copied at once: the istiod of another machine looks into this store while it changes.
         return [
             record
-            for (place, _), record in sorted(self._records.get(kind.resource, {}).items())
-            if (not namespace or place == namespace or not kind.namespaced) and wanted(_labels(record.manifest))
+            for at, record in sorted(records.items(), key=itemgetter(0))
+            if (everywhere or at[0] == namespace) and (not labels or wanted(_labels(record.manifest)))
         ]
 
     def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
@@ -172,6 +176,31 @@ class Store:
         ]
         owners.append(Owned(manager, "Update", (mine & new) | changed, self._stamp()))
         return self._replace(ref, record, manifest, owners, dry_run=False)
+
+    def create(self, manifest: Object, manager: str) -> Object:
+        """Create; Outdated where it exists."""
+        ref = self._address(manifest)
+        if self.find(ref) is not None:
+            raise Outdated(f'{self._cluster}: create {ref}: {ref.kind.resource} "{ref.name}" already exists', "")
+        manifest = admit(manifest)
+        return self._create(ref, manifest, manager, "Update", fields.owned(manifest), dry_run=False)
+
+    def replace(self, manifest: Object, manager: str) -> Object:
+        """Replace whole, if it is still at the manifest's resourceVersion; else Outdated."""
+        ref = ref_of(manifest)
+        record = self.find(ref)
+        if record is None:
+            raise Outdated(f"{self._cluster}: replace {ref}: it is gone", "")
+        expected = manifest["metadata"].get("resourceVersion")
+        if expected not in (None, record.manifest["metadata"]["resourceVersion"]):
+            raise Outdated(
+                f'{self._cluster}: replace {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the '
+                "object has been modified; please apply your changes to the latest version and try again",
+                "",
+            )
+        # An update merges the metadata, which here is given whole.
+        dropped: Object = {field: {} for field in ("labels", "annotations") if field in record.manifest["metadata"]}
+        return self.update({**manifest, "metadata": {**dropped, **manifest["metadata"]}}, manager)
 
     def remove(self, ref: Ref) -> None:
         """Take the record away, with what a namespace or a definition of a kind holds."""

@@ -1,0 +1,100 @@
+"""A command in a container, over the API server's websocket (protocol v4.channel.k8s.io): one byte names the channel."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from urllib.parse import quote, urlencode, urlsplit
+
+import websocket
+
+from wizard.clusters.port import Executed
+from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.text import one_line
+
+MAX_OUTPUT = 1 << 20
+_STDOUT, _STDERR, _STATUS = 1, 2, 3
+
+
+def query_of(container: str, argv: Sequence[str]) -> str:
+    """What to ask of a pod's `exec`."""
+    words = [("command", word) for word in argv]
+    return urlencode([*words, ("container", container), ("stdout", "true"), ("stderr", "true")], quote_via=quote)
+
+
+def execute(
+    wire: Wire, path: str, headers: Mapping[str, str], *, connect: float, until: float, seconds: float
+) -> Executed | Answer:
+    """How it ended, or the API server's refusal to begin it. `connect`: seconds to connect, `until` (monotonic): until when it
+    must have begun, `seconds`: how long it may last. Raises NoAnswer where the connection fails before its end.
+    """
+    with wire.open(connect=connect, until=until) as (spoken, limits):
+        scheme = "wss" if urlsplit(wire.route.server).scheme == "https" else "ws"
+        address = f"{scheme}://{wire.route.server.partition('://')[2]}{path}"
+        channel = websocket.WebSocket(skip_utf8_validation=True)
+        given = [f"{name}: {value}" for name, value in headers.items()]
+        try:
+            channel.connect(  # type: ignore[no-untyped-call]
+                address, socket=spoken, header=given, subprotocols=["v4.channel.k8s.io"], suppress_origin=True,
+                redirect_limit=0,
+            )  # fmt: skip
+        except websocket.WebSocketBadStatusException as refused:
+            body = refused.resp_body or b""
+            return _refused(refused.status_code, dict(refused.resp_headers or {}), body)
+        except (websocket.WebSocketException, OSError, ValueError) as error:
+            if channel.getstatus() not in {None, HTTPStatus.SWITCHING_PROTOCOLS}:
+                return _refused(channel.getstatus(), {}, b"")  # it leads elsewhere: there is no following
+            raise NoAnswer(one_line(error) or "it is silent", sent=False) from error
+        limits.until = time.monotonic() + seconds
+        limits.silence = seconds
+        kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _STATUS: bytearray()}
+        try:
+            for data in _frames(channel):
+                into = kept.get(data[0])
+                if into is not None:
+                    into += data[1 : 1 + MAX_OUTPUT - len(into)]
+        except (websocket.WebSocketTimeoutException, TimeoutError):
+            said = kept[_STDERR].decode(errors="replace")
+            return Executed(kept[_STDOUT].decode(errors="replace"), f"{said}\nno end within {seconds:.0f} s", -1)
+        except (websocket.WebSocketException, OSError, ValueError) as error:
+            raise NoAnswer(f"the connection to the command was lost: {one_line(error)}", sent=True) from error
+        with contextlib.suppress(websocket.WebSocketException, OSError):
+            channel.send_close()
+    return _ended(*(kept[each].decode(errors="replace") for each in (_STDOUT, _STDERR, _STATUS)))
+
+
+def _refused(status: int | None, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Any answer is a refusal, where none was asked for."""
+    if status is None or status < HTTPStatus.MULTIPLE_CHOICES:
+        return Answer(HTTPStatus.BAD_REQUEST, {}, b"what answers there speaks no websocket", 0.0)
+    return Answer(status, headers, body, 0.0)
+
+
+def _frames(channel: websocket.WebSocket) -> Iterator[bytes]:
+    while True:
+        try:
+            operation, data = channel.recv_data()
+        except websocket.WebSocketConnectionClosedException:
+            return  # the last channel tells whether that was the end
+        if operation == websocket.ABNF.OPCODE_CLOSE:
+            return
+        if data:
+            yield data
+
+
+def _ended(out: str, err: str, told: str) -> Executed | Answer:
+    """The last channel tells how it ended; where it says nothing, the connection was lost before that."""
+    try:
+        status = json.loads(told)
+        causes = (status.get("details") or {}).get("causes") or []
+        code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 0)
+        succeeded = status.get("status") == "Success"
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise NoAnswer("the connection to the command was lost", sent=True) from error
+    if not succeeded and code == 0:
+        # It never began, or was torn down: the container is gone, say.
+        return Answer(HTTPStatus.BAD_REQUEST, {}, told.encode(), 0.0)
+    return Executed(out, err, 0 if succeeded else code)

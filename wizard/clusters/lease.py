@@ -1,0 +1,316 @@
+"""A Lease in a cluster: of all machines, one run at a time works on a mesh there, and whoever lost the Lease stops.
+
+The kernel's lock beside the state keeps out other runs of this machine; this one keeps out other machines. It is written with
+optimistic concurrency only: created, or replaced as it was last seen. The rules are those of client-go's leader election:
+
+- Clocks of two machines are never compared. Another's Lease has expired when *we* saw it unchanged for its whole duration.
+- A holder trusts its Lease from the moment *before* it sent the renewal that went well, by a clock that also counts while the
+  machine sleeps. After that it must renew before it changes anything.
+- A Lease that was taken over, or is gone, is never taken back: what was known of the cluster may not be true any more.
+
+It stands in namespace kube-system, which is there before the mesh's own and outlives an uninstall; there, whoever may administer
+the cluster may write it, and nothing looks after it: kube-node-lease belongs to the nodes.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from wizard.clusters.kinds import LEASE, Object, Ref
+from wizard.clusters.port import MANAGER, Cluster, Outdated
+from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, NotAllowed, NotKnown, Trouble
+from wizard.text import duration, one_line
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "kube-system"
+LOCK = "meshwizard/lock"  # annotation: the kernel lock that the holder has
+# Linux' monotonic clock stands still while the machine sleeps, macOS' does not.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True)
+class Times:
+    """In seconds. `duration` is what others wait before they may take over; a holder stops `margin` before that."""
+
+    duration: int = 30
+    renew: float = 10.0
+    retry: float = 2.0
+    margin: float = 5.0
+    look: float = 1.0
+
+
+TIMES = Times()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds: `identity` names person, machine and run; `lock` the kernel lock that the run has."""
+
+    identity: str
+    lock: str
+
+
+def this_run(lock: str) -> Holder:
+    """The holder that this run is, under a name no other run has."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in a container
+        user = f"uid{os.getuid()}"
+    return Holder(f"{user}@{socket.gethostname()}/{os.urandom(8).hex()}", lock)
+
+
+class Lease:
+    """One Lease, held from `take` to `release`. Thread-safe."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        name: str,
+        holder: Holder,
+        *,
+        namespace: str = NAMESPACE,
+        resume: str = "",
+        on_lost: Callable[[Trouble], None] = lambda _: None,
+        clock: Callable[[], float] = lambda: time.clock_gettime(_CLOCK),
+    ) -> None:
+        """`resume`: the command that goes on with the work. `on_lost` is called once, from any thread, when it is found that
+        the Lease was lost.
+        """
+        self.cluster = cluster
+        self.ref = Ref(LEASE, name, namespace)
+        self._holder = holder
+        self._resume = resume
+        self._on_lost = on_lost
+        self._clock = clock
+        self._times = TIMES
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._live: Object | None = None  # as we wrote it last
+        self._deadline = 0.0  # on our clock: until then nobody can have taken it over
+        self._lost: Trouble | None = None
+        self._free = False  # leases are none of our business here
+
+    def take(
+        self,
+        *,
+        take_over: bool = False,
+        told: Callable[[str], None] = lambda _: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Hold it; returns at once where we do. One of a dead run of this very lock is ours at once. One of another holder is
+        watched for as long as it lasts, which `told` hears, until `stopped`.
+
+        Busy where that one is renewed meanwhile. NeedsPerson where it is not, unless `take_over` consents to take it. Failed
+        where the cluster cannot be asked. Where this user may not use leases, `told` hears it, and all goes on without.
+        """
+        if not self.begun:
+            with self._lock:
+                self._begin(take_over, told, stopped)
+        self.check()  # not behind a renewal that hangs, as long as there is time for it
+
+    def _begin(self, take_over: bool, told: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        if not self.begun:
+            try:
+                self._take(take_over, told, stopped)
+            except NotKnown:
+                raise  # nobody may anything with credentials that have expired
+            except NotAllowed as refused:
+                log.info("no lease: %s", refused.what)
+                self._free = True
+                told("leases may not be used here: no run on another machine is kept out while this one works")
+                return
+            self._thread = threading.Thread(target=self._keep, name=f"lease of {self.cluster.name}", daemon=True)
+            self._thread.start()
+
+    def check(self) -> None:
+        """Returns where nobody else can have taken it over; call it right before a change. Raises what `_lost` says, or what
+        kept a renewal that was due from being made.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if self._free or self._clock() < self._deadline:
+            return
+        with self._lock:
+            if self._clock() >= self._deadline:
+                self._renew()
+
+    def release(self) -> None:
+        """Give it up, so that others need not wait. Never raises: where it cannot be given up it expires."""
+        self._ended.set()
+        with self._lock:
+            live, self._live = self._live, None
+            self._lost = self._lost or Failed(f"{self.cluster.name}: {self.ref} was given up", "")
+            if live is None or self._clock() >= self._deadline:
+                return
+            try:
+                self._delete(live)
+            except Trouble as trouble:
+                log.info("lease left to expire: %s", trouble.what)
+
+    def sweep(self) -> None:
+        """Remove one that a dead run of this very lock left, so that others need not wait. Never raises."""
+        try:
+            live = self.cluster.get(self.ref)
+            if live is not None and self._is_ours(live):
+                self._delete(live)
+        except Trouble as trouble:
+            log.info("lease left to expire: %s", trouble.what)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was taken, or lost, or found to be none of our business."""
+        return self._live is not None or self._free or self._lost is not None
+
+    # -- all below with the lock held
+
+    def _take(self, take_over: bool, told: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        seen: Object | None = None
+        since = 0.0
+        live: Object | None = None
+        while True:
+            sent = self._clock()
+            try:
+                if live is None:
+                    self._hold(self.cluster.create(self._manifest({})), sent)
+                    return
+                if self._is_free(live):
+                    self._hold(self.cluster.replace(self._manifest(live)), sent)
+                    return
+                if seen is None:
+                    seen, since = live, self._clock()
+                    told(f"{self._who(live)}; watched for up to {duration(_lasts(live))}, whether that run still lives")
+                elif live["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]:
+                    raise Busy(
+                        f"{self.cluster.name}: {self._who(live)}, until {_until(live)} by its clock and longer if it is renewed; "
+                        "nothing was changed",
+                        "Wait until that run has ended, or end it there; then run this again.",
+                    )
+                elif sent - since >= _lasts(live):
+                    self._hold(self._taken_over(live, take_over), sent)
+                    return
+            except Outdated:
+                pass  # somebody was quicker
+            else:
+                if stopped() or self._ended.wait(self._times.look):
+                    raise Interrupted("stopped by you")
+            live = self.cluster.get(self.ref)
+
+    def _taken_over(self, live: Object, take_over: bool) -> Object:
+        if not take_over:
+            raise NeedsPerson(
+                f"{self.cluster.name}: {self._who(live)}, and gave no sign of life for {duration(_lasts(live))}: it died, or it "
+                "was cut off and may still have an istioctl at work; nothing was changed",
+                f"Make sure that it has ended, then consent to take over: {self._resume} --take-over",
+            )
+        return self.cluster.replace(self._manifest(live))
+
+    def _is_free(self, live: Object) -> bool:
+        """Whether no run can be working under it: nobody holds it, or one that had the kernel lock that we have now."""
+        return self._is_ours(live) or not (live.get("spec") or {}).get("holderIdentity")
+
+    def _is_ours(self, live: Object) -> bool:
+        return bool((live["metadata"].get("annotations") or {}).get(LOCK) == self._holder.lock)
+
+    def _delete(self, live: Object) -> None:
+        metadata = live["metadata"]
+        self.cluster.delete(self.ref, uid=metadata["uid"], version=metadata["resourceVersion"])
+
+    def _hold(self, live: Object, sent: float) -> None:
+        self._live = live
+        self._deadline = sent + self._times.duration - self._times.margin
+
+    def _keep(self) -> None:
+        wait = self._times.renew
+        while not self._ended.wait(wait):
+            wait = self._times.renew
+            try:
+                with self._lock:
+                    if self._live is None or self._lost is not None:
+                        return
+                    self._renew()
+            except Trouble as trouble:
+                log.info("lease not renewed: %s", trouble.what)
+                wait = self._times.retry
+            except Exception:
+                log.exception("lease of %s", self.cluster.name)
+
+    def _renew(self) -> None:
+        live = self._live
+        if live is None or self._lost is not None:
+            raise self._lost or Failed(f"{self.cluster.name}: {self.ref} is not held", "")
+        for again in (True, False):
+            sent = self._clock()
+            try:
+                self._hold(self.cluster.replace({**live, "spec": {**live["spec"], "renewTime": _now()}}), sent)
+                return
+            except Outdated:
+                found = self.cluster.get(self.ref)
+                if again and found and found["spec"].get("holderIdentity") == self._holder.identity:
+                    live = found  # our own renewal, whose answer was lost
+                    continue
+                raise self._lose(found) from None
+
+    def _lose(self, found: Object | None) -> Trouble:
+        if found is None:
+            what = f"{self.cluster.name}: {self.ref} was removed: another run may have worked there meanwhile"
+            trouble: Trouble = Failed(what, "Make sure that no other run works on this mesh.")
+        else:
+            trouble = Busy(
+                f"{self.cluster.name}: another run took over: {self._who(found)}; this one changed nothing since",
+                "Leave the mesh to that run, or wait until it has ended.",
+            )
+        self._lost = trouble
+        log.warning("%s", trouble.what)
+        self._on_lost(trouble)
+        return trouble
+
+    def _manifest(self, live: Object) -> Object:
+        moment = _now()
+        metadata = live.get("metadata") or {"name": self.ref.name, "namespace": self.ref.namespace}
+        return {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {
+                **metadata,
+                "labels": {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": MANAGER},
+                "annotations": {**(metadata.get("annotations") or {}), LOCK: self._holder.lock},
+            },
+            "spec": {
+                "holderIdentity": self._holder.identity,
+                "leaseDurationSeconds": self._times.duration,
+                "acquireTime": moment,
+                "renewTime": moment,
+                "leaseTransitions": int((live.get("spec") or {}).get("leaseTransitions") or 0) + bool(live),
+            },
+        }
+
+    def _who(self, live: Object) -> str:
+        spec = live.get("spec") or {}
+        since = one_line(spec.get("acquireTime") or "an unknown time", 40)
+        return f"{one_line(spec.get('holderIdentity'), 200)} holds {self.ref} since {since}"
+
+
+def _lasts(live: Object) -> int:
+    return max(1, int((live.get("spec") or {}).get("leaseDurationSeconds") or TIMES.duration))
+
+
+def _until(live: Object) -> str:
+    try:
+        renewed = datetime.fromisoformat(str(live["spec"]["renewTime"]))
+        return datetime.fromtimestamp(renewed.timestamp() + _lasts(live), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (KeyError, ValueError, OverflowError, OSError):
+        return "an unknown time"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

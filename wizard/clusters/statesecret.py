@@ -1,0 +1,246 @@
+"""The state of a mesh kept in a cluster, as a Secret, so that another machine can go on with it.
+
+One Secret `meshwizard-state-NAME` holds what the folder of a mesh holds here: the newest state and the generations before it,
+with the same checksums. It is created, or replaced as it was last seen, and never otherwise: who lost a race is told, and
+has changed nothing. No credential is in it; it is a Secret because fewer people may read those.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import shlex
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import TypeVar
+
+from state import StateError, StateWriteFailed
+from wizard.clusters.kinds import NAMESPACE, SECRET, Object, Ref
+from wizard.clusters.port import MANAGER, Cluster, Outdated
+from wizard.errors import BadInput, Failed, NotAllowed
+from wizard.text import one_line
+
+T = TypeVar("T")
+
+TYPE = "meshwizard/state"
+LABEL = "meshwizard/state"  # its value is the mesh's name
+# The API server takes 1 MiB of data; the newest state of 50 clusters is some 200 kB.
+LIMIT = 1_000_000
+FORM = "cluster://CONTEXT/NAMESPACE"
+_SCHEME = "cluster://"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_GENERATION = re.compile(r".*\.(\d+)")
+
+
+def parsed(place: str) -> tuple[str, str]:
+    """Context and namespace of `cluster://CONTEXT/NAMESPACE`. A context may hold slashes itself. Raises BadInput."""
+    context, _, namespace = place.removeprefix(_SCHEME).rpartition("/")
+    if not place.startswith(_SCHEME) or not context or not _NAMESPACE.fullmatch(namespace):
+        raise BadInput(
+            f"--state {one_line(place, 200)} does not say where the state is",
+            f"Write {FORM}: a context of your kubeconfig and a namespace there. A folder is given with --state-dir.",
+        )
+    return context, namespace
+
+
+def secret_name(mesh: str) -> str:
+    """The name of the Secret that holds this mesh's state, and of the Lease of who writes it."""
+    return f"meshwizard-state-{mesh}"
+
+
+class StateSecrets:
+    """The states in one namespace of one cluster. Implements `state.medium.Shelf`; asks nothing before it is used."""
+
+    def __init__(self, cluster: Cluster, context: str, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.place = f"{_SCHEME}{context}/{namespace}"
+        self._context = context
+
+    def names(self) -> list[str]:
+        """The meshes whose Secret is there. Raises StateError."""
+        selector = f"app.kubernetes.io/managed-by={MANAGER},{LABEL}"
+        found = _asked(lambda: self.cluster.objects(SECRET, self.namespace, selector))
+        if not found:
+            self.require_namespace()
+        meshes = {
+            item["metadata"]["name"]: item["metadata"]["labels"][LABEL] for item in found if item.get("type") == TYPE
+        }
+        return sorted(mesh for name, mesh in meshes.items() if name == secret_name(mesh))
+
+    def medium(self, mesh: str) -> SecretMedium:
+        """The Secret of this mesh as it is now. Raises StateError."""
+        return SecretMedium(self, mesh)
+
+    def require_namespace(self) -> None:
+        """Raises StateError where the namespace is not there: it is not ours to make."""
+        try:
+            found = _asked(lambda: self.cluster.get(Ref(NAMESPACE, self.namespace)))
+        except StateError as error:
+            if isinstance(error.__cause__, NotAllowed):
+                return  # who may only work inside a namespace cannot look
+            raise
+        if found is None:
+            context = shlex.quote(self._context)
+            raise StateError(
+                f"There is no namespace {self.namespace} in the cluster of context {one_line(self._context)}.",
+                f"Make it: kubectl --context {context} create namespace {self.namespace}",
+            )
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self.cluster.close()
+
+
+class SecretMedium:
+    """One mesh's Secret, as it was when this was made. Implements `state.medium.Medium`: what is moved and removed is written
+    with the next `replace` or `flush`, in one request. Not thread-safe: the journal's writer is alone with it.
+    """
+
+    def __init__(self, shelf: StateSecrets, mesh: str) -> None:
+        self._shelf = shelf
+        self._mesh = mesh
+        self._ref = Ref(SECRET, secret_name(mesh), shelf.namespace)
+        self._live: Object | None = None
+        self._files: dict[str, bytes] = {}
+        self._sure = False  # whether what we know is what is there, as far as we can tell without asking
+        self._load()
+        if self._live is None:
+            shelf.require_namespace()
+
+    def label(self, name: str = "") -> str:
+        whole = f"Secret {self._ref.name} in {self._shelf.place}"
+        return f"{name} of {whole}" if name else whole
+
+    def names(self) -> list[str]:
+        return list(self._files)
+
+    def stamp(self, name: str) -> str | None:
+        if not self._sure:
+            self._load()
+        return str(self._live["metadata"]["resourceVersion"]) if self._live and name in self._files else None
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        data = self._files.get(name)
+        return None if data is None else data[: limit + 1]
+
+    def replace(self, name: str, data: bytes, keep: int) -> None:
+        files = dict(self._files)
+        for number in range(keep, 0, -1):
+            younger = f"{name}.{number - 1}" if number > 1 else name
+            if younger in files:
+                files[f"{name}.{number}"] = files[younger]
+        files[name] = data
+        self._write(_fitting(files, name, self._mesh))
+
+    def link(self, name: str, second: str) -> bool:
+        self._files[second] = self._files[name]
+        return True
+
+    def move(self, old: str, new: str) -> None:
+        self._files[new] = self._files.pop(old)
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+
+    def sweep(self) -> None:
+        """A Secret is written whole: nothing is left by halves."""
+
+    def flush(self) -> None:
+        if self._files:
+            self._write(self._files)
+        elif self._live is not None:
+            metadata = self._live["metadata"]
+            self._change(
+                lambda: self._shelf.cluster.delete(self._ref, uid=metadata["uid"], version=metadata["resourceVersion"])
+            )
+            self._live = None
+
+    def close(self) -> None:
+        """The connection is the shelf's."""
+
+    def _load(self) -> None:
+        live = _asked(lambda: self._shelf.cluster.get(self._ref))
+        if live is not None and live.get("type") != TYPE:
+            raise StateError(
+                f"Secret {self._ref.name} in {self._shelf.place} is not a state of meshwizard; it is not used.",
+                "Choose another namespace with --state.",
+            )
+        self._live = live
+        self._files = {name: _decoded(text) for name, text in ((live or {}).get("data") or {}).items()}
+        self._sure = True
+
+    def _write(self, files: dict[str, bytes]) -> None:
+        cluster, live = self._shelf.cluster, self._live
+        manifest: Object = {
+            "apiVersion": SECRET.api_version,
+            "kind": SECRET.kind,
+            "metadata": live["metadata"] if live else self._metadata(),
+            "type": TYPE,
+            "data": {name: b64encode(data).decode() for name, data in files.items()},
+        }
+        written = self._change(lambda: cluster.replace(manifest) if live else cluster.create(manifest), files)
+        if written is not None:
+            self._live, self._files = written, dict(files)
+
+    def _change(self, write: Callable[[], T], files: dict[str, bytes] | None = None) -> T | None:
+        """The result of a request that writes; None where one whose answer was lost had made it so already."""
+        self._sure = False
+        try:
+            done = write()
+        except Outdated as outdated:
+            self._load()
+            if files is not None and self._files == files:
+                return None
+            raise StateError(
+                f"{self.label()} was changed by somebody else meanwhile; nothing of this run was written over it.",
+                "Make sure that no other run works on this mesh, then run the same command again.",
+            ) from outdated
+        except Failed as failure:
+            raise StateWriteFailed(
+                f"The state could not be written to {self.label()}: {failure.what}", failure.remedy
+            ) from failure
+        self._sure = True
+        return done
+
+    def _metadata(self) -> Object:
+        labels = {"app.kubernetes.io/managed-by": MANAGER, LABEL: self._mesh}
+        return {"name": self._ref.name, "namespace": self._ref.namespace, "labels": labels}
+
+
+def _fitting(files: dict[str, bytes], newest: str, mesh: str) -> dict[str, bytes]:
+    """As many of the files as a Secret holds: the newest state always, what is oldest goes first."""
+    if len(files[newest]) > LIMIT:
+        raise StateWriteFailed(
+            f"The state of {mesh} is {len(files[newest])} bytes, more than the {LIMIT} that a Secret holds.",
+            "Keep it in a folder: run the same command without --state.",
+        )
+    kept = dict(files)
+    for name in sorted(files, key=_age, reverse=True):
+        if sum(map(len, kept.values())) <= LIMIT:
+            break
+        if name != newest:
+            del kept[name]
+    return kept
+
+
+def _age(name: str) -> tuple[int, str]:
+    """Generations by their number; what was put aside lies between the first of them and the others."""
+    found = _GENERATION.fullmatch(name)
+    if "quarantined" in name or "schema" in name:
+        return 1, name
+    return (2 * int(found[1]) - 1 if found else 0), name
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return b64decode(text)
+    except binascii.Error:
+        return b""  # damaged, as any other that makes no sense
+
+
+def _asked(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except Failed as failure:
+        raise StateError(f"The state cannot be read: {failure.what}", failure.remedy) from failure
