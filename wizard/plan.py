@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from wizard.engine.step import Plan, Step
 from wizard.mesh.model import Cluster, Mesh
@@ -65,13 +66,11 @@ def plan_of(mesh: Mesh) -> Plan:
 
 def departure_of(mesh: Mesh, names: Collection[str], *, untouched: Collection[str] = ()) -> Plan:
     """The steps to undo where these clusters leave this mesh: their own, but not those of clusters to be left `untouched`,
-    and what the others hold of them.
+    and what the others have only for them.
     """
-    kept = []
-    for step in plan_of(mesh).steps:
-        of_peer = isinstance(step, RemoteSecret) and step.peer.name in names and step.cluster not in names
-        if of_peer or (step.cluster in names and step.cluster not in untouched):
-            kept.append(copy.copy(step))
+    rest = replace(mesh, clusters=tuple(cluster for cluster in mesh.clusters if cluster.name not in names))
+    staying = {step.id for step in plan_of(rest).steps}
+    kept = [copy.copy(step) for step in plan_of(mesh).steps if step.id not in staying and step.cluster not in untouched]
     ids = {step.id for step in kept}
     for step in kept:
         step.needs = tuple(id for id in step.needs if id in ids)

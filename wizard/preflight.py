@@ -19,6 +19,7 @@ from wizard.clusters.kinds import (
     CRD,
     DEPLOYMENT,
     JOB,
+    LEASE,
     MUTATING_WEBHOOK,
     NAMESPACE,
     NODE,
@@ -57,6 +58,9 @@ RIGHTS: tuple[Right, ...] = (
     Right("create", POD, subresource="exec"),
 )
 
+# With these, runs on other machines are kept out; without, a mesh can be made all the same.
+LEASE_RIGHTS = tuple(Right(verb, LEASE, "kube-system") for verb in ("create", "get", "update", "delete"))
+
 Severity = Literal["ok", "warning", "error"]
 
 
@@ -64,7 +68,7 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
-    # A stable name: reachable, identity, version, clock, rights, nodes, gateway-address, gateway-node, gateway-port,
+    # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
     # external-ips, load-balancer, services, pods, istio.
     check: str
     cluster: str | None
@@ -153,7 +157,15 @@ def clock_offset(version: ServerVersion) -> float | None:
 
 
 def _rights(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
-    denied = cluster.denied(RIGHTS)
+    lacking = cluster.denied((*RIGHTS, *LEASE_RIGHTS))
+    unguarded = [right for right in lacking if right in LEASE_RIGHTS]
+    if unguarded:
+        yield Finding(
+            "leases", member.name, "warning",
+            f"context {one_line(member.context)} may not {listing(map(str, unguarded))}: runs on other machines are not kept out",
+            "Ask for that right, or make sure that nobody else works on this mesh meanwhile.",
+        )  # fmt: skip
+    denied = [right for right in lacking if right not in LEASE_RIGHTS]
     if denied:
         yield Finding(
             "rights", member.name, "error", f"context {one_line(member.context)} may not {listing(map(str, denied[:4]))}"

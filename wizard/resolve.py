@@ -17,7 +17,8 @@ from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
 from wizard.mesh.rules import is_ip
 from wizard.preflight import node_addresses, used_node_ports
-from wizard.steps.gateway import GATEWAY_SERVICE
+from wizard.steps.gateway import GATEWAY_SERVICE, node_port
+from wizard.steps.sample import standing_version
 from wizard.text import listing, one_line
 
 T = TypeVar("T")
@@ -66,11 +67,12 @@ def resolve(mesh: Mesh, world: World) -> Mesh:
     Unreachable naming the cluster, NeedsPerson where a value cannot be found, BadInput where clusters that were to be
     routed to each other have the same Service addresses.
     """
+    mesh = _with_standing_samples(mesh, world)
     mesh = replace(mesh, clusters=tuple(_named(mesh, cluster, world) for cluster in mesh.clusters))
     gateways = [cluster for cluster in mesh.clusters if mesh.has_gateway(cluster.name)]
-    port = _common_port(
-        [each for each in gateways if each.gateway.exposure == "node-port" and each.gateway.port is None], world
-    )
+    mesh = _with_standing_ports(mesh, gateways, world)
+    gateways = [mesh.cluster(cluster.name) for cluster in gateways]
+    port = _common_port([each for each in gateways if _lacks_port(each)], world)
     settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, port))
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
@@ -95,6 +97,42 @@ def is_settled(mesh: Mesh) -> bool:
         return False
 
     return bool(mesh.istio.version) and not any(open_value(cluster) for cluster in mesh.clusters)
+
+
+def _with_standing_samples(mesh: Mesh, world: World) -> Mesh:
+    """With the sample versions that run already: where clusters came and went they do not follow from the order, and a run
+    that has lost its state must not exchange them.
+    """
+
+    def look(cluster: Cluster) -> str | None:
+        try:
+            return standing_version(world.cluster(cluster.name), mesh)
+        except Failed:
+            return None  # the preflight tells of it
+
+    taken = {cluster.sample for cluster in mesh.clusters}
+    for name, version in _of_each([each for each in mesh.clusters if each.sample is None], look).items():
+        if version is not None and version not in taken:
+            taken.add(version)
+            mesh = mesh.with_cluster(replace(mesh.cluster(name), sample=version))
+    return mesh
+
+
+def _with_standing_ports(mesh: Mesh, gateways: list[Cluster], world: World) -> Mesh:
+    """With the NodePorts of the gateways that stand, where none is given: they are not changed because another is free."""
+
+    def look(cluster: Cluster) -> int | None:
+        service = world.cluster(cluster.name).get(GATEWAY_SERVICE)
+        return node_port(service) if ((service or {}).get("spec") or {}).get("type") == "NodePort" else None
+
+    for name, port in _of_each([each for each in gateways if _lacks_port(each)], look).items():
+        cluster = mesh.cluster(name)
+        mesh = mesh.with_cluster(replace(cluster, gateway=replace(cluster.gateway, port=port)))
+    return mesh
+
+
+def _lacks_port(cluster: Cluster) -> bool:
+    return cluster.gateway.exposure == "node-port" and cluster.gateway.port is None
 
 
 def _named(mesh: Mesh, cluster: Cluster, world: World) -> Cluster:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wizard.engine.step import Plan, Step
 from wizard.mesh.model import Mesh
-from wizard.text import listing, one_line
+from wizard.text import for_bash, listing, one_line
 
 
 def render(mesh: Mesh, plan: Plan) -> str:
@@ -17,7 +17,7 @@ def render(mesh: Mesh, plan: Plan) -> str:
         lines += ["", *_section(step, number, len(steps))]
     names = listing(cluster.name for cluster in mesh.clusters)
     lines += ["", f"say 'Mesh {mesh.name} stands: {names} hear each other.'", ""]
-    return "\n".join(lines)
+    return for_bash("\n".join(lines))
 
 
 def _header(mesh: Mesh) -> Iterator[str]:

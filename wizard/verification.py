@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from wizard.engine.events import Answered, Event
 from wizard.engine.step import Job, Plan, Shared, World
 from wizard.errors import Failed, Trouble, VerificationFailed
 from wizard.steps.verify import Verify
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def _one(step: Verify, world: World, listener: Callable[[Event], None]) -> Verdi
     except Trouble as trouble:
         last, remedy = trouble.what, trouble.remedy
     except Exception as error:
+        log.exception("verification by %s", step.id)
         raise Failed(f"{step.id}: unexpected {type(error).__name__}", "Please report this.") from error
     final = heard[-1] if heard else None
     return Verdict(

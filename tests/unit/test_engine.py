@@ -101,6 +101,7 @@ def test_steps_run_after_what_they_need_and_are_recorded() -> None:
     assert engine.succeeded
 
 
+@pytest.mark.promise(18)
 def test_a_finished_mesh_is_only_looked_at() -> None:
     guard, a = Toy("guard", guard=True), Toy("a", "guard")
     a.made = True
@@ -124,6 +125,7 @@ def test_guards_run_where_there_is_work_and_stop_it() -> None:
     assert a.log == ["probe"]
 
 
+@pytest.mark.promise(20)
 def test_failure_stops_only_what_depends_on_it() -> None:
     a, b, c = Toy("a", cluster="one"), Toy("b", "a", cluster="one"), Toy("c", cluster="two")
     a.trouble = Failed("no", "do this")
@@ -244,6 +246,7 @@ def test_waits_say_what_and_how_long_and_end_with_what_was_seen() -> None:
     assert "look at it" in outcome.remedy
 
 
+@pytest.mark.promise(32)
 def test_abort_ends_waits_and_exits_130() -> None:
     a, b = Toy("a"), Toy("b", "a")
     a.work = lambda job: job.wait("it", lambda: (None, ""), seconds=60, every=0.01)
@@ -256,6 +259,7 @@ def test_abort_ends_waits_and_exits_130() -> None:
     assert "meshwizard resume m" in outcomes[0].remedy
 
 
+@pytest.mark.promise(32)
 def test_drain_lets_what_runs_end() -> None:
     a, b = Toy("a"), Toy("b", "a")
     inside, go_on = threading.Event(), threading.Event()
@@ -307,6 +311,7 @@ def test_skip_counts_as_done_for_what_follows() -> None:
     assert outcomes[0].statuses == {"a": Status.SKIPPED, "b": Status.DONE}
 
 
+@pytest.mark.promise(15)
 def test_without_a_record_nothing_is_applied() -> None:
     a, b = Toy("a"), Toy("b", cluster="other")
     book = Book()
@@ -317,6 +322,7 @@ def test_without_a_record_nothing_is_applied() -> None:
     assert "apply" not in a.log + b.log
 
 
+@pytest.mark.promise(21)
 def test_undo_runs_in_reverse() -> None:
     order: list[str] = []
 
@@ -329,6 +335,7 @@ def test_undo_runs_in_reverse() -> None:
     assert order == ["c", "b", "a"]
 
 
+@pytest.mark.promise(20)
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_plan_ends_with_every_step_accounted_for(data: st.DataObject) -> None:

@@ -57,6 +57,15 @@ def test_missing_rights_are_named(two: Setting) -> None:
     assert "create customresourcedefinitions.apiextensions.k8s.io" in finding.text
 
 
+def test_without_the_right_to_leases_a_mesh_can_be_made_all_the_same(two: Setting) -> None:
+    two.machine(1).missing_rights.add("update leases.coordination.k8s.io")
+    (finding,) = found(two, "leases")
+    assert (finding.cluster, finding.severity) == ("cluster1", "warning")
+    assert "may not update leases.coordination.k8s.io in kube-system" in finding.text
+    assert {each.severity for each in found(two, "rights")} == {"ok"}
+    assert two.run().ok
+
+
 def test_one_cluster_under_two_contexts_is_refused(two: Setting) -> None:
     first = two.mesh.clusters[0]
     twice = replace(two.mesh, clusters=(first, replace(two.mesh.clusters[1], context=first.context)))

@@ -4,6 +4,8 @@ taken back without a rest.
 
 from __future__ import annotations
 
+import ast
+import copy
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +14,19 @@ from pathlib import Path
 import pytest
 
 from state import StateFolder
-from wizard.clusters.kinds import KINDS, MUTATING_WEBHOOK, NAMESPACE, POD, SERVICE, Object, Ref
+from wizard.clusters.kinds import (
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    ISTIO_GATEWAY,
+    KINDS,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    POD,
+    SERVICE,
+    Object,
+    Ref,
+)
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, PersonNeeded
 from wizard.errors import NeedsPerson
@@ -257,3 +271,54 @@ def test_a_closed_port_is_told_before_it_is_needed(
     town.machine(closed).blocked_ports.clear()
     done = town.run()
     assert done.ok, done.what
+
+
+def test_with_its_last_remote_goes_what_a_primary_had_only_for_it(tmp_path: Path) -> None:
+    outside = SimulatedOutside(3, 0)
+    whole = mesh(members(outside, "external-ips", [None, None, "cluster1"]))
+    town = Town(tmp_path, outside, whole)
+    assert town.run().ok
+    shown = Ref(ISTIO_GATEWAY, "istiod-gateway", SYSTEM_NAMESPACE)
+    assert town.machine("cluster1").found(shown)
+    primary = town.machine("cluster1")
+    town.mesh = mesh(whole.clusters[:2])
+    session = Session(town.mesh, outside, town.folder)
+    session.prepare()
+    with session.departure(town.events.append) as engine:
+        assert engine.undo().ok
+    with session.engine(town.events.append) as engine:
+        assert engine.run().ok
+    assert primary.found(shown) is None
+    assert primary.found(Ref(ISTIO_GATEWAY, "cross-network-gateway", SYSTEM_NAMESPACE))
+    assert town.heard("cluster1") == {"v1", "v2"}
+
+
+@pytest.fixture
+def unrecorded(tmp_path: Path) -> Town:
+    """A mesh of two, where somebody deleted the record of cluster2's install."""
+    outside = SimulatedOutside(2, 0)
+    town = Town(tmp_path, outside, mesh(members(outside, "node-port", [None, None])))
+    assert town.run().ok
+    town.machine("cluster2").store.remove(Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE))
+    town.events.clear()
+    return town
+
+
+def test_an_install_whose_record_somebody_deleted_is_still_taken_back(unrecorded: Town) -> None:
+    town, machine = unrecorded, unrecorded.machine("cluster2")
+    outcome = town.undo()
+    assert outcome.ok, outcome.what
+    rest = contents(machine) - town.before[1]
+    assert {kind for kind, _, _ in map(ast.literal_eval, rest)} <= {CRD.kind}  # whose they are nobody can tell any more
+    assert any("CRDs stay" in getattr(event, "text", "") for event in town.events)
+    assert contents(town.machine("cluster1")) == town.before[0]
+
+
+def test_an_istio_of_another_mesh_whose_record_somebody_deleted_stays(unrecorded: Town) -> None:
+    machine = unrecorded.machine("cluster2")
+    namespace = copy.deepcopy(machine.found(Ref(NAMESPACE, SYSTEM_NAMESPACE)))
+    assert namespace
+    namespace["metadata"]["annotations"]["meshwizard/mesh"] = "another"
+    machine.store.update(namespace, "kubectl-edit")
+    unrecorded.undo()
+    assert machine.found(Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE))

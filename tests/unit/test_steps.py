@@ -18,6 +18,7 @@ from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps.certificates import CACERTS
 from wizard.steps.install import RECORD
+from wizard.steps.namespace import CONTROL_PLANE, SystemNamespace
 from wizard.steps.ownership import CREATED, MESH
 
 SYSTEM = Ref(NAMESPACE, SYSTEM_NAMESPACE)
@@ -29,6 +30,7 @@ def needed(probe: object) -> tuple[Difference, ...]:
     return probe.differences
 
 
+@pytest.mark.promise(18)
 def test_everything_is_needed_on_fresh_clusters_and_nothing_afterwards(two: Setting) -> None:
     work = [step for step in two.plan.steps if not step.guard]
     assert all(isinstance(step.probe(two.world), Needed) for step in work)
@@ -44,6 +46,7 @@ def test_three_clusters_hear_each_other() -> None:
     assert all(version in done.note for version in ("v1", "v2", "v3"))
 
 
+@pytest.mark.promise(21)
 def test_undo_takes_back_what_was_made_and_only_that(finished: Setting) -> None:
     machine = finished.machine(1)
     mine = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine", "namespace": "default"}, "data": {}}
@@ -91,6 +94,23 @@ class TestNamespace:
         assert live["metadata"]["labels"]["team"] == "platform"
         assert NETWORK not in live["metadata"]["labels"]
         assert MESH not in (live["metadata"].get("annotations") or {})
+
+    def test_what_we_set_and_want_no_more_goes_and_what_others_set_stays(self, two: Setting) -> None:
+        """As where a remote becomes a primary."""
+        remote = replace(two.mesh.clusters[1], role="remote", primary="cluster1")
+        namespace = SystemNamespace(two.mesh.with_cluster(remote), remote)
+        world, cluster = two.world, two.world.clusters["cluster2"]
+        namespace.apply(world, job_of(namespace))
+        two.machine(2).change(SYSTEM, label("team", "platform"), manager="kubectl-label")
+        (difference,) = needed(two.probe("cluster2/namespace"))
+        assert (difference.field, difference.found) == (f"metadata.annotations.{CONTROL_PLANE}", "cluster1")
+        own = two.plan.step("cluster2/namespace")
+        own.apply(world, job_of(own))
+        live = cluster.get(SYSTEM)
+        assert live is not None
+        assert CONTROL_PLANE not in live["metadata"]["annotations"]
+        assert live["metadata"]["labels"]["team"] == "platform"
+        assert isinstance(two.probe("cluster2/namespace"), Done)
 
     def test_what_others_put_into_it_keeps_it_from_being_deleted(self, finished: Setting) -> None:
         foreign = {
@@ -306,6 +326,7 @@ def test_every_command_is_bash_and_none_shows_a_secret(two: Setting) -> None:
             assert "kind: Secret" not in command.text
 
 
+@pytest.mark.promise(20, 29)
 def test_one_dead_cluster_leaves_the_other_lane_alone(two: Setting) -> None:
     seen: list[Any] = []
 
@@ -323,6 +344,7 @@ def test_one_dead_cluster_leaves_the_other_lane_alone(two: Setting) -> None:
     assert two.run().ok
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize("call", ["get", "apply", "objects"])
 def test_a_dropped_connection_fails_one_run_and_the_next_goes_on(two: Setting, call: str) -> None:
     two.machine(1).fail_next(call, Unreachable("cluster1: connection reset", "try again"))

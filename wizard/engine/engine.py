@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Protocol
 
-from wizard.engine.events import FINAL, Event, Paused, PersonNeeded, RunEnded, RunStarted, Status, StepChanged
+from wizard.engine.approval import Approval
+from wizard.engine.events import FINAL, Event, Paused, PersonNeeded, RunEnded, RunStarted, Status, StepChanged, StepSaid
 from wizard.engine.step import Conflict, Done, Job, Needed, Plan, Probe, Shared, Step, World
 from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
 from wizard.text import duration, one_line
@@ -70,10 +71,14 @@ class Engine:
         resume: str = "",
         linger: bool = False,
         attended: bool = False,
+        approval: Approval | None = None,
+        agreed: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`resume`: the command that goes on after a failure. `linger`: after a failure, wait for retry, skip or abort
-        instead of ending. `attended`: a person watches, so what only a person can do is waited for.
+        instead of ending. `attended`: a person watches, so what only a person can do is waited for. `approval`: what the
+        person agreed to; where the first look finds that something else would be done, the run ends before it begins.
+        `agreed`: called after that look, before anything is recorded or changed; Trouble of it ends the run, too.
         """
         self._plan = plan
         self._world = world
@@ -83,6 +88,9 @@ class Engine:
         self._resume = resume
         self._linger = linger
         self._attended = attended
+        self._approval = approval
+        self._agreed = agreed
+        self._refused = False
         self._sleep = sleep
         self._shared = Shared()
         self._changed = threading.Condition()
@@ -108,6 +116,11 @@ class Engine:
     def succeeded(self) -> bool:
         """Whether the run that ended did all it set out to do."""
         return self._succeeded
+
+    @property
+    def refused(self) -> bool:
+        """Whether the run ended before it began, because it was not what was agreed to."""
+        return self._refused
 
     # -- what a front end may do
 
@@ -153,6 +166,22 @@ class Engine:
             self._draining = self._aborted = True
             self._changed.notify_all()
 
+    def give_up(self, trouble: Trouble) -> None:
+        """Abort because of this trouble, which the run then ends with; nothing more is recorded."""
+        with self._changed:
+            self._fatal = self._fatal or trouble
+            self._draining = self._aborted = True
+            self._changed.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to start nothing new."""
+        return self._draining
+
+    def say(self, cluster: str, text: str) -> None:
+        """Tell those who watch something of a cluster that is no step's, made printable."""
+        self._emit(StepSaid(step="", cluster=cluster, text=one_line(text, 1000)))
+
     # -- looking
 
     def look(self) -> dict[str, Look]:
@@ -177,10 +206,23 @@ class Engine:
         """Make every step done. Returns when nothing more can be done; never raises."""
         began = self._start("apply")
         self._looked = self.look()
+        if not self._may_begin():
+            return self._end(began, "apply")
         self._guard()
         with self._pool(len(self._plan.steps)) as pool:
             self._work(pool, self._apply_ready, self._apply)
         return self._end(began, "apply")
+
+    def _may_begin(self) -> bool:
+        try:
+            if self._approval:
+                self._approval.check(self._plan, self._looked)
+            self._agreed()
+        except Trouble as trouble:
+            with self._changed:
+                self._fatal = trouble
+                self._refused = True
+        return not self._refused
 
     def undo(self) -> Outcome:
         """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done."""
@@ -289,6 +331,8 @@ class Engine:
         began = time.monotonic()
         self._change(step, Status.PROBING)
         probe = step.probe(self._world)
+        if self._approval and isinstance(looked, Trouble):
+            self._approval.check_step(step, probe)  # it could not be compared before
         if isinstance(probe, Conflict):
             raise NeedsPerson(probe.what, probe.remedy)
         if isinstance(probe, Needed):
@@ -393,7 +437,6 @@ class Engine:
             status = Status.CONFLICT
         else:
             status = Status.FAILED
-        log.info("step %s %s: %s", step.id, status, trouble.what)
         if self._recorded(step) and self._fatal is None:
             try:
                 ended = "skipped" if status is Status.SKIPPED else "failed"
@@ -437,6 +480,13 @@ class Engine:
 
     def _emit(self, event: Event) -> None:
         with self._emitting:
+            match event:
+                case StepChanged(status=Status.WAITING):
+                    pass
+                case StepChanged():
+                    log.info("%s: %s %s", event.step, event.status, event.detail)
+                case StepSaid():
+                    log.info("%s: says %s", event.step or event.cluster, event.text)
             self._listener(event)
 
     # -- the end
@@ -487,7 +537,8 @@ class Engine:
             code, what = 130, f"stopped by you; {left} steps are left"
         else:
             code, what = 1, f"{len(missing)} steps could not run"
-        go_on = f"Go on with: {self._resume}" if self._resume else ""
+        # A run that was refused left nothing to go on with.
+        go_on = f"Go on with: {self._resume}" if self._resume and not self._refused else ""
         remedy = "\n".join([*dict.fromkeys(remedy for remedy in remedies if remedy), *([go_on] if go_on else [])])
         return Outcome(False, code, what, remedy, dict(self._status))
 

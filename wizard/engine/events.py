@@ -62,11 +62,12 @@ class StepChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepSaid(Event):
-    """A line of progress, from istioctl or the step itself."""
+    """A line of progress. `output`: it is istioctl's own and one of many; otherwise it is for a person to read."""
 
     step: str
     cluster: str | None
     text: str
+    output: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,16 @@ SILENT_SECONDS = 30  # how long a wait puts up with a cluster that does not answ
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that is not as wanted. `found` None: it is not there. `by`: who set it, where the cluster knows."""
+    """One field that is not as wanted. `found` None: it is not there. `by`: who set it, where the cluster knows. `passing`: it
+    comes and goes by itself, as a Pod starts or ends.
+    """
 
     object: str
     field: str
     found: str | None
     wanted: str | None
     by: str = ""
+    passing: bool = False
 
     def __str__(self) -> str:
         found = "absent" if self.found is None else self.found
@@ -129,8 +132,16 @@ class Job:
         self.attended = attended
 
     def say(self, text: str) -> None:
-        """One line of progress, made printable."""
-        self._emit(StepSaid(step=self._step.id, cluster=self._step.cluster, text=one_line(text, 1000)))
+        """One line that a person should read, made printable."""
+        self._say(text)
+
+    def output(self, text: str) -> None:
+        """One line of what a program prints, made printable; of many in a second some may not be shown."""
+        self._say(text, output=True)
+
+    def _say(self, text: str, *, output: bool = False) -> None:
+        said = one_line(text, 1000)
+        self._emit(StepSaid(step=self._step.id, cluster=self._step.cluster, text=said, output=output))
 
     def answered(self, counts: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> None:
         """What the verification has heard so far."""
@@ -166,25 +177,28 @@ class Job:
     ) -> T:
         """Look until there is a result. `look` gives (result or None, what it saw). Failed after `seconds`, with what was
         last seen. Says what it waits for and for how long. A cluster that does not answer is asked again for half a minute.
+        The last look begins after the deadline: while the program was stopped (Ctrl-Z, say), all may have come right.
         """
         began = heard = time.monotonic()
         result: T | None
         while True:
             self.check()
+            asked = time.monotonic()
             try:
                 result, seen = look()
                 heard = time.monotonic()
             except Unreachable as silent:
-                if time.monotonic() - heard >= SILENT_SECONDS:
+                if asked - heard >= SILENT_SECONDS:
                     raise
                 result, seen = None, silent.what
             elapsed = time.monotonic() - began
             if result is not None:
                 return result
-            if elapsed >= seconds:
+            if asked - began >= seconds:
                 raise Failed(f"{what}: not within {duration(seconds)}; last seen: {printable(seen, 600)}", remedy)
             self._waits(what, seen, elapsed, seconds)
-            self._sleep(min(every, max(0.0, seconds - elapsed)))
+            # At first more often: what is nearly there should not cost a whole pause.
+            self._sleep(min(every, max(0.05, elapsed / 4), max(0.0, seconds - elapsed)))
 
     def person(
         self, what: str, instructions: str, look: Callable[[], tuple[T | None, str]], *, every: float = 3.0
@@ -269,10 +283,12 @@ class Step(ABC):
     `guard`: looks whether what builds on it can work, and runs only where something of that needs work. A guard whose
     probe cannot tell says Needed: then its `apply` finds out, and has passed when it returns. What it makes for that it
     removes itself; `leaves`: something of it may be left where the wizard was killed, which `undo` takes back.
+    `waits`: it only looks and waits for what others bring about, so there is nothing in it that a person agrees to.
     """
 
     guard = False
     leaves = False
+    waits = False
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import yaml
+
 from wizard import process, yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Failed, Interrupted
@@ -15,6 +17,8 @@ from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
 from wizard.text import duration, one_line
 
+_DOCUMENTS = re.compile(r"^---.*$", re.MULTILINE)
+_DEFINITION = re.compile(r"^kind: CustomResourceDefinition\s*$", re.MULTILINE)
 COMPONENT_SECONDS = 300  # how long istioctl itself waits for one component
 
 
@@ -74,6 +78,17 @@ class RealIstioctl:
         if done.code:
             raise Failed(f"istioctl install: {last_words(done.stderr)}", "See the log for all that istioctl said.")
 
+    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
+        files = [argument for path in overlays for argument in ("-f", str(path))]
+        done = process.run([self.path, "manifest", "generate", *files, "-f", "-"], stdin=operator, seconds=60)
+        if done.code or done.stopped:
+            raise Failed(
+                f"istioctl manifest generate: {last_words(done.stderr)}", "Try it by hand to see what it says."
+            )
+        # The definitions of kinds are nine tenths of the text, and slow to read.
+        documents = (text for text in _DOCUMENTS.split(done.stdout) if not _DEFINITION.search(text))
+        return [item for text in documents for item in yamltext.load_all(text) if isinstance(item, dict)]
+
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
         argv = [
             self.path, *remote_secret_command(self._version()), *_at(cluster),
@@ -83,7 +98,11 @@ class RealIstioctl:
         done = process.run(argv, seconds=60)
         if done.code or done.stopped:
             raise Failed(f"istioctl create-remote-secret: {last_words(done.stderr)}", "")
-        for document in yamltext.load_all(done.stdout):
+        try:
+            documents = yamltext.load_all(done.stdout)
+        except yaml.YAMLError:
+            documents = []
+        for document in documents:
             if isinstance(document, dict) and document.get("kind") == "Secret":
                 return document
         raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")

@@ -35,6 +35,12 @@ class Istioctl(Protocol):
         """
         ...
 
+    def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
+        """`istioctl manifest generate`: the objects that `install` would apply, without the definitions of kinds and without
+        the labels and webhooks that only an install adds. Asks no cluster.
+        """
+        ...
+
     def remote_secret(self, cluster: Cluster, *, server: str) -> Object:
         """`istioctl create-remote-secret`: makes the reader's token in `cluster` if it has none and gives the Secret
         that lets an istiod elsewhere read it at `server`. Holds a credential: never logged, never stored.

@@ -56,7 +56,7 @@ class Declared(Step):
         cluster = world.cluster(self.cluster)
         for manifest in self.manifests():
             job.check()
-            put(cluster, manifest, self.mesh.name)
+            put_missing(cluster, manifest, self.mesh.name)
         self.settle(world, job)
 
     def settle(self, world: World, job: Job) -> None:
@@ -93,6 +93,12 @@ def put(cluster: Cluster, manifest: Object, mesh: str) -> Object:
         marked["metadata"]["labels"] = {**LABELS, **(manifest["metadata"].get("labels") or {})}
     marked["metadata"]["annotations"] = annotations
     return cluster.apply(marked, force=is_ours(live))
+
+
+def put_missing(cluster: Cluster, manifest: Object, mesh: str) -> None:
+    """`put` where the object is not there or differs: what an interrupted run made already is not written again."""
+    if differences("", manifest, cluster.get(ref_of(manifest))):
+        put(cluster, manifest, mesh)
 
 
 def take_back(cluster: Cluster, ref: Ref, job: Job) -> None:
@@ -174,4 +180,4 @@ def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:
     return f"{kubectl(cluster)} apply --server-side -f - <<'EOF'\n{text}EOF"
 
 
-__all__ = ["Declared", "kubectl", "kubectl_apply", "owner_of", "put", "take_back", "wait_gone"]
+__all__ = ["Declared", "kubectl", "kubectl_apply", "owner_of", "put", "put_missing", "take_back", "wait_gone"]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import DEPLOYMENT, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Difference
+from wizard.engine.step import Difference, Job
+from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
-from wizard.steps.ownership import label
+from wizard.steps import foreign
+from wizard.steps.declared import wait_gone
+from wizard.steps.ownership import ISTIO_OWNER, label
 from wizard.steps.pods import available
+from wizard.text import one_line
 
 GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
 GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
+_WISHED = ("spec.type", "spec.externalIPs", "spec.clusterIP")
 SERVICE_TYPES = {
     "node-port": "NodePort",
     "external-ips": "ClusterIP",
@@ -27,15 +32,41 @@ def standing(cluster: Cluster, member: model.Cluster) -> list[Difference]:
     if deployment is None:
         told.append(Difference(str(GATEWAY), "", None, "to be installed"))
     elif not available(deployment):
-        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1"))
+        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1", passing=True))
     service = cluster.get(GATEWAY_SERVICE)
     if service is None:
         return [*told, Difference(str(GATEWAY_SERVICE), "", None, "to be installed")]
     return told + [
-        Difference(str(GATEWAY_SERVICE), field, found, wanted)
+        Difference(str(GATEWAY_SERVICE), field, found, wanted, _setter(service, field))
         for field, found, wanted in _fields(service, member)
         if found != wanted
     ]
+
+
+def make_room(cluster: Cluster, member: model.Cluster, job: Job) -> None:
+    """Where the install will label the gateway with its network, or no more: the Deployment, which selects its Pods by that
+    label too, goes before, since Kubernetes refuses another selector.
+    """
+    live = cluster.get(GATEWAY)
+    if live is None or label(live, ISTIO_OWNER) != OPERATOR_NAME:
+        return
+    found = ((live["spec"].get("selector") or {}).get("matchLabels") or {}).get(NETWORK_LABEL)
+    wanted = member.network if member.gateway.labelled else None
+    if found != wanted:
+        change = f"network {one_line(found or 'none')} → {wanted or 'none'}"
+        job.say(f"{member.name}: the gateway is made anew, since a Deployment's selector stays as it is: {change}")
+        cluster.delete(GATEWAY)
+        wait_gone(cluster, [GATEWAY], job)
+
+
+def is_wished(kind: str, field: str) -> bool:
+    """Whether the mesh file says what this field of an object of this kind should be: then differences tell of it."""
+    return kind == SERVICE.kind and (field in _WISHED or field.endswith(".nodePort"))
+
+
+def _setter(service: Object, field: str) -> str:
+    """Who set a field of the Service, where the cluster knows."""
+    return dict(foreign.set_by_others(service)).get(tuple(f"f:{part}" for part in field.split(".")), "")
 
 
 def node_port(service: Object | None) -> int | None:

@@ -1,7 +1,8 @@
 """Control plane and east-west gateway by one `istioctl install` per cluster, and the wait for istiod that others build on.
 
 What was installed is kept in the cluster, in ConfigMap `meshwizard`: a run with no local state compares with that, field by
-field. It also holds which CRDs were there before, so that undo leaves those alone.
+field. It also holds what the install made, so that what is deleted is missed, and which CRDs were there before, so that
+undo leaves those alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from wizard import yamltext
-from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, MUTATING_WEBHOOK, Object, Ref
+from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
@@ -24,8 +25,8 @@ from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, o
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps import gateway, removal
-from wizard.steps.declared import kubectl, put
+from wizard.steps import defaulttag, foreign, gateway, removal
+from wizard.steps.declared import kubectl, put, put_missing
 from wizard.steps.discovery import discovery_address
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label
 from wizard.steps.pods import available, pod_trouble
@@ -33,6 +34,7 @@ from wizard.steps.watch import Watch
 from wizard.text import one_line
 
 RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
+_MADE = "made"
 INSTALL_SECONDS = 900
 ISTIOD_SECONDS = 420
 
@@ -70,17 +72,24 @@ class Install(Step):
         if istiod is None and record is None:
             return Needed((Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed"),))
         needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
-        return Needed(tuple(needed)) if needed else Done(f"Istio {self.mesh.istio.version}")
+        needed += _missing(cluster, record, needed)
+        if not needed:
+            return Done(f"Istio {self.mesh.istio.version}")
+        return self._overwriting(world, record) or Needed(tuple(needed))
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
-        self._record_before(cluster)
         operator = operator_yaml(self.mesh, self.member, self._discovery(world))
+        self._record_begun(cluster, operator)
+        if self.mesh.istio.revision:
+            defaulttag.make_again(cluster)
+        if self.mesh.has_gateway(self.member.name):
+            gateway.make_room(cluster, self.member, job)
         watch = Watch(cluster, job)
         try:
             world.istioctl.install(
                 self.member, operator, self.mesh.istio.overlays,
-                say=job.say, cancelled=watch.look, seconds=INSTALL_SECONDS,
+                say=job.output, cancelled=watch.look, seconds=INSTALL_SECONDS,
             )  # fmt: skip
         except Failed as failure:
             raise watch.explained(failure) from failure
@@ -89,14 +98,26 @@ class Install(Step):
                 raise watch.trouble from None
             raise
         before = (cluster.get(RECORD) or {}).get("data", {}).get("crds-before", "")
-        put(cluster, self._record(before, operator), self.mesh.name)
+        record = self._record(before, operator)
+        record["data"][_MADE] = "\n".join(sorted(str(ref_of(item)) for item in foreign.installed(cluster)))
+        put_missing(cluster, record, self.mesh.name)
 
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         record = cluster.get(RECORD)
-        if record is None or annotation(record, MESH) != self.mesh.name:
+        # Where somebody deleted the record, the namespace tells whose it is, and istioctl's label what we installed.
+        mark = record if record is not None else cluster.get(Ref(NAMESPACE, SYSTEM_NAMESPACE))
+        mesh = annotation(mark, MESH)
+        if mesh != self.mesh.name and (record is not None or mesh is not None):
             return
-        removal.remove_istio(cluster, set(record["data"].get("crds-before", "").split()), job)
+        if record is not None:
+            before = set(record["data"].get("crds-before", "").split())
+        elif removal.stands(cluster):
+            before = set(_istio_crds(cluster))
+            job.say(f"{cluster.name}: Istio's CRDs stay: ConfigMap {RECORD.name}, which told whose they are, is gone")
+        else:
+            return
+        removal.remove_istio(cluster, before, job)
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
@@ -131,7 +152,8 @@ class Install(Step):
         ]
 
     def _record(self, before: str, operator: str | None) -> Object:
-        data = {"crds-before": before}
+        # Empty, not absent: what is absent from an apply stays where somebody else wrote it.
+        data = {"crds-before": before, "operator.yaml": ""}
         if operator is not None:
             data |= {
                 "operator.yaml": operator,
@@ -145,15 +167,18 @@ class Install(Step):
             "data": data,
         }
 
-    def _record_before(self, cluster: Cluster) -> None:
-        """What stood before the first install, once: a repeated install must not take our own CRDs for older ones."""
-        if cluster.get(RECORD) is None:
-            crds = [
-                item["metadata"]["name"]
-                for item in cluster.objects(CRD)
-                if item["metadata"]["name"].endswith("istio.io")
-            ]
-            put(cluster, self._record("\n".join(sorted(crds)), None), self.mesh.name)
+    def _record_begun(self, cluster: Cluster, operator: str) -> None:
+        """What stood before the first install, once: a repeated install must not take our own CRDs for older ones. And where
+        something else is recorded as installed than will be, it is not true any more until this install is complete.
+        """
+        record = cluster.get(RECORD)
+        data = (record or {}).get("data") or {}
+        before = data.get("crds-before", "")
+        if record is None:
+            before = "\n".join(_istio_crds(cluster))
+        data = {key: value for key, value in data.items() if key != _MADE}
+        if record is None or (data.get("operator.yaml") and data != self._record(before, operator)["data"]):
+            put(cluster, self._record(before, None), self.mesh.name)
 
     def _conflict(self, cluster: Cluster, istiod: Object | None) -> Conflict | None:
         owner = label(istiod, ISTIO_OWNER)
@@ -175,14 +200,10 @@ class Install(Step):
         """Where the recorded install differs from the wanted one, field by field."""
         data = (record or {}).get("data") or {}
         name = f"IstioOperator {OPERATOR_NAME}"
-        if "operator.yaml" not in data:
+        if not data.get("operator.yaml"):
             return [Difference(name, "", "not completed", "to be installed")]
-        try:
-            recorded = _compared(yamltext.load(data["operator.yaml"]))
-        except (yaml.YAMLError, KeyError, TypeError):
-            recorded = {}
-        discovery = self._discovery(world) or _discovery_in(recorded)
-        wanted = _compared(operator_of(self.mesh, self.member, discovery))
+        recorded = _recorded_operator(record)
+        wanted = _compared(operator_of(self.mesh, self.member, self._discovery(world) or _discovery_in(recorded)))
         found = {path: (old, new) for path, old, new in differing(wanted, recorded)}
         found |= {path: (old, new) for path, new, old in differing(recorded, wanted) if path not in found}
         told = [
@@ -195,6 +216,31 @@ class Install(Step):
             told.append(Difference(name, "overlays", "other content", "that of the files"))
         return told
 
+    def _overwriting(self, world: World, record: Object | None) -> Conflict | None:
+        """What an install, which overwrites by force, would take from others without anybody having seen it."""
+        cluster = world.cluster(self.cluster)
+        discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
+        operator = operator_yaml(self.mesh, self.member, discovery)
+        lost = foreign.overwritten(
+            cluster, lambda: world.istioctl.manifest(operator, self.mesh.istio.overlays), self._told_elsewhere
+        )
+        if not lost:
+            return None
+        more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
+        kind, _, rest = lost[0].object.partition(" ")
+        name, _, namespace = rest.partition(" in ")
+        edit = f"{kubectl(self.member)} {f'-n {namespace} ' if namespace else ''}edit {kind.lower()} {name}"
+        return Conflict(
+            f"{cluster.name}: the install would overwrite what others set: {'; '.join(map(str, lost[:3]))}{more}",
+            f"Say the same in an overlay (istio.overlays of the mesh file), so that it stays; or take it back there: {edit}",
+        )
+
+    def _told_elsewhere(self, live: Object, field: str) -> bool:
+        """What the mesh file itself says is a difference that plans show, and meshNetworks have a step of their own."""
+        return (live["kind"], live["metadata"]["name"], field) == (
+            "ConfigMap", names.mesh_config_name(self.mesh), "data.meshNetworks",
+        ) or (live["metadata"]["name"] == GATEWAY_NAME and gateway.is_wished(live["kind"], field))  # fmt: skip
+
     def _standing(self, cluster: Cluster, istiod: Object | None) -> list[Difference]:
         """Where what stands in the cluster differs from what was installed."""
         told = []
@@ -202,7 +248,9 @@ class Install(Step):
             if istiod is None:
                 told.append(Difference(str(istiod_of(self.mesh)), "", None, "to be installed"))
             elif not available(istiod):
-                told.append(Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1"))
+                told.append(
+                    Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1", passing=True)
+                )
         if self.mesh.has_gateway(self.member.name):
             told += gateway.standing(cluster, self.member)
         injector = _injector(self.mesh, self.member)
@@ -215,6 +263,8 @@ class IstiodReady(Step):
     """istiod answers and injects, while `istioctl install` may still wait for the gateway: what needs only istiod starts.
     In a remote, the istiod of its primary does.
     """
+
+    waits = True
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
         self._own = runs_istiod(mesh, cluster)
@@ -272,6 +322,29 @@ def _compared(operator: Object) -> Object:
     told: Object = copy.deepcopy(operator)
     told["spec"]["values"]["global"].pop("meshNetworks", None)
     return told
+
+
+def _istio_crds(cluster: Cluster) -> list[str]:
+    """The names of Istio's CRDs that stand in the cluster."""
+    names = [item["metadata"]["name"] for item in cluster.objects(CRD)]
+    return sorted(name for name in names if name.endswith("istio.io"))
+
+
+def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> list[Difference]:
+    """What the install made and stands no more, as far as it is not told already."""
+    made = ((record or {}).get("data") or {}).get(_MADE, "").splitlines()
+    if not made:
+        return []
+    standing = {str(ref_of(item)) for item in foreign.installed(cluster)} | {each.object for each in told}
+    return [Difference(one_line(name), "", None, "to be installed") for name in made if name not in standing]
+
+
+def _recorded_operator(record: Object | None) -> Object:
+    """What was installed, to compare with; empty where that cannot be read."""
+    try:
+        return _compared(yamltext.load(((record or {}).get("data") or {})["operator.yaml"]))
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _discovery_in(operator: Object) -> str | None:

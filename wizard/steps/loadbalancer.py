@@ -29,6 +29,8 @@ def ingress_of(service: Object | None) -> str | None:
 class GatewayAddress(Step):
     """The load balancer has given the gateway's Service an address."""
 
+    waits = True
+
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
             f"{cluster.name}/gateway-address", "Gateway's address", cluster=cluster.name,

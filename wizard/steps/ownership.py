@@ -48,7 +48,7 @@ def differing(wanted: Any, live: Any, path: Path = ()) -> Iterator[tuple[Path, A
         found = live if isinstance(live, list) else []
         for index, item in enumerate(wanted):
             yield from differing(item, _partner(item, found, index), (*path, _name_of(item, index)))
-    elif wanted != live and not (wanted in ({}, [], "") and live is None) and not _same_quantity(wanted, live):
+    elif not same(wanted, live) and not (wanted in ({}, [], "") and live is None):
         yield path, live, wanted
 
 
@@ -58,20 +58,43 @@ def differences(name: str, wanted: Object, live: Object | None, secret: bool = F
         return [Difference(name, "", None, "to be made")]
     told = []
     for path, found, want in differing(wanted, live):
-        shown = (
-            ("other content", "ours") if secret and path[0] in ("data", "stringData") else (_show(found), _show(want))
-        )
+        shown = ("other content", "ours") if secret and path[0] in ("data", "stringData") else (show(found), show(want))
         told.append(Difference(name, ".".join(path), shown[0], str(shown[1]), owner_of(live, path)))
+    told += [Difference(name, ".".join(path), show(found), None) for path, found in _outlived(wanted, live)]
     return told
+
+
+def _outlived(wanted: Object, live: Object) -> Iterator[tuple[Path, Any]]:
+    """(path, found) of the labels and annotations that we set and that are not wanted any more, as where a remote became a
+    primary.
+    """
+    for part, marks in (("labels", LABELS), ("annotations", (MESH, CREATED))):
+        stay = {*marks, *(wanted["metadata"].get(part) or {})}
+        for name, found in (live["metadata"].get(part) or {}).items():
+            path = ("metadata", part, name)
+            if name not in stay and _owned(live, path):
+                yield path, found
+
+
+def _owned(live: Object, path: Path) -> bool:
+    return any(
+        (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply") and _field(entry, path) is not None
+        for entry in live["metadata"].get("managedFields") or []
+    )
+
+
+def _field(entry: Object, path: Path) -> Any:
+    """What one entry of the managed fields says of a field; None where it does not have it."""
+    node: Any = entry.get("fieldsV1") or {}
+    for part in path:
+        node = node.get(f"f:{part}") if isinstance(node, dict) else None
+    return node
 
 
 def owner_of(live: Object, path: Path) -> str:
     """The field manager, other than us, that owns this field; empty where nobody does."""
     for entry in live.get("metadata", {}).get("managedFields") or []:
-        node: Any = entry.get("fieldsV1") or {}
-        for part in path:
-            node = node.get(f"f:{part}") if isinstance(node, dict) else None
-        if node is not None and entry.get("manager") != MANAGER:
+        if entry.get("manager") != MANAGER and _field(entry, path) is not None:
             return one_line(entry.get("manager", ""), 60)
     return ""
 
@@ -87,9 +110,11 @@ def _name_of(item: Any, index: int) -> str:
     return str(item["name"]) if isinstance(item, dict) and "name" in item else str(index)
 
 
-def _same_quantity(wanted: Any, live: Any) -> bool:
-    """`1000m` and `1` are the same CPU; the API server keeps what was written, but others may write it differently."""
-    return (
+def same(wanted: Any, live: Any) -> bool:
+    """Whether these are one value. `1000m` and `1` are the same CPU; the API server keeps what was written, but others may write
+    it differently.
+    """
+    return bool(wanted == live) or (
         isinstance(wanted, str)
         and isinstance(live, str)
         and wanted.endswith("m")
@@ -98,5 +123,6 @@ def _same_quantity(wanted: Any, live: Any) -> bool:
     )
 
 
-def _show(value: Any) -> str | None:
+def show(value: Any) -> str | None:
+    """A value in a difference."""
     return None if value is None else one_line(value, SHOWN)

@@ -94,14 +94,15 @@ def differences(cluster: Cluster, mesh: Mesh, namespace: str) -> list[Difference
 
 
 def copy(cluster: Cluster, mesh: Mesh, namespace: str) -> None:
-    """Put a copy of the pull secret into this namespace, where the mesh has one."""
+    """Put a copy of the pull secret into this namespace, where the mesh has one and it is not there yet."""
     if not mesh.istio.pull_secret:
         return
     source = cluster.get(Ref(SECRET, mesh.istio.pull_secret, SYSTEM_NAMESPACE))
     content = ((source or {}).get("data") or {}).get(KEY)
     if not content:
         raise Failed(f"{cluster.name}: Secret {mesh.istio.pull_secret} in {SYSTEM_NAMESPACE} is gone", "Apply again.")
-    put(cluster, _manifest(Ref(SECRET, mesh.istio.pull_secret, namespace), content), mesh.name)
+    if differences(cluster, mesh, namespace):
+        put(cluster, _manifest(Ref(SECRET, mesh.istio.pull_secret, namespace), content), mesh.name)
 
 
 def _manifest(ref: Ref, content: str) -> Object:

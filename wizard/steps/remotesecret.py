@@ -128,9 +128,9 @@ class RemoteSecret(Step):
         try:
             kubeconfig = yamltext.load(base64.b64decode((live.get("data") or {}).get(self.peer.name, "")))
             cluster = kubeconfig["clusters"][0]["cluster"]
-            held, server = kubeconfig["users"][0]["user"]["token"], cluster["server"]
-            authority = cluster.get("certificate-authority-data", "")
-        except (ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+            held, server = str(kubeconfig["users"][0]["user"]["token"]), str(cluster["server"])
+            authority = str(cluster.get("certificate-authority-data", ""))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, yaml.YAMLError):
             return [(f"data.{self.peer.name}", "not a kubeconfig", "a kubeconfig")]
         content = (token or {}).get("data") or {}
         valid = base64.b64decode(content.get("token", "")).decode(errors="replace")

@@ -21,6 +21,11 @@ ENDING_SECONDS = 120
 _ISTIOD_MANAGER = "pilot-discovery"
 
 
+def stands(cluster: Cluster) -> bool:
+    """Whether anything that our IstioOperator owns is in the cluster, CRDs left out."""
+    return any(ref.kind != CRD for ref in _owned(cluster))
+
+
 def remove_istio(cluster: Cluster, crds_before: set[str], job: Job) -> None:
     """Remove what our IstioOperator owns, then what istiod left. CRDs that were there before us, or that hold resources
     somebody else made, stay, and it says so.

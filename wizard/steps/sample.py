@@ -12,8 +12,8 @@ from wizard.istio import names
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
-from wizard.steps.declared import Declared, kubectl, put, take_back
-from wizard.steps.ownership import CREATED, annotation
+from wizard.steps.declared import Declared, kubectl, put_missing, take_back
+from wizard.steps.ownership import CREATED, MESH, annotation, label
 from wizard.steps.pods import available, image_trouble, pod_trouble
 from wizard.text import listing, one_line
 
@@ -84,7 +84,7 @@ class Sample(Declared):
         cluster = world.cluster(self.cluster)
         for manifest in self.manifests():
             job.check()
-            put(cluster, manifest, self.mesh.name)
+            put_missing(cluster, manifest, self.mesh.name)
             if manifest["kind"] == "Namespace":
                 pullsecret.copy(cluster, self.mesh, self.mesh.verify.namespace)
         for ref in self._outdated(cluster):
@@ -107,12 +107,14 @@ class Sample(Declared):
         needed = pullsecret.differences(cluster, self.mesh, self.mesh.verify.namespace)
         needed += [Difference(str(ref), "", "of an earlier version", None) for ref in self._outdated(cluster)]
         needed += [
-            Difference(str(ref), "status.availableReplicas", "0", "at least 1")
+            Difference(str(ref), "status.availableReplicas", "0", "at least 1", passing=True)
             for ref in self._deployments()
             if not available(cluster.get(ref) or {"metadata": {}})
         ]
         needed += [
-            Difference(f"Pod {one_line(pod['metadata']['name'])}", "containers", "no sidecar", f"with {SIDECAR}")
+            Difference(
+                f"Pod {one_line(pod['metadata']['name'])}", "containers", "no sidecar", f"with {SIDECAR}", passing=True
+            )
             for pod in self._pods(cluster)
             if not has_sidecar(pod)
         ]
@@ -184,6 +186,16 @@ def has_sidecar(pod: Object) -> bool:
     spec = pod.get("spec") or {}
     containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
     return any(container.get("name") == SIDECAR for container in containers)
+
+
+def standing_version(cluster: Cluster, mesh: Mesh) -> str | None:
+    """The version of this mesh's helloworld in this cluster; None where there is none, or more than one."""
+    found = {
+        label(item, "version")
+        for item in cluster.objects(DEPLOYMENT, mesh.verify.namespace, f"app={SERVICE}")
+        if annotation(item, CREATED) and annotation(item, MESH) == mesh.name
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def client_pod(cluster: Cluster, namespace: str) -> Ref:

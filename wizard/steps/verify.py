@@ -23,6 +23,8 @@ _ANSWER = re.compile(r"Hello version: (v\d+), instance: (\S+)")
 class Verify(Step):
     """Traffic from one cluster to the helloworld of every cluster."""
 
+    waits = True
+
     def __init__(self, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...]) -> None:
         super().__init__(
             f"{cluster.name}/verify", f"Every cluster answers {cluster.name}", cluster=cluster.name, needs=needs
