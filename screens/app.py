@@ -24,6 +24,7 @@ from screens.signals import EXIT_CODE, obeyed
 from screens.small import TooSmall, too_small
 from screens.stages import TITLES
 from screens.theme import OWN, THEME
+from wizard.console.report import TRAIL
 from wizard.errors import Failed, Trouble
 from wizard.text import one_line
 
@@ -155,7 +156,8 @@ class WizardApp(App[int]):
 
     def on_finished(self, message: Finished) -> None:
         """Back from a thread."""
-        message.call()
+        if self.is_running:
+            message.call()
 
     def _tell(self, trouble: Trouble) -> None:
         self.stage.say(f"{trouble.what} {trouble.remedy}".strip(), wrong=True)
@@ -190,6 +192,7 @@ class WizardApp(App[int]):
         if self.session and not (self.active_run and self.active_run.session is self.session):
             threading.Thread(target=self.session.close, daemon=True).start()  # closing may wait for connections
         self.session = self._make_session(mesh, self.outside, self.folder, self.draft.istioctl)
+        TRAIL.of(self.session)
         return self.session
 
     def start_run(self) -> None:
@@ -217,7 +220,7 @@ class WizardApp(App[int]):
 
     def _drain(self) -> None:
         run = self.active_run
-        if run is None:
+        if run is None or not self.is_running:
             return
         news = run.drain()
         if len(self.screen_stack) > 1 and (news or run.alive):
@@ -295,7 +298,7 @@ class WizardApp(App[int]):
             return
         self._leaving = True
         run.give_up()
-        if self.stage.is_mounted:
+        if self.stage.stands:
             self.stage.say("Stopping: steps at work are being ended …")
         deadline = time.monotonic() + STOP_SECONDS
 
@@ -333,7 +336,7 @@ class WizardApp(App[int]):
             if self._signalled and not (ended and ended.ok):
                 self.farewell = stopped(run, simulated=simulated)
             else:
-                self.farewell = farewell(run, self.folder, self.log_file, simulated=simulated, ascii_only=self.ascii)
+                self.farewell = farewell(run, self.log_file, simulated=simulated, ascii_only=self.ascii)
         elif not self.farewell:
             self.farewell = NOTHING
         self.exit(EXIT_CODE if self._signalled else code)
@@ -357,7 +360,8 @@ class WizardApp(App[int]):
     def _break_down(self, what: str) -> None:
         self._return_code = 1
         if self.broke_down is None:
-            where = f"The log {self.log_file} says where." if self.log_file else "Run it again with --log FILE -v."
+            again = "Run it again with --report FILE, or --log FILE -v."
+            where = f"The log {self.log_file} says where." if self.log_file else again
             remedy = f"{where} Please report this with it."
             if self.active_run and not self.outside.simulated:
                 remedy += f" What was done is recorded; go on with: {self.active_run.session.resume_command}"

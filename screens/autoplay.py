@@ -61,7 +61,7 @@ class Player:
         if self._spent > GIVE_UP:
             self._app.finish()
             return
-        if not stage.is_mounted or not stage.ready() or self._app.screen is not stage:
+        if not stage.stands or not stage.ready() or self._app.screen is not stage:
             return
         if stage.STAGE in ("install", "verify") and self._failed():
             self._app.stop_and_leave()

@@ -48,12 +48,21 @@ class WizardScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._built = False
         self.css_path = [*(Path(__file__).with_name(name) for name in self.SHARED_CSS), *self.css_path]
 
     @property
     def wizard(self) -> Host:
         """The app."""
         return cast("Host", self.app)
+
+    @property
+    def stands(self) -> bool:
+        """Whether its widgets are there: what comes from a thread or a timer may find them not yet or no more so.
+
+        When the app ends, a screen loses its widgets before it is detached itself.
+        """
+        return self._built and self.is_attached and self.app.is_running
 
     def compose(self) -> ComposeResult:
         """Header, the stage's own body, help, sentence and buttons, keys."""
@@ -77,6 +86,7 @@ class WizardScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Say where one is, and put the focus where the first answer goes."""
+        self._built = True
         self.show_head()
         self.tell_help(None)
         self.arrived()

@@ -106,7 +106,7 @@ class ContextsScreen(WizardScreen):
         draft = self.wizard.draft
         draft.offer(entries)
         self._listed = True
-        if not self.is_attached:
+        if not self.stands:
             return
         for candidate in draft.candidates.values():
             if _key(candidate.id) not in self._table().rows and self._matches(candidate):
@@ -130,7 +130,7 @@ class ContextsScreen(WizardScreen):
 
     def _tell_missing(self) -> None:
         names = listing(one_line(context, 60) for _, context in self.wizard.draft.missing[:3])
-        if names and self.is_attached:
+        if names and self.stands:
             self.say(
                 f"In no kubeconfig here: {names}. Without it, its cluster leaves the mesh; K adds a file.", wrong=True
             )
@@ -149,7 +149,7 @@ class ContextsScreen(WizardScreen):
 
     def _found(self, candidate: Candidate, facts: ContextFacts) -> None:
         self.wizard.draft.looked(candidate, facts)
-        if self.is_attached and self.is_mounted:
+        if self.stands:
             self._update(candidate)
             self._show_detail()
 

@@ -57,7 +57,7 @@ class DoneScreen(WizardScreen):
         yield [Piece("Root key   ", "muted"), Piece(one_line(run.session.world.roots.place)),
                Piece("  keep it: a new cluster needs it", "muted")]  # fmt: skip
         if not self.wizard.outside.simulated:
-            yield [Piece("State      ", "muted"), Piece(one_line(self.wizard.folder.folder))]
+            yield [Piece("State      ", "muted"), Piece(one_line(self.wizard.folder.place))]
         if self.wizard.log_file:
             yield [Piece("Log        ", "muted"), Piece(one_line(self.wizard.log_file))]
         yield []
@@ -70,7 +70,7 @@ class DoneScreen(WizardScreen):
 
     def _commands(self) -> list[tuple[str, str]]:
         run, wizard = self.wizard.active_run, self.wizard
-        return next_commands(run, wizard.folder, simulated=wizard.outside.simulated) if run else []
+        return next_commands(run, simulated=wizard.outside.simulated) if run else []
 
     def leave(self) -> None:
         """The end."""

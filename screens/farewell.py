@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from screens.run import Run
-    from state import StateFolder
 
 NOTHING = "Nothing was changed."
 
 
-def farewell(run: Run, folder: StateFolder, log_file: Path | None, *, simulated: bool, ascii_only: bool) -> str:
+def farewell(run: Run, log_file: Path | None, *, simulated: bool, ascii_only: bool) -> str:
     """How the run went: done, stopped, or still not at its end."""
     ended, session = run.view.ended, run.session
     if ended is not None and ended.ok:
-        return summary(run, folder, simulated=simulated, ascii_only=ascii_only)
+        return summary(run, simulated=simulated, ascii_only=ascii_only)
     if ended is None:
         said = f"The install did not end in time; it is recorded.\nGo on with: {session.resume_command}"
     elif simulated:
@@ -36,7 +35,7 @@ def stopped(run: Run, *, simulated: bool) -> str:
     return f"Stopped by a signal; what was done is recorded.\nGo on with: {run.session.resume_command}"
 
 
-def summary(run: Run, folder: StateFolder, *, simulated: bool, ascii_only: bool) -> str:
+def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
     """What stands now, and what to do next."""
     from wizard.mesh.drawing import draw
 
@@ -44,19 +43,18 @@ def summary(run: Run, folder: StateFolder, *, simulated: bool, ascii_only: bool)
     picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=ascii_only).plain()
     demo = "Demo on simulated clusters: nothing outside this terminal was touched.\n" if simulated else ""
     said = f"Mesh {mesh.name} is verified: {view.passed} steps in {duration(view.elapsed)}."
-    commands = "\n".join(f"  {text:<34} {why}" for text, why in next_commands(run, folder, simulated=simulated))
+    commands = "\n".join(f"  {text:<34} {why}" for text, why in next_commands(run, simulated=simulated))
     return f"{demo}{said}\n\n{picture}\n\n{commands}"
 
 
-def next_commands(run: Run, folder: StateFolder, *, simulated: bool) -> list[tuple[str, str]]:
+def next_commands(run: Run, *, simulated: bool) -> list[tuple[str, str]]:
     """(command, what it does) for a mesh that stands."""
-    from shlex import quote
-
     if simulated:
         return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
-    name, place = run.session.mesh.name, ""
-    if " --state-dir " in run.session.resume_command:
-        place = f" --state-dir {quote(str(folder.folder))}"
+    name = run.session.mesh.name
+    place = run.session.resume_command.removeprefix(
+        f"meshwizard resume {name}"
+    )  # the options that say where its state is
     return [
         (f"meshwizard status {name}{place}", "every step probed afresh"),
         (f"meshwizard verify {name}{place}", "traffic from every cluster to every cluster"),

@@ -153,7 +153,7 @@ class InstallScreen(RunScreen):
         if self._begun():
             return None
         if view.ended:
-            return None if view.ended.ok else (f"{view.ended.what} R tries again.", self._steps())
+            return None if view.ended.ok else (self.ending(view.ended), self._steps())
         return "The verification cannot begin before what failed is settled: R retry, S skip, A abort.", self._steps()
 
 

@@ -86,7 +86,7 @@ class IstioScreen(FormScreen):
         if given and all(one.path != given for one in found):
             found = [IstioctlFound(given), *found]
         self.wizard.draft.istioctls = found
-        if self.is_attached and self.is_mounted:
+        if self.stands:
             self._show(found)
 
     def _none_found(self, trouble: Trouble) -> None:

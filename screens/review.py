@@ -21,6 +21,7 @@ from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
     from screens.run import SessionLike
+    from wizard.engine.approval import Approval
     from wizard.engine.engine import Look
     from wizard.engine.step import Plan, Step
 
@@ -28,6 +29,7 @@ MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from
 Found = tuple["Step", list[Line]]  # a step, and what is shown of it
 SIGNS = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
 PLAIN_SIGNS = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
+AGAIN = "Look again: R on the review screen."
 DIFFERENCES = 6  # shown per step; the plan command shows all
 
 
@@ -55,6 +57,7 @@ class ReviewScreen(WizardScreen):
     def __init__(self) -> None:
         super().__init__()
         self._session: SessionLike | None = None
+        self._shown: Approval | None = None  # what is agreed to when the install begins
         self._obstacles: list[str] = []
         self._looking = False
         self._looked = False
@@ -102,12 +105,13 @@ class ReviewScreen(WizardScreen):
         session = self.wizard.make_session(mesh)
         signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
-        def look() -> tuple[dict[str, Look], list[Found], list[Found]]:
+        def look() -> tuple[dict[str, Look], Approval, list[Found], list[Found]]:
             session.prepare()
             looks = session.look()
+            shown = session.approval(looks, AGAIN)
             # Fifty clusters make some fifty thousand lines: the keys should not wait for them.
             steps = [(step, list(_step(step, looks.get(step.id), signs))) for step in session.plan.steps]
-            return looks, steps, [(step, list(_commands(step))) for step in session.plan.steps]
+            return looks, shown, steps, [(step, list(_commands(step))) for step in session.plan.steps]
 
         self.wizard.background(look, lambda found: self._compared(session, *found), self._refused)
 
@@ -120,16 +124,18 @@ class ReviewScreen(WizardScreen):
         if trouble.remedy:
             lines.append([Piece("  "), Piece(one_line(trouble.remedy, 900))])
         self._obstacles = [one_line(f"{trouble.what} {trouble.remedy}")]
-        if self.is_attached and self.is_mounted:
+        if self.stands:
             self.query_one("#summary", Lines).show(lines)
             self.say(self._obstacles[0], wrong=True)
 
     def _sign(self, role: str) -> str:
         return (PLAIN_SIGNS if self.wizard.ascii else SIGNS)[role]
 
-    def _compared(self, session: SessionLike, looks: dict[str, Look], steps: list[Found], typed: list[Found]) -> None:
-        self._looking, self._looked, self._session = False, True, session
-        if not (self.is_attached and self.is_mounted):
+    def _compared(
+        self, session: SessionLike, looks: dict[str, Look], shown: Approval, steps: list[Found], typed: list[Found]
+    ) -> None:
+        self._looking, self._looked, self._session, self._shown = False, True, session, shown
+        if not self.stands:
             return
         self._obstacles = list(_obstacles(session.plan, looks))
         self.query_one(Picture).draw(session.mesh)
@@ -223,7 +229,8 @@ class ReviewScreen(WizardScreen):
         self.app.push_screen(Confirm(f"Take {names} out of the mesh?", text, "Take it out", "Back"), self._begin)
 
     def _begin(self, agreed: bool | None) -> None:
-        if agreed:
+        if agreed and self._session:
+            self._session.agreed = self._shown
             self.wizard.start_run()
             self.wizard.go("install")
 

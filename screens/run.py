@@ -10,12 +10,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
+from wizard.console.report import TRAIL
+from wizard.engine.approval import Stale
 from wizard.engine.events import (
     Answered,
     Event,
@@ -33,6 +35,7 @@ from wizard.mesh.links import Board
 from wizard.text import one_line
 
 if TYPE_CHECKING:
+    from wizard.engine.approval import Approval
     from wizard.engine.engine import Engine, Look
     from wizard.engine.step import Plan, World
     from wizard.mesh.model import Cluster, Mesh
@@ -51,6 +54,7 @@ class SessionLike(Protocol):
     mesh: Mesh
     plan: Plan
     leaving: tuple[Cluster, ...]
+    agreed: Approval | None
 
     @property
     def world(self) -> World: ...
@@ -58,6 +62,7 @@ class SessionLike(Protocol):
     def resume_command(self) -> str: ...
     def prepare(self) -> None: ...
     def look(self) -> dict[str, Look]: ...
+    def approval(self, looks: Mapping[str, Look], again: str) -> Approval: ...
     def engine(
         self, listener: Callable[[Event], None], *, linger: bool = False, attended: bool = False
     ) -> AbstractContextManager[Engine]: ...
@@ -194,6 +199,7 @@ class Run:
         self.session = session
         self.view = RunView(Board(session.mesh))
         self.engine: Engine | None = None
+        self.stale = False  # whether it ended before it began: what was agreed to is to be looked at again
         self._events: SimpleQueue[Event] = SimpleQueue()
         # A daemon thread: one that hangs in a call to a dead cluster must not keep the program from ending.
         self._thread = threading.Thread(target=self._work, name="run", daemon=True)
@@ -242,18 +248,21 @@ class Run:
             else:
                 self._events.put(event)
 
+        heard = TRAIL.watch(self.session, listen)
         try:
             if self.session.leaving:
                 # Agreed to at the review.
-                with self.session.departure(listen) as engine:
+                with self.session.departure(heard) as engine:
                     self.engine = engine
                     left = engine.undo().ok
                 if not left:
                     return
-            with self.session.engine(listen, linger=True, attended=True) as engine:
+            with self.session.engine(heard, linger=True, attended=True) as engine:
                 self.engine = engine
                 engine.run()
+                self.stale = engine.refused
         except Trouble as trouble:
+            self.stale = isinstance(trouble, Stale)
             seconds = time.monotonic() - began
             ended = RunEnded(
                 ok=False, exit_code=trouble.exit_code, what=trouble.what, remedy=trouble.remedy, seconds=seconds

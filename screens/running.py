@@ -13,6 +13,7 @@ from screens.base import WizardScreen
 from screens.filtering import Filter
 from screens.run import BROKEN, Run, RunView, StepView
 from screens.steplist import note_on, told
+from wizard.engine.events import RunEnded
 from wizard.text import duration, listing, one_line, printable
 
 SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running seconds are painted
@@ -63,7 +64,7 @@ class RunScreen(WizardScreen):
     def show_run(self, news: bool) -> None:
         """Called some fifteen times a second while there is a run."""
         self._news = news = news or self._news
-        if not (self.is_attached and self.is_mounted) or self.view is None:
+        if not self.stands or self.view is None:
             return
         self._ticks += 1
         if len(self.view.steps) > MANY and self._ticks % MANY_EVERY and not self.view.ended:
@@ -118,7 +119,12 @@ class RunScreen(WizardScreen):
             self.say("All steps are done. Ctrl+N goes on.")
             self.query_one("#next").focus()
         else:
-            self.say(f"{ended.what} R tries again, Q leaves.", wrong=True)
+            self.say(self.ending(ended), wrong=True)
+
+    def ending(self, ended: RunEnded) -> str:
+        """Why it ended without success, and the key that goes on."""
+        stale = self.run_of_app is not None and self.run_of_app.stale
+        return f"R looks again: {ended.what}" if stale else f"{ended.what} R tries again, Q leaves."
 
     def show_state(self, view: RunView) -> None:
         """How far it is, for how long, and what it waits for."""
@@ -183,7 +189,9 @@ class RunScreen(WizardScreen):
         if run is None:
             return
         if not run.alive:
-            if run.view.ended and not run.view.ended.ok:
+            if run.stale:
+                self.wizard.go("review")
+            elif run.view.ended and not run.view.ended.ok:
                 self._end_told, self._seen = False, 0
                 self.wizard.start_run()
                 self.say("Going on where it stopped.")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from wizard import process
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_SECONDS = 20.0  # after the end of the run, until the process ends, whatever still hangs
 LAST_SECONDS_NOBODY_SEES = 2.0
@@ -24,8 +26,7 @@ EXIT_CODE = 130
 @contextmanager
 def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[None]:
     """Within this block a signal calls `stop` in the main thread, which should soon end the block, and `give_up` in a
-    thread. If the
-    block does not end after that, the process does after LAST_SECONDS.
+    thread. If the block does not end after that, the process and its children do after LAST_SECONDS.
 
     Two ways, because the main thread may hang for good: Textual writes through a queue, which nobody empties any more
     once the terminal is gone.
@@ -38,6 +39,7 @@ def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[No
     def last_resort() -> None:
         give_up()
         if not over.wait(LAST_SECONDS_NOBODY_SEES if unseen else LAST_SECONDS):
+            process.end_all()
             os._exit(EXIT_CODE)
 
     def heard(_number: int, _frame: FrameType | None) -> None:

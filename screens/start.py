@@ -79,7 +79,7 @@ class StartScreen(WizardScreen):
 
     def _listed(self, found: list[MeshState | Unreadable]) -> None:
         self._loaded = True
-        if not self.is_mounted or not self.is_attached:
+        if not self.stands:
             return
         run = self.wizard.active_run
         busy = run.session.mesh.name if run and run.alive else ""

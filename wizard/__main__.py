@@ -16,9 +16,13 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     if sys.argv[1:] == ["--version"]:
         _leave(_say(f"meshwizard {__version__}\n"))
-    from wizard.commands.main import run
+    try:
+        from wizard.commands.main import run
 
-    _leave(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before there was anybody to tell it
+        code = 130
+    _leave(code)
 
 
 def _say(text: str) -> int:
@@ -31,6 +35,9 @@ def _say(text: str) -> int:
 
 
 def _leave(code: int) -> None:
+    started = sys.modules.get("wizard.process")
+    if started is not None:
+        started.end_all()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

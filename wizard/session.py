@@ -17,10 +17,14 @@ from typing import Any
 from state import Journal as StateJournal
 from state import MeshState, StateBusy, StateError, StateFolder, WrongCluster, redact
 from wizard import process
+from wizard.clusters.lease import Holder, Lease, this_run
+from wizard.clusters.statesecret import StateSecrets, secret_name
+from wizard.engine.approval import Approval, seen
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
 from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson
+from wizard.fence import Fence
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Cluster, Mesh
@@ -56,6 +60,10 @@ class Session:
         self._identities: dict[str, str] = {}
         self._before: Mesh | None = None
         self.plan = Plan(())
+        self.take_over = False
+        """Whether a person consents to take clusters over from a run on another machine that gives no sign of life."""
+        self.agreed: Approval | None = None
+        """What a person agreed to: what would do anything else is refused, until work on it began."""
         self._departed = False
         self.leaving: tuple[Cluster, ...] = ()
         """Clusters that belonged to the mesh and are not in it any more, once prepared: what they have of it, and what
@@ -72,8 +80,13 @@ class Session:
     @property
     def resume_command(self) -> str:
         """What a person types to go on with this mesh."""
-        place = f" --state-dir {shlex.quote(str(self.folder.folder))}" if self._given_folder else ""
-        return f"meshwizard resume {self.mesh.name}{place}"
+        return f"meshwizard resume {self.mesh.name}{self.place}"
+
+    @property
+    def place(self) -> str:
+        """The options, after a space, that say where this mesh's state is; empty where it is in its usual place."""
+        shared = f" --state {shlex.quote(self.folder.place)}" if self.folder.shelf else ""
+        return shared + (f" --state-dir {shlex.quote(str(self.folder.folder))}" if self._given_folder else "")
 
     def prepare(self, *, undo: bool = False) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing. `undo`: the
@@ -86,6 +99,8 @@ class Session:
             _refuse((*unreadable_overlays(self.wished), *file_mistakes(self.wished)))
         state = self._state()
         self._before = _mesh_before(state)
+        if not undo and state is not None:
+            _refuse_other_places(self.wished, self._before, state)
         names = {cluster.name for cluster in self.wished.clusters}
         self.leaving = tuple(each for each in (self._before.clusters if self._before else ()) if each.name not in names)
         known = replace(self.wished, clusters=self.wished.clusters + self.leaving)
@@ -110,6 +125,11 @@ class Session:
         """Probe every step but the guards; changes nothing, records nothing."""
         return Engine(self.plan, self.world, _NoJournal(), lambda _: None, mesh=self.mesh.name).look()
 
+    def approval(self, looks: Mapping[str, Look], again: str) -> Approval:
+        """What a person agrees to who was shown these looks. `again`: how to look again, in a sentence."""
+        leaving = [cluster.name for cluster in self.leaving]
+        return Approval(seen(self.plan, looks), again, _stamp(self._state()), dict(self._identities), leaving)
+
     @contextmanager
     def engine(
         self,
@@ -121,7 +141,8 @@ class Session:
     ) -> Iterator[Engine]:
         """An engine for this mesh, holding its lock and writing its state until the block ends. Raises Busy where
         another run holds the mesh. `attended`: a person watches, so manual steps wait instead of failing. NeedsPerson while
-        clusters are `leaving`: the state would forget them, and what they hold of the mesh would stay for ever.
+        clusters are `leaving`: the state would forget them, and what they hold of the mesh would stay for ever. Stale, here
+        or as the run's end, where it would do something else than was `agreed`.
         """
         if self.leaving and not self._departed:
             names = listing(cluster.name for cluster in self.leaving)
@@ -142,6 +163,11 @@ class Session:
         if self._before is None or not self.leaving:
             raise RuntimeError("no cluster leaves this mesh")
         names = [cluster.name for cluster in self.leaving]
+        if self.agreed:
+            self.agreed.check_place(_stamp(self._state()), self._identities, names)
+            self.agreed.check(self.plan, self.look())
+            # This run itself changes these now.
+            self.agreed = replace(self.agreed, state=None, leaving=names)
         mesh = replace(self._before, istio=replace(self._before.istio, version=self.mesh.istio.version))
         plan = departure_of(mesh, names, untouched=untouched)
         options = {"leaving": names, "untouched": list(untouched)}
@@ -166,25 +192,67 @@ class Session:
             raise Busy(busy.what, busy.remedy) from busy
         except StateError as error:
             raise Failed(error.what, error.remedy) from error
+        holder = this_run(journal.lock_id)
+        cut_off = not journal.state.finished
+        untouched = options.get("untouched") or ()
+        # Not those that left: a lease that a killed run leaves there, no later run would give up.
+        clusters = {each.name: self.world.cluster(each.name) for each in mesh.clusters if each.name not in untouched}
+        fence = Fence(clusters, mesh.name, holder, resume=self.resume_command, take_over=self.take_over)
         # Children inherit the lock: an istioctl that outlives us keeps a second writer out until it ends.
-        with journal, process.holding(journal.lock_fd):
-            recorder = _Recorder(journal)
+        with journal, process.holding(journal.lock_fd), fence:
+            self._hold_state(fence, holder, listener)
+            recorder = _Recorder(journal, fence)
             pins = {name: {"uid": uid} for name, uid in self._identities.items()}
-            recorder.start(operation, mesh, {"istioctl": self.world.istioctl.path, **options}, pins)
+            approval = None if options else self.agreed
+            if approval:
+                leaving = [cluster.name for cluster in self.leaving]
+                approval.check_place(_stamp(journal.state), self._identities, leaving)
+
+            def start() -> None:
+                recorder.start(operation, mesh, {"istioctl": self.world.istioctl.path, **options}, pins)
+                if not options:
+                    self.agreed = None
+
+            if approval is None:
+                start()
             if journal.recovered:
                 listener(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
             engine = Engine(
                 plan,
-                self.world,
+                fence.world(self.world),
                 recorder,
                 listener,
                 mesh=mesh.name,
                 resume=self.resume_command,
                 linger=linger,
                 attended=attended,
+                approval=approval,
+                agreed=start if approval else lambda: None,
             )
+            fence.watch(engine)
             yield engine
-            recorder.finish(engine.succeeded and not options)
+            if engine.succeeded:
+                # Before it is recorded as finished: what a kill in between leaves, the next run gives up.
+                fence.give_up(left=cut_off)
+                if not options:
+                    recorder.finish()
+
+    def _hold_state(self, fence: Fence, holder: Holder, listener: Callable[[Event], None]) -> None:
+        """Where the state is kept in a cluster, keep others from it before the first record: a write of theirs between two of
+        a run that works would end it.
+        """
+        shelf = self.folder.shelf
+        if not isinstance(shelf, StateSecrets):
+            return
+        lease = Lease(
+            shelf.cluster,
+            secret_name(self.mesh.name),
+            holder,
+            namespace=shelf.namespace,
+            resume=self.resume_command,
+            on_lost=fence.lost,
+        )
+        fence.hold(lease, lambda text: listener(StepSaid(step="", cluster=None, text=one_line(text, 1000))))
 
     def close(self) -> None:
         """Give up all connections."""
@@ -199,9 +267,41 @@ class Session:
             return None  # the clusters are the truth; opening the state for the work will say what is wrong with it
 
 
+def _stamp(state: MeshState | None) -> str:
+    """Names the record of a mesh at one moment; empty while nothing is recorded."""
+    return f"{state.lineage} {state.serial}" if state and state.serial else ""
+
+
 def _refuse(mistakes: tuple[Mistake, ...]) -> None:
     if mistakes:
         raise BadInput("files of the mesh cannot be used; nothing was touched", "Correct them.", mistakes)
+
+
+def _refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState) -> None:
+    """What a remote has of its primary, and a primary for its remotes, goes only where the cluster leaves the mesh; and every
+    sidecar keeps the network that it was injected with.
+    """
+    mistakes = []
+    for cluster in wished.clusters:
+        old = next((each for each in before.clusters if each.name == cluster.name), cluster) if before else cluster
+        install = state.steps.get(f"{cluster.name}/install")
+        if install is None or install.status == "undone":
+            continue
+        if (old.role, old.primary) != (cluster.role, cluster.primary):
+            was = f"a remote of {old.primary}" if old.role == "remote" else "a primary"
+            mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.role", f"it was installed as {was}")))
+        if old.network != cluster.network:
+            told = f"it was installed on {old.network}, and every sidecar there knows it"
+            mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.network", told)))
+    if mistakes:
+        names = list(dict.fromkeys(name for name, _ in mistakes))
+        consent = " ".join(f"--remove {shlex.quote(name)}" for name in names)
+        raise BadInput(
+            f"{listing(names)} cannot get another role or network in place; nothing was touched",
+            f"Take it out with a mesh file that does not name it (meshwizard apply -f FILE {consent}), then put it back. "
+            f"Where no mesh would be left: meshwizard uninstall {wished.name}",
+            tuple(mistake for _, mistake in mistakes),
+        )
 
 
 class _NoJournal:
@@ -213,8 +313,9 @@ class _NoJournal:
 class _Recorder:
     """The engine's journal over the state file, with its errors told as Trouble."""
 
-    def __init__(self, journal: StateJournal) -> None:
+    def __init__(self, journal: StateJournal, fence: Fence) -> None:
         self._journal = journal
+        self._fence = fence
 
     def start(
         self, operation: Any, mesh: Mesh, options: Mapping[str, Any], pins: Mapping[str, Mapping[str, Any]]
@@ -225,13 +326,15 @@ class _Recorder:
             raise NeedsPerson(wrong.what, wrong.remedy) from wrong
 
     def begin(self, step: str, inputs: str, *, undo: bool = False) -> None:
+        # Only what begins something needs the leases: a finished mesh costs no writing request.
+        self._fence.take()
         self._durably(lambda: self._journal.begin(step, inputs))
 
     def end(self, step: str, status: Any, detail: str = "") -> None:
         self._durably(lambda: self._journal.end(step, status, redact(detail)))
 
-    def finish(self, ok: bool) -> None:
-        self._durably(lambda: self._journal.finish(ok))
+    def finish(self) -> None:
+        self._durably(lambda: self._journal.finish(True))
 
     def _durably(self, write: Callable[[], None]) -> None:
         try:
@@ -250,7 +353,7 @@ def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
         raise BadInput(error.what, error.remedy) from error
     if state is None:
         known = ", ".join(folder.names()) or "none"
-        raise BadInput(f"no mesh {name!r} is recorded in {folder.folder}", f"Recorded are: {known}.")
+        raise BadInput(f"no mesh {name!r} is recorded in {folder.place}", f"Recorded are: {known}.")
     return mesh_from(dict(state.document), source=f"the state of {name}"), state
 
 

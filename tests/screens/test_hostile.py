@@ -11,14 +11,19 @@ import pytest
 
 from screens.lines import Lines, Piece, wrapped
 from screens.run import Run
-from tests.screens.driving import SIZES, driving
+from tests.screens.driving import SIZES, Driver, driving
+from tests.unit.hostile import Hostile as HostileTown
+from tests.unit.hostile import owned, waiting
 from wizard.engine.events import Answered, RunEnded, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.errors import Failed
 from wizard.outside import ContextEntry, ContextFacts
 from wizard.simulated.outside import SimulatedOutside
 
 EVIL = "\x1b[2J\x1b]52;c;aGk=\x07[/b][red]$x\u202eabc\u2066\x9b31m\ud800 [link=x]"
 HUGE = EVIL + "A" * 1_000_000
-UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 class Hostile(SimulatedOutside):
@@ -30,6 +35,7 @@ class Hostile(SimulatedOutside):
         return replace(found, problem=HUGE, version=EVIL, istio=HUGE, missing_rights=(EVIL, HUGE))
 
 
+@pytest.mark.promise(37)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_hostile_facts(tmp_path: Path, size: tuple[int, int]) -> None:
     async def play() -> None:
@@ -42,6 +48,7 @@ def test_hostile_facts(tmp_path: Path, size: tuple[int, int]) -> None:
     asyncio.run(play())
 
 
+@pytest.mark.promise(37)
 def test_hostile_events(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
@@ -73,6 +80,66 @@ def test_hostile_events(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+def harmless(driver: Driver) -> None:
+    found = UNSAFE.search(driver.text)
+    assert not found, (driver.stage, ascii(driver.text[max(0, found.start() - 200) : found.end() + 50]))
+
+
+@pytest.mark.promise(37)
+@pytest.mark.parametrize("how", ["words", "owned", "pods wait", "conflicts", "istioctl"])
+def test_a_whole_install_in_a_hostile_town(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wizard.engine.step import Job
+
+    whole = Job.wait
+    monkeypatch.setattr(
+        Job,
+        "wait",
+        lambda self, what, look, *, seconds, **more: whole(
+            self, what, look, seconds=5 if how == "words" else 1, **more
+        ),
+    )
+    town = HostileTown()
+    town.spoil = {"owned": owned, "pods wait": waiting}.get(how, town.spoil)
+    town.conflicts = how == "conflicts"
+    town.fails = {"install": Failed} if how == "istioctl" else {}
+
+    async def play() -> None:
+        async with driving(tmp_path, outside=town) as driver:
+            for stage in ("contexts", "names", "topology", "review"):
+                await driver.to(stage)
+                harmless(driver)
+                await driver.press("f1")
+                harmless(driver)
+                await driver.press("escape")
+            app = driver.app
+            await driver.until(lambda: app.session is not None)
+            await driver.pilot.pause(0.3)
+            harmless(driver)
+            await driver.press("ctrl+n")
+            await driver.pilot.pause(0.2)
+            run = app.active_run
+            if run is None:
+                harmless(driver)  # it was refused at the review
+                assert how != "words"
+                return
+            await driver.until(lambda: run.view.ended or (run.view.broken and not run.view.active), seconds=200)
+            for stage in ("install", "verify"):
+                app.go(stage)
+                await driver.until(lambda stage=stage: driver.stage == stage)  # type: ignore[misc]
+                for step in [*run.view.broken, *run.view.steps.values()][:4]:
+                    getattr(app.stage, "show_note", print)(step)
+                    await driver.pilot.pause()
+                    harmless(driver)
+                await driver.press("f1")
+                harmless(driver)
+                await driver.press("escape")
+            app.finish()
+        assert how != "words" or driver.app.return_value == 0
+
+    asyncio.run(play())
+
+
+@pytest.mark.promise(35)
 @pytest.mark.parametrize("size", [(20, 5), (79, 24), (80, 23), (1, 1)])
 def test_too_small_says_so_and_recovers(tmp_path: Path, size: tuple[int, int]) -> None:
     async def play() -> None:

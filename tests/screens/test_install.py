@@ -9,6 +9,7 @@ from pathlib import Path
 from screens.run import Run
 from tests.screens.driving import Driver, driving
 from wizard.engine.events import Status
+from wizard.engine.step import Plan
 from wizard.errors import Failed
 from wizard.simulated.outside import SimulatedOutside
 
@@ -220,7 +221,8 @@ def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path) -> None:
             free = threading.Event()
 
             class Hangs:
-                mesh = plan = world = None
+                mesh = world = None
+                plan = Plan(())
                 resume_command = "meshwizard resume mesh1"
 
                 def prepare(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from screens.install import InstallScreen
 from screens.manual import Manual
 from screens.run import Run, RunView
 from tests.screens.driving import SIZES, Driver, driving
@@ -178,6 +179,26 @@ def test_hostile_instructions_are_harmless(tmp_path: Path) -> None:
             await driver.until(lambda: driver.app.screen is driver.app.stage)
 
     asyncio.run(play())
+
+
+def test_news_while_the_screens_are_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal vanishes: a screen has lost its widgets, and the timer of the app's run still ticks."""
+    ticked: list[int] = []
+
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+
+            def tick(screen: InstallScreen) -> None:
+                driver.app._drain()
+                screen.show_run(True)
+                ticked.append(len(screen.query("#state")))
+
+            run = await with_events(driver, change(Status.RUNNING))
+            monkeypatch.setattr(InstallScreen, "on_unmount", tick, raising=False)
+            run._events.put(change(Status.FAILED, "given up"))
+
+    asyncio.run(play())
+    assert ticked == [0]
 
 
 def test_lanes_are_filtered(tmp_path: Path) -> None:

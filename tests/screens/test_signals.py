@@ -122,6 +122,7 @@ def whole(terminal: Terminal) -> None:
     assert termios.tcgetattr(terminal.fd)[3] == terminal.before[3]  # echo, line by line
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_on_the_first_screen(terminals: list[Terminal], tmp_path: Path, number: signal.Signals) -> None:
     terminal = opened(terminals, f"{MAIN}main()", str(tmp_path))
@@ -144,6 +145,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_during_the_install(terminals: list[Terminal], tmp_path: Path, number: signal.Signals) -> None:
     terminal = opened(terminals, INSTALLING, str(tmp_path))
@@ -156,6 +158,7 @@ def test_a_signal_during_the_install(terminals: list[Terminal], tmp_path: Path, 
     assert f"meshwizard resume mesh1 --state-dir {tmp_path}" in terminal.after
 
 
+@pytest.mark.promise(33)
 def test_the_window_is_closed_during_the_install(terminals: list[Terminal], tmp_path: Path) -> None:
     terminal = opened(terminals, INSTALLING, str(tmp_path))
     terminal.until(b"at work")
@@ -185,6 +188,8 @@ def test_a_breakdown_is_one_sentence(terminals: list[Terminal], tmp_path: Path) 
     terminal = opened(terminals, BREAKS, str(log))
     terminal.until(b"New mesh")
     terminal.keys(b"\r")
+    terminal.until(b"Write a report")  # on the normal screen, with the terminal as it was
+    terminal.keys(b"n\r")
     assert terminal.ended() == 1
     assert b"Traceback" not in terminal.seen
     assert "unexpected AttributeError" in terminal.after

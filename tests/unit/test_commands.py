@@ -134,7 +134,7 @@ def test_plan_json_has_a_shape_that_stays(shell: Shell) -> None:
     shell.steps(Toy("cluster1/a"), Toy("cluster1/b", "done"), Toy("root-ca", "conflict"), Toy("cluster2/d", "dark"))
     assert shell("plan", "-f", shell.mesh, "--json") == 1
     plan = shell.json()
-    assert set(plan) == {"mesh", "steps", "needed", "leaving"}
+    assert set(plan) == {"mesh", "steps", "needed", "leaving", "halfLinked"}
     assert plan["mesh"] == "mesh1"
     assert plan["needed"] == 1
     first = plan["steps"][0]
@@ -154,6 +154,7 @@ def test_plan_json_has_a_shape_that_stays(shell: Shell) -> None:
     assert plan["steps"][2]["remedy"] == "Ask them."
 
 
+@pytest.mark.promise(23)
 def test_plan_leaves_no_trace(shell: Shell) -> None:
     shell("plan", "-f", shell.mesh)
     assert not (shell.folder / "state").exists()
@@ -169,6 +170,7 @@ def test_apply_prints_lines_and_exits_0(shell: Shell) -> None:
     assert shell.err == ""
 
 
+@pytest.mark.promise(38)
 @pytest.mark.parametrize(
     ("behaviour", "code", "said"),
     [("fails", 1, "the toy broke"), ("conflict", 3, "belongs to somebody"), ("silent", 4, "does not hear v2")],
@@ -183,6 +185,7 @@ def test_apply_ends_with_the_exit_code_and_the_command_that_resumes(
     assert last.startswith("Go on with: meshwizard resume mesh1 --state-dir ")
 
 
+@pytest.mark.promise(38)
 def test_the_command_that_a_failure_names_does_resume(shell: Shell) -> None:
     toy = Toy("cluster1/a", "fails")
     shell.steps(toy)
@@ -202,6 +205,7 @@ def test_apply_json_prints_events_and_nothing_else(shell: Shell) -> None:
     assert {event["event"] for event in events} >= {"stepchanged", "stepsaid"}
 
 
+@pytest.mark.promise(10)
 def test_a_mesh_that_is_held_exits_5(shell: Shell) -> None:
     from state import StateFolder
 
@@ -297,6 +301,7 @@ def test_uninstall_needs_a_consent(shell: Shell) -> None:
     assert shell("status") == 2
 
 
+@pytest.mark.promise(38)
 def test_an_unfinished_uninstall_is_resumed_as_one(shell: Shell) -> None:
     toy = Toy("cluster1/a")
     shell.steps(toy)
@@ -373,12 +378,14 @@ def test_options_count_before_and_after_the_command(shell: Shell) -> None:
 # -- without a terminal
 
 
+@pytest.mark.promise(35)
 def test_the_wizard_needs_a_terminal_and_says_what_does_not(shell: Shell) -> None:
     assert shell() == 2
     assert "meshwizard plain" in shell.err
     assert "meshwizard apply" in shell.err
 
 
+@pytest.mark.promise(35)
 def test_a_dumb_terminal_is_told_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     shell.put("wizard.commands.start", "has_terminal", lambda: True)

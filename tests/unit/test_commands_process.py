@@ -51,6 +51,7 @@ def read_until(process: subprocess.Popen[str], text: str, *, stream: str = "stdo
     return seen
 
 
+@pytest.mark.promise(32, 33)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_drains(mesh: Path, number: signal.Signals) -> None:
     process = start(mesh, "apply", "-f", str(mesh), a="lasting")
@@ -63,6 +64,7 @@ def test_the_first_signal_drains(mesh: Path, number: signal.Signals) -> None:
     assert "✔ Toy a" in out
 
 
+@pytest.mark.promise(32)
 def test_the_second_signal_aborts(mesh: Path) -> None:
     process = start(mesh, "apply", "-f", str(mesh), a="slow")
     read_until(process, "▸ Toy a")
@@ -76,6 +78,7 @@ def test_the_second_signal_aborts(mesh: Path) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.promise(32)
 def test_the_third_signal_leaves(mesh: Path) -> None:
     process = start(mesh, "apply", "-f", str(mesh), a="lasting", b="lasting", c="lasting")
     read_until(process, "▸ Toy a")
@@ -89,6 +92,7 @@ def test_the_third_signal_leaves(mesh: Path) -> None:
     assert time.monotonic() - began < 0.9
 
 
+@pytest.mark.promise(32)
 def test_an_interrupt_while_looking_leaves_at_once(mesh: Path) -> None:
     code = f"""
 import time, sys
@@ -109,6 +113,7 @@ fakes.child(['--state-dir', {str(mesh.parent / "state")!r}, 'plan', '-f', {str(m
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.promise(35)
 def test_a_closed_pipe_is_no_trouble_for_the_work(mesh: Path) -> None:
     process = start(mesh, "apply", "-f", str(mesh), a="lasting", b="works")
     assert process.stdout
@@ -123,6 +128,7 @@ def test_a_closed_pipe_is_no_trouble_for_the_work(mesh: Path) -> None:
     assert status.communicate(timeout=30)[0].count("done 20") == 2  # both were done and recorded
 
 
+@pytest.mark.promise(35)
 def test_a_reader_that_has_enough_ends_the_command_quietly(mesh: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -133,6 +139,7 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(mesh: Path) -> None:
     assert err == ""
 
 
+@pytest.mark.promise(3)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["--version"], ["-h"], ["plan", "-h"]])
 def test_a_full_disk_is_a_sentence_at_most(arguments: list[str]) -> None:
@@ -150,6 +157,7 @@ def test_a_full_disk_is_a_sentence_at_most(arguments: list[str]) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.promise(35)
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", ">&- 2>&- <&-"])
 def test_missing_streams_are_survived(closing: str) -> None:
     line = f"{sys.executable} -m wizard plan -f /nonexistent {closing}"

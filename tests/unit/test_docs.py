@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import promises
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.meshfile import read_meshfile
 
@@ -34,3 +35,8 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tests/*/README.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} → {target}"
+
+
+def test_every_promise_is_proven_and_the_table_says_where() -> None:
+    assert [number for number, tests in promises.proofs().items() if not tests] == []
+    assert promises.written() == promises.render(), "run: python -m tests.promises"

@@ -11,12 +11,12 @@ import pytest
 
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
-from wizard.clusters.kinds import CONFIG_MAP, NAMESPACE, SECRET, Ref
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, SECRET, Ref
 from wizard.commands.main import run
 from wizard.console import settings as doors
 from wizard.engine.events import Event, StepChanged
 from wizard.mesh.meshfile import write_meshfile
-from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.mesh.model import GATEWAY_NAME, NETWORK_LABEL, SYSTEM_NAMESPACE, Gateway
 from wizard.session import Session, saved_mesh
 
 
@@ -187,3 +187,66 @@ def _run(session: Session) -> Sequence[str]:
     with session.engine(listen) as engine:
         assert engine.run().ok
     return sorted(step for step in worked if not step.endswith("verify") and step != "cluster1/mesh-networks")
+
+
+def balanced(house: House) -> None:
+    """Behind load balancers a gateway carries its network."""
+    for machine in house.made.outside.machines:
+        machine.load_balancer = True
+    clusters = (replace(each, gateway=Gateway(exposure="load-balancer")) for each in house.made.mesh.clusters)
+    house.made = replace(house.made, mesh=replace(house.made.mesh, clusters=tuple(clusters)))
+
+
+def test_a_role_is_not_changed_in_place(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    balanced(house)
+    house.want(1, 2, 3)
+    assert house.apply() == 0
+    third = replace(house.made.mesh.clusters[2], role="remote", primary="cluster1")
+    wished = replace(house.made.mesh, topology="primary-remote").with_cluster(third)
+    house.file.write_text(write_meshfile(wished))
+    before = house.made.machine(3).store.revision
+    capsys.readouterr()
+    assert house.apply() == 2
+    told = capsys.readouterr().err
+    assert "cluster3 cannot get another role or network in place; nothing was touched" in told
+    assert "clusters.cluster3.role: it was installed as a primary" in told
+    assert "--remove cluster3" in told
+    assert house.made.machine(3).store.revision == before
+    house.want(1, 2)
+    assert house.apply("--remove", "cluster3") == 0
+    house.file.write_text(write_meshfile(wished))
+    assert house.apply() == 0
+
+
+def test_before_it_is_installed_a_role_is_only_a_wish(house: House) -> None:
+    balanced(house)
+    house.want(1, 2)
+    house.made.machine(2).unreachable = True
+    assert house.apply() == 1
+    house.made.machine(2).unreachable = False
+    second = replace(house.made.mesh.clusters[1], role="remote", primary="cluster1")
+    mesh = replace(house.made.mesh, clusters=(house.made.mesh.clusters[0], second), topology="primary-remote")
+    house.file.write_text(write_meshfile(mesh))
+    assert house.apply() == 0
+
+
+def test_a_network_is_not_renamed_in_place(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.want(1, 2, 3)
+    assert house.apply() == 0
+    mesh = house.made.mesh
+    house.file.write_text(write_meshfile(mesh.with_cluster(replace(mesh.clusters[1], network="elsewhere"))))
+    capsys.readouterr()
+    assert house.apply() == 2
+    assert "clusters.cluster2.network: it was installed on network2" in capsys.readouterr().err
+
+
+def test_an_exposure_is_changed_in_place(house: House) -> None:
+    """The gateway then carries its network, by which its Deployment selects its Pods: nobody may change that."""
+    house.want(1, 2)
+    assert house.apply() == 0
+    balanced(house)
+    house.want(1, 2)
+    assert house.apply() == 0
+    gateway = house.made.machine(2).found(Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE))
+    assert gateway is not None
+    assert gateway["spec"]["selector"]["matchLabels"][NETWORK_LABEL] == "network2"

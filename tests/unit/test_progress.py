@@ -35,8 +35,8 @@ def waits(elapsed: float, deadline: float) -> StepWaits:
     return StepWaits(step="c1/route/c2", cluster="c1", what="a route", seen="none", elapsed=elapsed, deadline=deadline)
 
 
-def said(text: str) -> StepSaid:
-    return StepSaid(step="c1/x", cluster="c1", text=text)
+def said(text: str, *, output: bool = False) -> StepSaid:
+    return StepSaid(step="c1/x", cluster="c1", text=text, output=output)
 
 
 def test_a_person_is_told_what_to_do_in_lines_to_copy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,13 +54,24 @@ def test_a_wait_for_a_person_has_no_end_and_speaks_seldom(capsys: pytest.Capture
     assert screen.after(PERSON_EVERY, waits(141, 0))
 
 
-def test_what_a_step_says_first_is_shown_however_soon(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_program_prints_is_shown_at_first_and_then_line_by_second(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(capsys)
+    screen.after(1, StepChanged(step="c1/x", cluster="c1", title="X", status=Status.RUNNING))
+    assert screen.after(0, said("Processing resources", output=True))
+    assert screen.after(0.5, said("more", output=True)) == []
+    assert screen.after(0.6, said("more", output=True))
+    assert screen.after(5, said("more", output=True)) == []
+
+
+def test_what_a_step_says_is_shown_however_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two worries about the same certificates, what stays behind for two reasons: none may be lost."""
     screen = Screen(capsys)
     screen.after(1, StepChanged(step="c1/x", cluster="c1", title="X", status=Status.UNDOING))
+    assert screen.after(0, said("these CRDs stay"))
     assert screen.after(0, said("take the route back"))
-    assert screen.after(0.5, said("more")) == []
-    assert screen.after(0.6, said("more"))
-    assert screen.after(5, said("more")) == []
+    assert screen.after(5, said("take the route back")) == []
+    for cluster in ("c1", "c2"):
+        assert screen.after(0, StepSaid(step="", cluster=cluster, text="leases may not be used here"))
 
 
 def test_programs_read_it_as_one_object(capsys: pytest.CaptureFixture[str]) -> None:

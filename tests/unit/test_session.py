@@ -58,6 +58,7 @@ def test_what_was_found_once_stays_when_a_cluster_is_silent(made: Setting, folde
         fresh.prepare()
 
 
+@pytest.mark.promise(10)
 def test_two_runs_of_one_mesh_exclude_each_other(made: Setting, folder: StateFolder) -> None:
     first, second = (Session(made.mesh, made.outside, folder) for _ in range(2))
     first.prepare()
@@ -68,6 +69,7 @@ def test_two_runs_of_one_mesh_exclude_each_other(made: Setting, folder: StateFol
         assert engine.run().ok
 
 
+@pytest.mark.promise(7)
 def test_a_context_that_leads_to_another_cluster_than_before_is_a_conflict(made: Setting, folder: StateFolder) -> None:
     assert run(Session(made.mesh, made.outside, folder))
     swapped = SimulatedOutside(clusters=2, speed=0, seed=99)
@@ -88,6 +90,7 @@ def test_one_cluster_under_two_contexts_is_refused_before_anything_is_touched(
     assert folder.names() == []
 
 
+@pytest.mark.promise(4)
 def test_a_damaged_state_is_told_and_the_clusters_are_looked_at(made: Setting, folder: StateFolder) -> None:
     assert run(Session(made.mesh, made.outside, folder))
     for file in folder.path_of("mesh1").glob("state.json*"):
@@ -108,6 +111,7 @@ def test_an_unknown_name_lists_those_that_are_known(made: Setting, folder: State
     assert "mesh1" in caught.value.remedy
 
 
+@pytest.mark.promise(38)
 def test_the_resume_command_names_a_folder_that_is_not_the_default(made: Setting, tmp_path: Path) -> None:
     place = tmp_path / "with space"
     session = Session(made.mesh, made.outside, StateFolder(place), given_folder=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from wizard.commands.names import from_file
-from wizard.console.settings import Settings, with_settings
+from wizard.console.settings import Settings, take_over_option, with_settings
 
 
 @click.command("apply")
@@ -23,19 +26,43 @@ from wizard.console.settings import Settings, with_settings
 @click.option(
     "--forget", multiple=True, metavar="NAME", help="The same, but touch nothing in that cluster: it is gone for good."
 )
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    metavar="PLAN",
+    help="Do what this plan says, made by `plan --out PLAN`, or nothing: where it went stale, exit with 3.",
+)
+@take_over_option
 @with_settings
 def command(
-    settings: Settings, path: str, yes: bool, json: bool, remove: tuple[str, ...], forget: tuple[str, ...]
+    settings: Settings,
+    path: str,
+    yes: bool,
+    json: bool,
+    remove: tuple[str, ...],
+    forget: tuple[str, ...],
+    plan: Path | None,
+    take_over: bool,
 ) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
     Whatever somebody else made is never overwritten: such a step ends in conflict, with exit code 3. A cluster added to the
     file joins the mesh; one taken out of it leaves the mesh, by consent.
+
+    A plan is stale where the mesh file asks for something else since, another run worked on the mesh, or a step would do
+    what was not shown. Interrupted, it is gone on with by `resume`, which needs no plan.
     """
+    from wizard.console import planfile
     from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
+    session.take_over = take_over
+    if plan is not None:
+        again = (
+            f"Look again: meshwizard plan -f {shlex.quote(path)} --out {shlex.quote(str(plan))} --force{session.place}"
+        )
+        session.agreed = planfile.load(plan, session.wished.name, again)
     try:
         prepared(session)
         code = take_leave(session, settings.out, remove=remove, forget=forget, json=json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-
 import click
 
 from wizard.commands.names import from_file
@@ -54,7 +52,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
                 for finding in findings
             ],
         }
-        out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
+        out.json(shape)
     else:
         width = max((len(finding.cluster or "") for finding in findings), default=0)
         for finding in findings:

@@ -12,6 +12,7 @@ import click
 
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, with_settings
+from wizard.errors import BadInput
 from wizard.mesh.model import API_VERSION
 
 FEWEST, MOST = 2, 50  # clusters
@@ -52,6 +53,8 @@ def command(settings: Settings, auto: bool, clusters: int) -> int:
 
     Without a terminal it plays through by itself and prints lines.
     """
+    if settings.state:
+        raise BadInput("the demo's clusters are simulated: they cannot keep its state", "Leave out --state.")
     outside = simulated_outside(clusters)
     with _folder(settings) as folder:
         if has_terminal() and not is_dumb():

@@ -7,12 +7,16 @@ import logging
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from wizard import __version__
+from wizard.console.background import signals_interrupt
 from wizard.console.flags import mesh_flags
+from wizard.console.output import has_terminal
+from wizard.console.report import Trail, keeping, proposed, write
 from wizard.console.settings import Settings, common_options, settings_of
 from wizard.errors import BadInput, Busy, Failed, Interrupted, Trouble
 from wizard.text import one_line, printable
@@ -74,7 +78,12 @@ def run(arguments: Sequence[str]) -> int:
     # Without a handler of its own, Python's logging would write warnings and tracebacks to the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        return _run(list(arguments), settings)
+        with signals_interrupt(), keeping() as trail:
+            code = _run(list(arguments), settings)
+            _report(trail, arguments, code, settings)
+            return code
+    except KeyboardInterrupt:
+        return Interrupted.exit_code
     except (BrokenPipeError, SystemExit):
         return 1  # nobody listens any more; click has made the streams quiet
     except OSError as error:
@@ -99,6 +108,61 @@ def _run(arguments: list[str], settings: Settings) -> int:
         raise
     except Exception as error:
         return _tell(_as_trouble(error, settings), settings)
+
+
+def _asked(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command's name and the options given, by the names that we gave them: a report holds nothing that was typed."""
+    named = next((word for word in arguments if word in _COMMANDS), "")
+    command = cli.get_command(click.Context(cli), named) if named else None
+    commands = [cli, command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    known = {
+        spelling: max(each.opts, key=len)
+        for one in commands
+        if one is not None
+        for each in one.params
+        if isinstance(each, click.Option)
+        for spelling in (*each.opts, *each.secondary_opts)
+    }
+    given = []
+    for word in arguments:
+        spelling = word.split("=")[0] if word.startswith("--") else word[:2]
+        if spelling in known:
+            given.append(known[spelling])
+    return named, given
+
+
+def _report(trail: Trail, arguments: Sequence[str], code: int, settings: Settings) -> None:
+    """Where a defect of ours was met: write the report, by consent. Never raises, and changes no exit code."""
+    if not trail.defects or code == Interrupted.exit_code:
+        return
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        path = settings.report or _consented(settings)
+        if path is None:
+            return
+        trail.command, trail.options = _asked(arguments)
+        problem = write(path, trail.text(code))
+        name = one_line(path)
+        if problem:
+            settings.out.remark(f"(the report could not be written to {name}: {problem})")
+        else:
+            settings.out.remark(
+                f"The report is in {name}. Read it before you send it: it should hold no name and no value."
+            )
+
+
+def _consented(settings: Settings) -> Path | None:
+    """Where the person wants the report; None where not, or where nobody can answer."""
+    if not has_terminal():
+        settings.out.remark(
+            "Run again with --report FILE, it tells there where it broke down, without names and secrets."
+        )
+        return None
+    path = proposed()
+    try:
+        consent = click.confirm(f"Write a report without names and secrets to {path}?", default=False, err=True)
+    except click.Abort:
+        return None
+    return path if consent else None
 
 
 def _tell(trouble: Trouble, settings: Settings) -> int:

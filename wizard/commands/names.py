@@ -23,7 +23,7 @@ def the_name(settings: Settings, name: str | None) -> str:
     names = folder.names()
     if len(names) == 1:
         return names[0]
-    place = one_line(folder.folder)
+    place = one_line(folder.place)
     if not names:
         raise BadInput(
             f"no mesh is recorded in {place}",

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json as jsonlib
+import shlex
+from pathlib import Path
 
 import click
 
 from wizard.commands.names import from_file
 from wizard.console.settings import Settings, with_settings
-from wizard.text import listing
+from wizard.text import listing, one_line
 
 
 @click.command("plan")
 @click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
 @click.option("--json", is_flag=True, help="The plan as one JSON object.")
+@click.option(
+    "--out",
+    "kept",
+    type=click.Path(path_type=Path),
+    metavar="PLAN",
+    help="Also keep the plan in this file: `apply --plan PLAN` does that and nothing else.",
+)
+@click.option("--force", is_flag=True, help="Overwrite PLAN.")
 @with_settings
-def command(settings: Settings, path: str, json: bool) -> int:
+def command(settings: Settings, path: str, json: bool, kept: Path | None, force: bool) -> int:
     """Show what would be done: steps, differences, with -v the commands. Changes nothing.
 
     Exits 0 whether or not there is work, 3 where a step is in conflict, 1 where a cluster could not be looked at.
@@ -29,13 +38,15 @@ def command(settings: Settings, path: str, json: bool) -> int:
       - {name: cluster1, context: admin1@kubernetes, network: network1}
       - {name: cluster2, context: admin2@kubernetes, network: network2}
     """
-    from wizard.console import planned
+    from wizard.console import planfile, planned
     from wizard.console.working import looked
 
     session = settings.session(from_file(path, settings))
     try:
         looks = looked(session)
         steps = planned.found(session.plan, looks)
+        if kept is not None:
+            planfile.save(kept, session.mesh.name, session.approval(looks, ""), overwrite=force)
     finally:
         session.close()
     out = settings.out
@@ -47,14 +58,20 @@ def command(settings: Settings, path: str, json: bool) -> int:
             "steps": [each.as_dict() for each in steps],
             "needed": needed,
             "leaving": leaving,
+            "halfLinked": planned.half_linked(steps),
         }
-        out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
+        out.json(shape)
     else:
         out.line(planned.drawing(session.mesh, steps))
         out.line()
         for line in planned.lines(steps, out):
             out.line(line)
+        for line in planned.halves(steps, f"meshwizard apply -f {shlex.quote(path)}{session.place}"):
+            out.line(line)
         if leaving:
             out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
         out.line(planned.summary(steps))
+        if kept is not None:
+            do = f"meshwizard apply -f {shlex.quote(path)} --plan {shlex.quote(str(kept))}{session.place}"
+            out.line(f"Kept in {one_line(kept)}. This does it, and nothing else: {one_line(do, 600)}")
     return planned.exit_code(steps)

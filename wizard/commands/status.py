@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,14 +44,17 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
             "finished": state.finished,
             "updated": state.updated,
             "steps": [_as_dict(each, state.steps.get(each.step.id)) for each in steps],
+            "halfLinked": planned.half_linked(steps),
         }
-        out.data(jsonlib.dumps(shape, ensure_ascii=False, indent=2))
+        out.json(shape)
     else:
         out.line(planned.drawing(session.mesh, steps))
         out.line()
         ended = "finished" if state.finished else "not finished"
         out.line(f"mesh {state.name}: last {state.operation} {ended}, {state.updated}")
         for line in _table(steps, state):
+            out.line(line)
+        for line in planned.halves(steps, session.resume_command):
             out.line(line)
         out.line(planned.summary(steps))
         if not state.finished:

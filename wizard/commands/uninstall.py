@@ -8,7 +8,7 @@ import click
 
 from wizard.commands.names import recorded
 from wizard.console.output import Output, has_terminal
-from wizard.console.settings import Settings, with_settings
+from wizard.console.settings import Settings, take_over_option, with_settings
 from wizard.errors import NeedsPerson
 from wizard.text import one_line
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout. Needs --yes.")
+@take_over_option
 @with_settings
-def command(settings: Settings, name: str | None, yes: bool, json: bool) -> int:
+def command(settings: Settings, name: str | None, yes: bool, json: bool, take_over: bool) -> int:
     """Undo a mesh: in reverse, and only what the wizard made. NAME may be left out where only one is recorded."""
     from wizard.console.working import prepared
 
     out = settings.out
     session, _ = recorded(settings, name, whole=True)
+    session.take_over = take_over
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
 
         write(junit, junit_report(session.mesh, verdicts), overwrite=True, mode=0o644)
     if json:
-        out.data(jsonlib.dumps(_shape(session.mesh, verdicts), ensure_ascii=False, indent=2))
+        out.json(_shape(session.mesh, verdicts))
     else:
         for verdict in verdicts:
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from wizard.errors import Interrupted
 
 T = TypeVar("T")
 
+_NOTICED = 0.1  # seconds until a signal is noticed at the latest
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Within this block SIGTERM and SIGHUP are what SIGINT is: a KeyboardInterrupt in the main thread, so that whoever has
+    changed the terminal puts it back. Children that end are heard of, whatever the parent of this process asked for.
+    """
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, signal.default_int_handler)
+        if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            # Else the system would throw the exit codes of children away, and each would seem to have ended well.
+            before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Result(Generic[T]):
@@ -44,7 +67,7 @@ def in_background(work: Callable[[], T], on_signal: Callable[[int], None]) -> T:
     try:
         threading.Thread(target=body, name="work", daemon=True).start()
         count = 0
-        while heard.get():
+        while _next(heard):
             count += 1
             on_signal(count)
     finally:
@@ -53,6 +76,14 @@ def in_background(work: Callable[[], T], on_signal: Callable[[int], None]) -> T:
     if result.error is not None:
         raise result.error
     return result.value
+
+
+def _next(heard: SimpleQueue[bool]) -> bool:
+    while True:
+        # The system may hand a signal to any thread, such as one that is just being started. Its handler runs in this one,
+        # and not before it wakes up.
+        with suppress(Empty):
+            return heard.get(timeout=_NOTICED)
 
 
 def reading(work: Callable[[], T]) -> T:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 
 from wizard.errors import BadInput, Trouble
-from wizard.text import one_line, printable
+from wizard.text import as_json, one_line, printable, shown, tamed
 
 _ASCII = str.maketrans(
     {"✔": "+", "✘": "x", "▸": ">", "…": "...", "–": "-", "·": ".", "→": "->", "↩": "<-", "│": "|", "⚠": "!", "×": "x"}
@@ -48,6 +49,10 @@ class Output:
         """Something for a program to read: on stdout, never changed."""
         click.echo(text, color=False)
 
+    def json(self, value: Any, *, indent: int | None = 2) -> None:
+        """One JSON value on stdout."""
+        self.data(as_json(tamed(value, 30_000), indent=indent))
+
     def remark(self, text: str) -> None:
         """A line that is no result, on stderr."""
         self._write(text, err=True)
@@ -73,7 +78,7 @@ class Output:
         stream = sys.stderr if err else sys.stdout
         if stream is not None and "utf" not in (getattr(stream, "encoding", None) or "utf-8").lower():
             text = text.translate(_ASCII)
-        click.echo(text, err=err, color=self._color)
+        click.echo(shown(text), err=err, color=self._color)
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:

@@ -98,6 +98,27 @@ def lines(steps: list[Found], out: Output) -> Iterator[str]:
                             for number, line in enumerate(printable(command.text, 20_000).splitlines()))  # fmt: skip
 
 
+def half_linked(steps: list[Found]) -> list[tuple[str, str]]:
+    """(reader, silent) of every pair of which only the first reads the other's API server. Where a look failed nobody knows."""
+    states = {
+        tuple(each.step.id.split("/remote-secret/")): each.state for each in steps if "/remote-secret/" in each.step.id
+    }
+    return [
+        (reader, peer)
+        for (reader, peer), state in states.items()
+        if state == "done" and states.get((peer, reader)) in ("needed", "conflict")
+    ]
+
+
+def halves(steps: list[Found], repair: str) -> Iterator[str]:
+    """A sentence for each of those pairs. `repair`: the command that links them wholly."""
+    for reader, silent in half_linked(steps):
+        yield (
+            f"{reader} and {silent} are half-linked: {reader} reads {silent}, but {silent} does not read {reader}, so callers in "
+            f"{silent} hear nothing of {reader}. Repair: {one_line(repair, 600)}"
+        )
+
+
 def summary(steps: list[Found]) -> str:
     """How much there is to do, in a sentence."""
     count = {state: sum(each.state == state for each in steps) for state in _MARKS}

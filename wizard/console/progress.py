@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -14,11 +13,11 @@ from wizard.engine.events import Answered, Event, PersonNeeded, RunStarted, Stat
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
-from wizard.text import duration, listing, one_line, printable
+from wizard.text import as_json, duration, listing, one_line, printable, tamed
 
 log = logging.getLogger(__name__)
 
-SAID_EVERY = 1.0  # seconds between two lines of a step that talks
+SAID_EVERY = 1.0  # seconds between two lines of a program's output
 EVERY = 5.0  # seconds between two lines of a step that goes on waiting
 PERSON_EVERY = 60.0  # the same, where it waits for a person
 _MARKS = {
@@ -62,7 +61,8 @@ class Lines:
         self._clock = clock
         self._began = clock()
         self._shown: dict[str, float] = {}  # step → when it last had a line that is throttled
-        self._said: dict[str, tuple[str, float]] = {}  # step → what it said last that was shown, and when
+        # cluster and step → what was said last that was shown, and when
+        self._said: dict[tuple[str | None, str], tuple[str, float]] = {}
         self._missing: dict[str, tuple[str, ...]] = {}
         self._mesh = mesh
         self._board = Board(mesh)
@@ -90,7 +90,7 @@ class Lines:
             case StepChanged():
                 self._changed(event)
             case StepSaid() if self._news(event):
-                self._said[event.step] = (event.text, self._clock())
+                self._said[event.cluster, event.step] = (event.text, self._clock())
                 self._shown[event.step] = self._clock()
                 self._show(event.cluster, f"│ {event.text}")
             case StepWaits() if self._due(
@@ -122,9 +122,10 @@ class Lines:
         self._shown[event.step] = self._clock()
 
     def _news(self, event: StepSaid) -> bool:
-        """Whether a line is shown: the same or many in a second are not, but the first of a step always is."""
-        text, when = self._said.get(event.step, ("", -SAID_EVERY))
-        return self._out.verbose or (text != event.text and self._clock() - when >= SAID_EVERY)
+        """Whether a line is shown: the same again is not, nor are many of a program's in a second."""
+        text, when = self._said.get((event.cluster, event.step), ("", -SAID_EVERY))
+        late = not event.output or self._clock() - when >= SAID_EVERY
+        return self._out.verbose or (text != event.text and late)
 
     def _due(self, step: str, every: float, *, patient: bool = False) -> bool:
         now = self._clock()
@@ -157,4 +158,4 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._line(json.dumps(event.as_dict(), ensure_ascii=False, default=str))
+        self._line(as_json(tamed(event.as_dict(), 4000)))

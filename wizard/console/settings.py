@@ -18,6 +18,7 @@ from wizard.text import printable
 
 if TYPE_CHECKING:
     from state import StateFolder
+    from wizard.clusters.statesecret import StateSecrets
     from wizard.mesh.model import Mesh
     from wizard.outside import Outside
     from wizard.session import Session
@@ -30,12 +31,15 @@ class Settings:
     """What was said by the common options."""
 
     state_dir: Path | None = None
+    state: str | None = None  # a cluster that keeps the state instead, as `cluster://CONTEXT/NAMESPACE`
     istioctl: str | None = None
     kubeconfigs: tuple[Path, ...] = ()  # where to look for contexts, where a command takes them
     log: Path | None = None
+    report: Path | None = None  # where a crash report may be written, by consent given beforehand
     no_color: bool = False
     verbose: bool = False
     _handler: logging.Handler | None = None
+    _folder: StateFolder | None = None
 
     @property
     def out(self) -> Output:
@@ -43,12 +47,18 @@ class Settings:
         return Output(color=not self.no_color, verbose=self.verbose)
 
     def start(self) -> None:
-        """Make the options effective. Raises BadInput where the log cannot be written."""
+        """Make the options effective. Raises BadInput where the log cannot be written, or --state cannot be understood."""
+        if self.state:
+            from wizard.clusters.statesecret import parsed
+
+            parsed(self.state)
         if self.log and self._handler is None:
             self._handler = _log_to(self.log, logging.DEBUG if self.verbose else logging.INFO)
 
     def close(self) -> None:
-        """Close the log."""
+        """Close the log, and the door to a state elsewhere."""
+        if self._folder:
+            self._folder.close()
         if self._handler:
             for name in _OURS:
                 logging.getLogger(name).removeHandler(self._handler)
@@ -56,10 +66,20 @@ class Settings:
             self._handler = None
 
     def folder(self) -> StateFolder:
-        """Where the state files are."""
+        """Where the states are. Raises BadInput where the context of --state is not in the kubeconfigs."""
         from state import StateFolder, default_folder
 
-        return StateFolder(self.state_dir or default_folder())
+        if self._folder is None:
+            self._folder = StateFolder(self.state_dir or default_folder(), shelf=self._shelf())
+        return self._folder
+
+    def _shelf(self) -> StateSecrets | None:
+        if not self.state:
+            return None
+        from wizard.clusters.statesecret import StateSecrets, parsed
+
+        context, namespace = parsed(self.state)
+        return StateSecrets(outside_of(self).cluster(context, context), context, namespace)
 
     def session(self, mesh: Mesh, outside: Outside | None = None, folder: StateFolder | None = None) -> Session:
         """A session for this mesh, on this machine unless another outside is given."""
@@ -102,10 +122,28 @@ _OPTIONS = (
     _option("-v", "--verbose", is_flag=True, help="Say more: commands, every line of progress."),
     _option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
     _option("--log", type=_file, metavar="FILE", help="Append a log to this file."),
+    _option(
+        "--report",
+        type=_file,
+        metavar="FILE",
+        help="Where the wizard breaks down, tell why in this file, without secrets.",
+    ),
     _option("--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH."),
+    _option(
+        "--state",
+        metavar="PLACE",
+        help="Keep progress in a cluster, for others to go on with: cluster://CONTEXT/NAMESPACE.",
+    ),
     _option(
         "--state-dir", type=_file, metavar="DIR", help="Where progress is kept. Default: the platform's state folder."
     ),
+)
+
+
+take_over_option = click.option(
+    "--take-over",
+    is_flag=True,
+    help="Consent: take clusters over from a run on another machine that gives no sign of life. It must have ended.",
 )
 
 

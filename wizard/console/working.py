@@ -7,9 +7,11 @@ import os
 import threading
 from collections.abc import Callable
 
+from wizard import process
 from wizard.console.background import in_background, reading
 from wizard.console.output import Output, has_terminal
 from wizard.console.progress import JsonLines, Lines
+from wizard.console.report import TRAIL
 from wizard.engine.engine import Engine, Look, Outcome
 from wizard.engine.events import Event
 from wizard.session import Session
@@ -20,7 +22,9 @@ log = logging.getLogger(__name__)
 
 def prepared(session: Session, *, undo: bool = False) -> None:
     """Prepare the session; Ctrl-C gives up at once. `undo`: to take back, which needs no files of the person's."""
+    TRAIL.of(session)
     reading(lambda: session.prepare(undo=undo))
+    TRAIL.of(session)
 
 
 def looked(session: Session) -> dict[str, Look]:
@@ -28,9 +32,17 @@ def looked(session: Session) -> dict[str, Look]:
 
     def both() -> dict[str, Look]:
         session.prepare()
+        TRAIL.of(session)
         return session.look()
 
+    TRAIL.of(session)
     return reading(both)
+
+
+def leave_now(code: int) -> None:
+    """End the process with this code, and every child with it. What is recorded is on the disk already."""
+    process.end_all()
+    os._exit(code)
 
 
 class Brake:
@@ -39,7 +51,7 @@ class Brake:
     May be pressed before there is an engine.
     """
 
-    def __init__(self, say: Callable[[str], None], leave: Callable[[int], object] = os._exit) -> None:
+    def __init__(self, say: Callable[[str], None], leave: Callable[[int], object] = leave_now) -> None:
         self._say = say
         self._leave = leave
         self._lock = threading.Lock()
@@ -87,15 +99,16 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
 
     def body() -> Outcome:
         attended = has_terminal() and not json
-        with session.engine(listener, attended=attended, operation=operation) as engine:
+        with session.engine(TRAIL.watch(session, listener), attended=attended, operation=operation) as engine:
             brake.attach(engine)
-            return engine.undo() if operation == "uninstall" else engine.run()
+            outcome = engine.undo() if operation == "uninstall" else engine.run()
+        # Here, where a signal is heard but ends nothing: it must not take the last words away.
+        if not json and operation == "apply":
+            lines.picture()
+        tell(outcome, out, json=json)
+        return outcome
 
-    outcome = in_background(body, brake.press)
-    if not json and operation == "apply":
-        lines.picture()
-    tell(outcome, out, json=json)
-    return outcome.exit_code
+    return in_background(body, brake.press).exit_code
 
 
 def tell(outcome: Outcome, out: Output, *, json: bool = False) -> None:

@@ -1,0 +1,82 @@
+"""What stands is kept as it is by a run that has lost its state, and is not believed where an install was cut off."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from state import StateFolder
+from tests.unit.conftest import Setting, setting
+from wizard.clusters.kinds import DEPLOYMENT, Ref
+from wizard.errors import Failed
+from wizard.mesh.model import Gateway, Mesh
+from wizard.session import Session
+
+
+def worked(session: Session) -> set[str]:
+    """The steps that changed something in a run that went well."""
+    steps: set[str] = set()
+    session.prepare()
+    with session.engine(
+        lambda event: steps.add(event.step) if getattr(event, "status", "") == "running" else None
+    ) as engine:
+        outcome = engine.run()
+    assert outcome.ok, outcome.what
+    return steps
+
+
+def unsettled(mesh: Mesh) -> Mesh:
+    clusters = tuple(replace(cluster, gateway=Gateway(), api_server=None, sample=None) for cluster in mesh.clusters)
+    return replace(mesh, clusters=clusters)
+
+
+@pytest.mark.promise(16)
+def test_without_its_state_a_run_keeps_sample_versions_that_do_not_follow_from_the_order(tmp_path: Path) -> None:
+    made = setting(3)
+    mesh = unsettled(made.mesh)
+    first, second, third = mesh.clusters
+    folder = StateFolder(tmp_path / "state")
+    assert worked(Session(mesh, made.outside, folder))
+    shutil.rmtree(folder.folder)
+    turned = Session(replace(mesh, clusters=(third, first, second)), made.outside, folder)
+    assert worked(turned) == set()
+    assert [cluster.sample for cluster in turned.mesh.clusters] == ["v3", "v1", "v2"]
+
+
+@pytest.mark.promise(16)
+def test_without_its_state_a_run_keeps_the_port_on_which_a_gateway_stands(tmp_path: Path) -> None:
+    made = setting()
+    mesh = unsettled(made.mesh)
+    chosen = mesh.with_cluster(replace(mesh.clusters[0], gateway=Gateway(port=32001)))
+    folder = StateFolder(tmp_path / "state")
+    assert worked(Session(chosen, made.outside, folder))
+    shutil.rmtree(folder.folder)
+    assert worked(Session(mesh, made.outside, folder)) == set()
+
+
+@pytest.mark.promise(15, 17)
+def test_an_install_that_was_cut_off_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    made = setting()
+    folder = StateFolder(tmp_path / "state")
+    assert worked(Session(made.mesh, made.outside, folder))
+    other = replace(made.mesh, istio=replace(made.mesh.istio, image_pull_policy="Always"))
+    made.outside.istioctl.fail_at["IngressGateways"] = "cut off"
+    session = Session(other, made.outside, folder)
+    session.prepare()
+    with session.engine(lambda event: None) as engine:
+        assert not engine.run().ok
+    made.outside.istioctl.fail_at.clear()
+    assert policies(made) == {"Always"}
+    assert {"cluster1/install", "cluster2/install"} <= worked(Session(made.mesh, made.outside, folder))
+    assert policies(made) == {"IfNotPresent"}
+
+
+def policies(made: Setting) -> set[str]:
+    """The policies with which istiod's image is pulled."""
+    found = [made.machine(number).found(Ref(DEPLOYMENT, "istiod", "istio-system")) for number in (1, 2)]
+    if None in found:
+        raise Failed("no istiod")
+    return {str(each["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"]) for each in found if each}

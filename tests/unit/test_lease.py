@@ -1,0 +1,586 @@
+"""Two machines: one works on a mesh, the other is kept out; whoever lost a cluster changes nothing there any more."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from state import StateFolder
+from tests.unit.conftest import Setting, setting
+from wizard.clusters import lease as leases
+from wizard.clusters.kinds import KINDS, LEASE, Object, Ref
+from wizard.clusters.lease import LOCK, Holder, Lease, Times
+from wizard.clusters.port import Cluster
+from wizard.clusters.real import RealCluster
+from wizard.engine.engine import Outcome
+from wizard.engine.events import Event, Status, StepChanged, StepSaid
+from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, NotAllowed, Trouble, Unreachable
+from wizard.fence import Fence, FencedCluster, FencedIstioctl
+from wizard.session import Session
+from wizard.simulated.machine import Machine
+
+pytestmark = pytest.mark.promise(14)
+
+PLACE = Ref(LEASE, "meshwizard-mesh1", "kube-system")
+ALICE, BOB = Holder("alice@one/1", "lock-of-alice"), Holder("bob@two/2", "lock-of-bob")
+WRITING = ("apply", "create", "replace", "delete")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def made() -> Setting:
+    return setting(2)
+
+
+@pytest.fixture
+def cluster(made: Setting) -> Cluster:
+    return made.world.clusters["cluster1"]
+
+
+@pytest.fixture(autouse=True)
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test leaves a thread that renews."""
+    monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
+    yield
+    end = time.monotonic() + 20
+    while any(thread.name.startswith("lease of") for thread in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease of")]
+
+
+def held(cluster: Cluster) -> Object:
+    found = cluster.get(PLACE)
+    assert found is not None
+    return found
+
+
+def dead(cluster: Cluster, holder: Holder = BOB, seconds: int = 1, **spec: Any) -> Object:
+    """What a run left that was killed."""
+    moment = "2025-01-01T00:00:00.000000Z"
+    return cluster.create(
+        {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"name": PLACE.name, "namespace": PLACE.namespace, "annotations": {LOCK: holder.lock}},
+            "spec": {
+                "holderIdentity": holder.identity,
+                "leaseDurationSeconds": seconds,
+                "acquireTime": moment,
+                "renewTime": moment,
+                "leaseTransitions": 3,
+                **spec,
+            },
+        }
+    )
+
+
+def make(cluster: Cluster, holder: Holder = ALICE, **options: Any) -> Lease:
+    return Lease(cluster, PLACE.name, holder, resume="meshwizard resume mesh1", **options)
+
+
+# -- one lease
+
+
+def test_held_renewed_and_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.01))
+    mine = make(cluster)
+    mine.take()
+    first = held(cluster)
+    assert first["spec"]["holderIdentity"] == "alice@one/1"
+    assert first["spec"]["leaseDurationSeconds"] == 30
+    end = time.monotonic() + 20
+    while held(cluster)["spec"]["renewTime"] == first["spec"]["renewTime"] and time.monotonic() < end:
+        time.sleep(0.01)
+    assert held(cluster)["spec"]["renewTime"] > first["spec"]["renewTime"]
+    mine.check()
+    mine.release()
+    assert cluster.get(PLACE) is None
+    with pytest.raises(Failed, match="given up"):
+        mine.check()
+
+
+def test_a_living_holder_keeps_others_out_even_with_consent(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
+    theirs = make(cluster, Holder("bob\x1b[31m@two/2", "lock-of-bob"))
+    theirs.take()
+    said: list[str] = []
+    with pytest.raises(Busy) as refused:
+        make(cluster).take(take_over=True, told=said.append)
+    assert refused.value.exit_code == 5
+    assert "cluster1: bob\N{REPLACEMENT CHARACTER}[31m@two/2 holds Lease meshwizard-mesh1" in refused.value.what
+    assert all(word in refused.value.what for word in (" since 20", " until 20", "nothing was changed"))
+    assert len(said) == 1
+    assert "watched for up to 30 s" in said[0]
+    theirs.check()
+    theirs.release()
+
+
+def test_a_dead_holder_is_watched_for_as_long_as_its_lease_lasts_and_taken_over_by_consent(cluster: Cluster) -> None:
+    dead(cluster, seconds=1)
+    began = time.monotonic()
+    with pytest.raises(NeedsPerson) as refused:
+        make(cluster).take()
+    assert time.monotonic() - began >= 1, "its own clock, which says 2025, is nothing to go by"
+    assert (refused.value.exit_code, "bob@two/2" in refused.value.what) == (3, True)
+    assert "meshwizard resume mesh1 --take-over" in refused.value.remedy
+    assert held(cluster)["spec"]["holderIdentity"] == "bob@two/2"
+    began = time.monotonic()
+    mine = make(cluster)
+    mine.take(take_over=True)
+    assert time.monotonic() - began >= 1, "consent does not make it expire sooner"
+    spec = held(cluster)["spec"]
+    assert (spec["holderIdentity"], spec["leaseTransitions"], spec["leaseDurationSeconds"]) == ("alice@one/1", 4, 30)
+    mine.release()
+
+
+def test_a_dead_run_under_the_same_kernel_lock_is_no_reason_to_wait(cluster: Cluster) -> None:
+    dead(cluster, Holder("alice@one/0", ALICE.lock), seconds=86400)
+    said: list[str] = []
+    mine = make(cluster)
+    mine.take(told=said.append)
+    assert (held(cluster)["spec"]["holderIdentity"], said) == ("alice@one/1", [])
+    mine.release()
+
+
+def test_a_watch_ends_when_the_run_is_stopped_or_the_other_one_ends(cluster: Cluster) -> None:
+    theirs = dead(cluster, seconds=86400)
+    with pytest.raises(Interrupted):
+        make(cluster).take(stopped=lambda: True)
+    mine = make(cluster)
+
+    def end(_: str) -> None:
+        cluster.delete(PLACE, uid=theirs["metadata"]["uid"])
+
+    mine.take(told=end)
+    assert held(cluster)["spec"]["holderIdentity"] == "alice@one/1"
+    mine.release()
+
+
+def test_who_was_stopped_for_long_renews_before_it_goes_on(cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    before = held(cluster)
+    clock.now += 24
+    mine.check()
+    assert held(cluster) == before, "in time: nothing is asked"
+    clock.now += 3600
+    mine.check()
+    assert held(cluster)["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+    mine.release()
+
+
+@pytest.mark.promise(34)
+def test_who_was_stopped_while_another_took_over_stops_for_good(cluster: Cluster) -> None:
+    clock = Clock()
+    heard: list[Trouble] = []
+    mine = make(cluster, clock=clock, on_lost=heard.append)
+    mine.take()
+    live = held(cluster)
+    cluster.replace({**live, "spec": {**live["spec"], "holderIdentity": BOB.identity}})
+    clock.now += 3600
+    for _ in range(2):
+        with pytest.raises(Busy, match="another run took over: bob@two/2"):
+            mine.check()
+    assert len(heard) == 1
+    mine.release()
+    assert held(cluster)["spec"]["holderIdentity"] == BOB.identity, "what is another's is not given up"
+
+
+def test_only_what_is_still_ours_is_given_up(cluster: Cluster) -> None:
+    mine = make(cluster)
+    mine.take()
+    live = held(cluster)
+    cluster.replace({**live, "spec": {**live["spec"], "holderIdentity": BOB.identity}})
+    mine.release()
+    assert held(cluster)["spec"]["holderIdentity"] == BOB.identity
+
+
+def test_a_lease_that_came_and_went_meanwhile_is_not_taken_again(cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    cluster.delete(PLACE)  # as another run does, which took over and has ended since
+    clock.now += 3600
+    with pytest.raises(Failed, match="was removed"):
+        mine.check()
+    assert cluster.get(PLACE) is None
+    mine.release()
+
+
+def test_cut_off_it_changes_nothing_until_it_has_renewed(made: Setting, cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    clock.now += 3600
+    made.machine(1).unreachable = True
+    with pytest.raises(Unreachable):
+        mine.check()
+    made.machine(1).unreachable = False
+    mine.check()
+    mine.release()
+
+
+def test_a_renewal_whose_answer_was_lost_is_no_loss(cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    live = held(cluster)
+    cluster.replace({**live, "spec": {**live["spec"], "renewTime": "2030-01-01T00:00:00.000000Z"}})
+    clock.now += 3600
+    mine.check()
+    mine.release()
+    assert cluster.get(PLACE) is None
+
+
+def test_of_many_that_begin_at_once_one_holds(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
+    mine = [make(cluster, Holder(f"run{number}", f"lock{number}")) for number in range(8)]
+    results: list[object] = []
+
+    def attempt(lease: Lease) -> None:
+        try:
+            lease.take()
+            results.append(lease)
+        except Busy as busy:
+            results.append(busy)
+
+    threads = [threading.Thread(target=attempt, args=(lease,)) for lease in mine]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(result, Lease) for result in results) == 1
+    for lease in mine:
+        lease.release()
+
+
+def test_without_the_right_to_leases_it_is_said_once_and_work_goes_on(made: Setting, cluster: Cluster) -> None:
+    made.machine(1).missing_rights.add("create leases.coordination.k8s.io")
+    said: list[str] = []
+    mine = make(cluster)
+    for _ in range(2):
+        mine.take(told=said.append)
+    mine.check()
+    mine.release()
+    assert len(said) == 1
+    assert "no run on another machine is kept out" in said[0]
+
+
+def test_an_istioctl_is_ended_when_its_cluster_is_lost(
+    made: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(margin=30, renew=60))
+
+    class Endless:
+        path = "istioctl"
+
+        def install(self, *_: Any, cancelled: Callable[[], bool], **__: Any) -> None:
+            live = held(cluster)
+            cluster.replace({**live, "spec": {**live["spec"], "holderIdentity": BOB.identity}})
+            while not cancelled():
+                time.sleep(0.01)
+            raise Interrupted("istioctl install was stopped")
+
+    endless: Any = Endless()
+    fence = Fence({"cluster1": cluster}, "mesh1", ALICE, resume="", take_over=False)
+    istioctl = FencedIstioctl(endless, fence)
+    member = made.mesh.clusters[0]
+    with pytest.raises(Busy, match="bob@two/2"):
+        istioctl.install(member, "", (), say=lambda _: None, cancelled=lambda: False, seconds=60)
+    fence.__exit__()
+
+
+class Stuttering(BaseHTTPRequestHandler):
+    """An API server that puts off the first change of a ConfigMap."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []
+    when_put_off: ClassVar[Callable[[], None]]
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"{}")
+        kind = "leases" if "leases" in self.path else "configmaps"
+        self.asked.append(f"{self.command} {kind}")
+        first = self.asked.count("PATCH configmaps") == 1 and kind == "configmaps"
+        if first:
+            type(self).when_put_off()
+        metadata = {**body.get("metadata", {}), "uid": "1", "resourceVersion": str(len(self.asked))}
+        data = json.dumps({**body, "metadata": metadata}).encode()
+        self.send_response(503 if first else 200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_change_that_is_sent_again_is_sent_only_under_the_lease(tmp_path: Path, lost: bool) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stuttering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "one",
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+        "clusters": [{"name": "one", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "users": [{"name": "one", "user": {}}],
+    }  # fmt: skip
+    (tmp_path / "config").write_text(json.dumps(config))
+    real = RealCluster("cluster1", tmp_path / "config", "one")
+    Stuttering.asked.clear()
+    with Fence({"cluster1": real}, "mesh1", ALICE, resume="", take_over=False) as fence:
+        Stuttering.when_put_off = lambda: lose(fence) if lost else None
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}}
+        if lost:
+            with pytest.raises(Busy, match="somebody"):
+                FencedCluster(real, fence).apply(manifest)
+        else:
+            FencedCluster(real, fence).apply(manifest)
+    assert Stuttering.asked.count("PATCH configmaps") == (1 if lost else 2)
+    real.close()
+    server.shutdown()
+    server.server_close()
+
+
+def lose(fence: Fence) -> None:
+    fence._leases["cluster1"]._lost = Busy("somebody took over", "")
+
+
+# -- whole runs
+
+
+def session(made: Setting, folder: Path) -> Session:
+    fresh = Session(made.mesh, made.outside, StateFolder(folder))
+    fresh.prepare()
+    return fresh
+
+
+def run(session: Session, listener: Callable[[Event], None] = lambda _: None, operation: str = "apply") -> Outcome:
+    with session.engine(listener, operation=operation) as engine:
+        return engine.undo() if operation == "uninstall" else engine.run()
+
+
+def standing(machine: Machine) -> dict[str, str]:
+    """Every object of a cluster but its Leases, with its version."""
+    return {
+        f"{kind.resource}/{item['metadata'].get('namespace')}/{item['metadata']['name']}": item["metadata"][
+            "resourceVersion"
+        ]
+        for kind in KINDS
+        if kind != LEASE
+        for item in machine.listed(kind)
+    }
+
+
+def writes(machine: Machine) -> int:
+    return sum(machine.asked.get(call, 0) for call in WRITING)
+
+
+@pytest.mark.promise(18)
+def test_a_run_holds_all_clusters_while_it_works_and_leaves_no_lease(made: Setting, tmp_path: Path) -> None:
+    seen: set[tuple[int, bool]] = set()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepChanged) and event.step.endswith("/install") and event.status is Status.DONE:
+            seen.update((number, made.machine(number).found(PLACE) is not None) for number in (1, 2))
+
+    assert run(session(made, tmp_path), listen).ok
+    assert seen == {(1, True), (2, True)}
+    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
+    before = [writes(made.machine(number)) for number in (1, 2)]
+    assert run(session(made, tmp_path)).ok
+    assert [writes(made.machine(number)) for number in (1, 2)] == before, "a finished mesh costs no writing request"
+    assert run(session(made, tmp_path), operation="uninstall").ok
+    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
+
+
+def test_a_run_that_fails_leaves_no_lease(made: Setting, tmp_path: Path) -> None:
+    made.outside.istioctl.fail_at["Pilot"] = "no"
+    assert not run(session(made, tmp_path)).ok
+    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
+
+
+def test_the_second_machine_is_refused_before_anything_is_touched(
+    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
+    second = session(made, tmp_path / "second")
+    entered, leave = threading.Event(), threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepChanged) and event.step == "cluster2/install" and event.status is Status.RUNNING:
+            entered.set()
+            assert leave.wait(60)
+
+    outcomes: list[Outcome] = []
+    first = session(made, tmp_path / "first")
+    thread = threading.Thread(target=lambda: outcomes.append(run(first, listen)))
+    thread.start()
+    assert entered.wait(60)
+    time.sleep(0.2)  # what the first began before it was held up comes to its end
+    before = [standing(made.machine(number)) for number in (1, 2)]
+    second.take_over = True
+    refused = run(second)
+    assert (refused.ok, refused.exit_code) == (False, 5)
+    assert "holds Lease meshwizard-mesh1 in kube-system since" in refused.what
+    assert [standing(made.machine(number)) for number in (1, 2)] == before
+    leave.set()
+    thread.join(60)
+    assert outcomes[0].ok, outcomes[0].what
+    assert run(second).ok
+
+
+def test_a_dead_machine_is_taken_over_by_consent_only(made: Setting, tmp_path: Path) -> None:
+    dead(made.world.clusters["cluster2"])
+    heard: list[Event] = []
+    fresh = session(made, tmp_path)
+    before = [standing(made.machine(number)) for number in (1, 2)]
+    refused = run(fresh, heard.append)
+    assert (refused.ok, refused.exit_code) == (False, 3)
+    assert "meshwizard resume mesh1 --take-over" in refused.remedy
+    assert [standing(made.machine(number)) for number in (1, 2)] == before
+    assert any(isinstance(event, StepSaid) and "bob@two/2" in event.text for event in heard)
+    assert made.machine(1).found(PLACE) is None, "what was taken already is given up"
+    fresh.take_over = True
+    assert run(fresh).ok
+
+
+@pytest.mark.promise(11, 34)
+def test_the_same_machine_goes_on_at_once(made: Setting, tmp_path: Path) -> None:
+    with StateFolder(tmp_path).open("mesh1") as journal:
+        lock = journal.lock_id
+    with StateFolder(tmp_path).open("mesh1") as journal:
+        assert journal.lock_id == lock
+    with StateFolder(tmp_path / "other").open("mesh1") as journal:
+        assert journal.lock_id != lock
+    for cluster in made.world.clusters.values():
+        dead(cluster, Holder("me@here/0", lock), seconds=86400)
+    assert run(session(made, tmp_path)).ok
+
+
+@pytest.mark.promise(11)
+def test_what_a_run_left_that_was_killed_after_its_last_step_goes(made: Setting, tmp_path: Path) -> None:
+    assert run(session(made, tmp_path)).ok
+    with StateFolder(tmp_path).open("mesh1") as journal:
+        state = journal.state
+        journal.start("apply", state.document, state.options, {})
+        ours = Holder("me@here/0", journal.lock_id)
+    dead(made.world.clusters["cluster1"], ours, seconds=86400)
+    dead(made.world.clusters["cluster2"], seconds=86400)
+    assert run(session(made, tmp_path)).ok
+    assert made.machine(1).found(PLACE) is None
+    assert made.machine(2).found(PLACE), "that of another machine is none of ours"
+
+
+@pytest.mark.promise(34)
+def test_a_run_that_was_stopped_and_taken_over_changes_nothing_when_it_goes_on(
+    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def listen(event: Event) -> None:
+        # Held up here, nothing of the run moves on: as when it is stopped.
+        if isinstance(event, StepChanged) and event.step == "cluster2/namespace" and event.status is Status.DONE:
+            entered.set()
+            assert leave.wait(60)
+
+    monkeypatch.setattr(leases, "TIMES", Times(duration=1, margin=0.9, renew=3600, look=0.01))
+    outcomes: list[Outcome] = []
+    first = session(made, tmp_path / "first")
+    thread = threading.Thread(target=lambda: outcomes.append(run(first, listen)))
+    thread.start()
+    assert entered.wait(60)
+    monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
+    second = session(made, tmp_path / "second")
+    second.take_over = True
+    finished = run(second)
+    assert finished.ok, finished.what
+    after = [standing(made.machine(number)) for number in (1, 2)]
+    leave.set()
+    thread.join(60)
+    assert [standing(made.machine(number)) for number in (1, 2)] == after
+    assert (outcomes[0].ok, outcomes[0].exit_code) == (False, 1)
+    assert "another run may have worked there" in outcomes[0].what
+    assert "Go on with: meshwizard resume mesh1" in outcomes[0].remedy
+
+
+@pytest.mark.promise(29)
+def test_a_cluster_that_is_cut_off_is_left_alone_and_the_others_go_on(
+    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With no time left, every change must be preceded by a renewal.
+    monkeypatch.setattr(leases, "TIMES", Times(margin=30, renew=3600))
+    fresh = session(made, tmp_path)
+    before = standing(made.machine(1))
+    made.machine(1).fail_next("replace Lease", Unreachable("cut off", ""), times=1000)
+    outcome = run(fresh)
+    assert (outcome.ok, outcome.exit_code) == (False, 1)
+    assert "cut off" in outcome.what
+    assert standing(made.machine(1)) == before
+    assert outcome.statuses["cluster2/namespace"] is Status.DONE
+
+
+def test_a_cluster_that_is_dead_at_the_beginning_is_held_as_soon_as_it_answers(made: Setting, cluster: Cluster) -> None:
+    machine = made.machine(1)
+    fence = Fence(made.world.clusters, "mesh1", ALICE, resume="", take_over=False)
+    world = fence.world(made.world)
+    machine.unreachable = True
+    fence.take()
+    assert made.machine(2).found(PLACE) is not None
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "made"}}
+    with pytest.raises(Unreachable):
+        world.clusters["cluster1"].apply(manifest)
+    machine.unreachable = False
+    world.clusters["cluster1"].apply(manifest, dry_run=True)
+    assert machine.found(PLACE) is None, "a dry run needs no lease"
+    world.clusters["cluster1"].apply(manifest)
+    assert machine.found(PLACE) is not None
+    fence.__exit__()
+    for change in (
+        lambda: world.clusters["cluster1"].apply(manifest),
+        lambda: world.clusters["cluster1"].create(manifest),
+        lambda: world.clusters["cluster1"].replace(manifest),
+        lambda: world.clusters["cluster1"].delete(PLACE),
+        lambda: world.istioctl.remote_secret(made.mesh.clusters[0], server=""),
+    ):
+        with pytest.raises(Failed, match="given up"):
+            change()
+
+
+def test_a_cluster_that_leaves_is_held_and_given_back_and_a_forgotten_one_is_not_asked(tmp_path: Path) -> None:
+    made = setting(3)
+    assert run(session(made, tmp_path)).ok
+    smaller = replace(made.mesh, clusters=made.mesh.clusters[:2])
+    fresh = Session(smaller, made.outside, StateFolder(tmp_path))
+    fresh.prepare()
+    before = writes(made.machine(3))
+    with fresh.departure(lambda _: None, untouched=["cluster3"]) as engine:
+        assert engine.undo().ok
+    assert writes(made.machine(3)) == before
+    assert [made.machine(number).found(PLACE) for number in (1, 2, 3)] == [None, None, None]
+
+
+def test_not_allowed_is_not_taken_for_dead(made: Setting, tmp_path: Path) -> None:
+    made.machine(2).fail_next("create Lease", NotAllowed("no leases for you", ""))
+    heard: list[Event] = []
+    assert run(session(made, tmp_path), heard.append).ok
+    said = [event for event in heard if isinstance(event, StepSaid) and "leases may not be used here" in event.text]
+    assert [event.cluster for event in said] == ["cluster2"]
