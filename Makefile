@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 N ?= 2
 ISTIO ?= 1.29.1
+MINUTES ?= 30
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab proven clean
+.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults soak proven clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +45,12 @@ lab-status: $(VENV)/.dev ## what runs
 
 lab-reset: $(VENV)/.dev ## back to fresh clusters
 	$(BIN)/python -m tests.lab reset
+
+test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --timeout 1500 tests/faults
+
+soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, with a report
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --jobs $$((2 * $(JOBS))) --report soak.json
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
 	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)

@@ -27,7 +27,8 @@ class _Pair:
     key: ec.EllipticCurvePrivateKey
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The key as a PEM file holds it."""
     # Not PKCS8: the API server reads public halves only out of the traditional form.
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
@@ -39,9 +40,10 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _issue(
+def issue(
     name: str, groups: list[str], issuer: _Pair | None, names: list[str] | None = None, *, server: bool = False
 ) -> _Pair:
+    """A certificate with its key: of an authority where no issuer is given, else of a client or a server."""
     key = ec.generate_private_key(ec.SECP256R1())
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -81,7 +83,7 @@ def _kubeconfig(spec: ClusterSpec, user: str, pair: _Pair, ca: x509.Certificate)
     full_name = f"{spec.name}-{user}"
     client = {
         "client-certificate-data": inline(pair.certificate.public_bytes(pem)),
-        "client-key-data": inline(_pem(pair.key)),
+        "client-key-data": inline(key_pem(pair.key)),
     }
     cluster = {"server": spec.server, "certificate-authority-data": inline(ca.public_bytes(pem))}
     return {
@@ -97,16 +99,16 @@ def _kubeconfig(spec: ClusterSpec, user: str, pair: _Pair, ca: x509.Certificate)
 def create(spec: ClusterSpec) -> None:
     """Write the cluster's keys, certificates and one kubeconfig per user, `pki/<user>.kubeconfig`."""
     pki, pem = spec.pki, serialization.Encoding.PEM
-    ca = _issue(f"{spec.name}-ca", [], None)
+    ca = issue(f"{spec.name}-ca", [], None)
     _write(pki / "ca.crt", ca.certificate.public_bytes(pem))
-    _write(pki / "ca.key", _pem(ca.key))
-    _write(pki / "service-accounts.key", _pem(ec.generate_private_key(ec.SECP256R1())))
+    _write(pki / "ca.key", key_pem(ca.key))
+    _write(pki / "service-accounts.key", key_pem(ec.generate_private_key(ec.SECP256R1())))
     service = ["kubernetes", "default", "svc", "cluster", "local"]
     names = [".".join(service[:end]) for end in range(1, len(service) + 1)]
     names += [spec.node, "localhost", "127.0.0.1", spec.service_address(1), spec.address]
-    server = _issue("kube-apiserver", [], ca, names, server=True)
+    server = issue("kube-apiserver", [], ca, names, server=True)
     _write(pki / "apiserver.crt", server.certificate.public_bytes(pem))
-    _write(pki / "apiserver.key", _pem(server.key))
+    _write(pki / "apiserver.key", key_pem(server.key))
     users = {
         ADMIN: (ADMIN, ["system:masters"]),
         WEAK: (WEAK, []),
@@ -118,9 +120,9 @@ def create(spec: ClusterSpec) -> None:
         "kubelet": (f"system:node:{spec.node}", ["system:nodes"]),
     }
     for user, (name, groups) in users.items():
-        pair = _issue(name, groups, ca)
+        pair = issue(name, groups, ca)
         _write(pki / f"{user}.crt", pair.certificate.public_bytes(pem))
-        _write(pki / f"{user}.key", _pem(pair.key))
+        _write(pki / f"{user}.key", key_pem(pair.key))
         config = _kubeconfig(spec, user, pair, ca.certificate)
         _write(pki / f"{user}.kubeconfig", yaml.safe_dump(config).encode())
 

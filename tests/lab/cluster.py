@@ -236,6 +236,10 @@ class Cluster:
         """The requests of `user` since the marker that were meant to change something."""
         return list(audit.mutations(self.audit_since(marker), user))
 
+    def work(self, marker: int = 0) -> list[dict[str, Any]]:
+        """The `mutations` without the Lease that a run holds while it has something to do."""
+        return [entry for entry in self.mutations(marker) if entry["objectRef"]["resource"] != "leases"]
+
 
 def _is_ready(thing: dict[str, Any]) -> bool:
     conditions: Iterable[dict[str, Any]] = thing.get("status", {}).get("conditions", [])

@@ -83,8 +83,8 @@ def test_one_drift_is_shown_and_mended_alone(mesh: Mesh) -> None:
     marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
     mended = mesh.wizard.apply()
     assert mended.code == 0, mended.text
-    assert list(first.mutations(marks[0])) == []
-    (change,) = second.mutations(marks[1])
+    assert first.work(marks[0]) == []
+    (change,) = second.work(marks[1])
     assert (change["verb"], change["objectRef"]["resource"]) == ("patch", "namespaces")
     label = second.kubectl(
         "get", "ns", "istio-system", "-o", r"jsonpath={.metadata.labels.topology\.istio\.io/network}"

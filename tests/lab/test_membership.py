@@ -60,7 +60,7 @@ def pods(cluster: Cluster) -> list[str]:
 
 def changed(cluster: Cluster, mark: Any) -> list[tuple[str, str]]:
     """(resource, name) of what was written, without what controllers did by themselves and the passing probes."""
-    found = [entry["objectRef"] for entry in cluster.mutations(mark)]
+    found = [entry["objectRef"] for entry in cluster.work(mark)]
     return sorted({(ref["resource"], ref.get("name", "")) for ref in found if ref["resource"] not in PASSING})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab import audit
 from tests.lab.lab import Lab
@@ -163,6 +164,36 @@ def test_again_nothing_is_changed(life: Life) -> None:
     assert again.code == 0, again.text
     for cluster, mark in zip(life.lab.clusters, marks, strict=True):
         assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []
+
+
+def _only(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "life", [pytest.param(name, marks=_marks(CASES[name]))], indirect=True, scope="module"
+    )
+
+
+@_only("primary-remote-load-balancer")
+def test_another_exposure_asks_for_another_selector(life: Life) -> None:
+    document = yaml.safe_load(life.wizard.meshfile.read_text())
+    exposed("external-ips")(document)
+    life.wizard.meshfile.write_text(yaml.safe_dump(document))
+    ran = life.wizard.apply()
+    assert ran.code == 0, ran.text
+    assert_verified(life.wizard)
+
+
+@_only("revision")
+def test_a_lost_webhook_of_the_default_tag_comes_back(life: Life) -> None:
+    cluster = life.lab.clusters[0]
+    lost = ("validatingwebhookconfiguration", "istiod-default-validator")
+    tag = ("mutatingwebhookconfiguration", "istio-revision-tag-default")
+    uid = cluster.kubectl("get", *tag, "-o", "jsonpath={.metadata.uid}")
+    cluster.kubectl("delete", *lost)
+    ran = life.wizard.apply()
+    assert ran.code == 0, ran.text
+    assert cluster.kubectl("get", *lost, "-o", "name")
+    told = cluster.kubectl("get", *tag, "-o", r"jsonpath={.metadata.uid} {.metadata.labels.istio\.io/tag}")
+    assert told == f"{uid} default"  # it injected all the time
 
 
 def test_uninstall_leaves_what_was_there_before(life: Life) -> None:

@@ -29,9 +29,9 @@ def resume_command(ran: Ran) -> str:
 
 
 def changed(wizard: Wizard, marks: list[int]) -> list[str]:
-    """Every change that the wizard asked for since the marks, on any cluster."""
+    """Every change that the wizard asked for since the marks, on any cluster, but for the Leases of its run."""
     pairs = zip(wizard.lab.clusters, marks, strict=True)
-    return [audit.describe(entry) for cluster, mark in pairs for entry in cluster.mutations(mark)]
+    return [audit.describe(entry) for cluster, mark in pairs for entry in cluster.work(mark)]
 
 
 def marks(lab: Lab) -> list[int]:

@@ -1,0 +1,123 @@
+"""SIGKILL at every boundary of an install, then resume: the clusters end as after an uninterrupted run.
+
+The boundaries: every mutating request, of the wizard and of its istioctl, before and after the API server committed it; every
+state write, before and after; every start of a child, before and after; every end of one, before the wizard knows of it.
+Killed at its own request, state write or child, the wizard's istioctl lives on as an orphan; killed at a request of istioctl's,
+both die, as when a machine does. Each case runs until a wizard was too quick to be killed: then all were.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.faults.client import Object
+from tests.faults.rig import Change, Reaper, Rig, Shape, made, tally
+from tests.faults.zygote import Death, Ended
+
+SHAPES = [Shape(number, topology) for topology in ("multi-primary", "primary-remote") for number in (2, 3)]
+SLICES = {"request": 4, "state": 3, "spawn": 1, "exit": 1}
+ORPHAN_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an uninterrupted run of a shape does and leaves."""
+
+    objects: dict[str, Object]
+    changes: list[Change]
+
+
+@pytest.fixture(scope="session")
+def references() -> dict[Shape, Reference]:
+    return {}
+
+
+def _reference(rig: Rig, shape: Shape, known: dict[Shape, Reference]) -> Reference:
+    if shape not in known:
+        rig.fresh(shape)
+        marks = rig.marks()
+        done = rig.apply()
+        assert done.code == 0, done.text
+        known[shape] = Reference(rig.objects(), rig.changes(marks))
+    return known[shape]
+
+
+def _cases() -> list[pytest.param]:  # type: ignore[valid-type]
+    kinds = [("request", False), ("request", True), ("state", False), ("state", True)]
+    kinds += [("spawn", False), ("spawn", True), ("exit", False)]
+    return [
+        pytest.param(shape, kind, after, first, id=f"{shape}-{'after' if after else 'before'}-{kind}-{first}")
+        for shape in SHAPES
+        for kind, after in kinds
+        for first in range(1, SLICES[kind] + 1)
+    ]
+
+
+@pytest.mark.promise(9, 11, 12, 15, 17, 19, 28)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("shape", "kind", "after", "first"), _cases())
+def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
+    rig: Rig,
+    references: dict[Shape, Reference],
+    shape: Shape,
+    kind: str,
+    after: bool,
+    first: int,
+    record_property: Callable[[str, object], None],
+) -> None:
+    reference = _reference(rig, shape, references)
+    number, killed = first, 0
+    while True:
+        rig.fresh(shape)
+        marks = rig.marks()
+        ended = _killed(rig, kind, number, after=after)
+        where = f"{shape}: killed {'after' if after else 'before'} {kind} {number}"
+        if ended is not None:
+            assert ended.code == 0, f"{where}: {ended.text}"
+            break
+        killed += 1
+        _resume(rig, where)
+        changes = rig.changes(marks)
+        assert rig.objects() == reference.objects, where
+        assert tally(changes) == tally(reference.changes), where
+        twice = {what: count for what, count in made(changes).items() if count > 1}
+        assert not twice, f"{where}: made twice: {twice}"
+        assert len(rig.roots()) == 1, where
+        assert rig.leases() == [], where
+        assert not list((rig.home / "tmp").iterdir()), f"{where}: temporary files are left"
+        assert rig.leaks() == [], where
+        number += SLICES[kind]
+    record_property(f"count:kill matrix, {shape}, {'after' if after else 'before'} {kind}", killed)
+
+
+def _killed(rig: Rig, kind: str, number: int, *, after: bool) -> Ended | None:
+    """None where the wizard was killed; how it ended where there was no such boundary any more."""
+    words = ("apply", "-f", str(rig.meshfile))
+    if kind != "request":
+        ended = rig.run(*words, death=Death(kind, number, after))
+        return None if ended.code == -9 else ended
+    reaper = Reaper(rig, number, after=after)
+    wizard = rig.start(*words)
+    reaper.aim(wizard)
+    ended = wizard.wait()
+    for proxy in rig.proxies:
+        proxy.rule = None
+    assert reaper.fired == (ended.code == -9), ended.text
+    return None if reaper.fired else ended
+
+
+def _resume(rig: Rig, where: str) -> None:
+    """What a person types who comes back; an orphan that still works is waited for, as the message says."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while True:
+        ended = rig.run("resume")
+        if ended.code == 2 and "no mesh" in ended.text:  # killed before anything was recorded, so nothing was touched
+            ended = rig.apply()
+        if ended.code != 5 or time.monotonic() > deadline:
+            assert ended.code == 0, f"{where}, then resumed: exit {ended.code}\n{ended.text}"
+            return
+        time.sleep(0.3)
