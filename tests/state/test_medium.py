@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import state.journal
+import state.writer
 from state import (
     Journal,
     StateBusy,
@@ -182,7 +184,13 @@ def test_what_another_wrote_meanwhile_is_not_overwritten(place: Place) -> None:
 
 
 @pytest.mark.promise(14)
-def test_of_two_machines_that_write_one_is_told_and_changes_nothing(cupboard: Cupboard) -> None:
+@pytest.mark.parametrize("moment", [None, "2026-01-02T03:04:05.678Z"], ids=["one after the other", "the same moment"])
+def test_of_two_machines_that_write_one_is_told_and_changes_nothing(
+    cupboard: Cupboard, moment: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if moment:  # then both record the very same, to the last byte
+        for module in (state.journal, state.writer):
+            monkeypatch.setattr(module, "now", lambda: moment)
     first, second = cupboard.folder(), cupboard.folder()
     remember(first)
     with first.open(MESH) as mine, second.open(MESH) as theirs:

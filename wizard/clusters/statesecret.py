@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import secrets
 import shlex
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 TYPE = "meshwizard/state"
 LABEL = "meshwizard/state"  # its value is the mesh's name
+WRITER = "meshwizard/writer"  # an annotation: the run that wrote last. Two may record the very same at the same moment
 # The API server takes 1 MiB of data; the newest state of 50 clusters is some 200 kB.
 LIMIT = 1_000_000
 FORM = "cluster://CONTEXT/NAMESPACE"
@@ -103,6 +105,7 @@ class SecretMedium:
         self._ref = Ref(SECRET, secret_name(mesh), shelf.namespace)
         self._live: Object | None = None
         self._files: dict[str, bytes] = {}
+        self._writer = secrets.token_hex(8)
         self._sure = False  # whether what we know is what is there, as far as we can tell without asking
         self._load()
         if self._live is None:
@@ -172,10 +175,11 @@ class SecretMedium:
 
     def _write(self, files: dict[str, bytes]) -> None:
         cluster, live = self._shelf.cluster, self._live
+        metadata = live["metadata"] if live else self._metadata()
         manifest: Object = {
             "apiVersion": SECRET.api_version,
             "kind": SECRET.kind,
-            "metadata": live["metadata"] if live else self._metadata(),
+            "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), WRITER: self._writer}},
             "type": TYPE,
             "data": {name: b64encode(data).decode() for name, data in files.items()},
         }
@@ -190,7 +194,7 @@ class SecretMedium:
             done = write()
         except Outdated as outdated:
             self._load()
-            if files is not None and self._files == files:
+            if files is not None and self._files == files and self._is_ours():
                 return None
             raise StateError(
                 f"{self.label()} was changed by somebody else meanwhile; nothing of this run was written over it.",
@@ -202,6 +206,10 @@ class SecretMedium:
             ) from failure
         self._sure = True
         return done
+
+    def _is_ours(self) -> bool:
+        written = (self._live or {"metadata": {}})["metadata"]
+        return (written.get("annotations") or {}).get(WRITER) == self._writer
 
     def _metadata(self) -> Object:
         labels = {"app.kubernetes.io/managed-by": MANAGER, LABEL: self._mesh}
