@@ -99,19 +99,21 @@ class Fence:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives up all leases. Never raises."""
-        self.give_up()
+        """Gives up all leases that were taken. Never raises."""
+        self._each(Lease.release, [lease for lease in self._leases.values() if lease.begun])
         for lease in self._more:
             lease.release()
 
-    def give_up(self, *, left: bool = False) -> None:
-        """Give up the leases in the clusters: all work there is done. `left`: a run before did not come to its end, so those
-        that it may have left go too. Never raises.
+    def give_up(self) -> None:
+        """Give up the leases in the clusters, where all work is done now, and those that a run before this one left: it was
+        killed, or could not remove them. Never raises.
         """
-        ends = [lease.release if lease.begun else lease.sweep for lease in self._leases.values() if lease.begun or left]
-        if ends:
+        self._each(lambda lease: lease.release() if lease.begun else lease.sweep(), list(self._leases.values()))
+
+    def _each(self, end: Callable[[Lease], None], leases: Sequence[Lease]) -> None:
+        if leases:
             with self._pool() as pool:
-                list(pool.map(lambda end: end(), ends))
+                list(pool.map(end, leases))
 
     def world(self, world: World) -> World:
         """The same world, in which nothing can be changed but under a lease."""

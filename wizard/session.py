@@ -193,7 +193,6 @@ class Session:
         except StateError as error:
             raise Failed(error.what, error.remedy) from error
         holder = this_run(journal.lock_id)
-        cut_off = not journal.state.finished
         untouched = options.get("untouched") or ()
         # Not those that left: a lease that a killed run leaves there, no later run would give up.
         clusters = {each.name: self.world.cluster(each.name) for each in mesh.clusters if each.name not in untouched}
@@ -232,8 +231,7 @@ class Session:
             fence.watch(engine)
             yield engine
             if engine.succeeded:
-                # Before it is recorded as finished: what a kill in between leaves, the next run gives up.
-                fence.give_up(left=cut_off)
+                fence.give_up()
                 if not options:
                     recorder.finish()
 

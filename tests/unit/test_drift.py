@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.unit.conftest import Setting, setting
+from tests.unit.test_simulated_topologies import members, mesh
 from wizard.clusters.kinds import CRD, KINDS, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER
 from wizard.engine.step import Conflict, Done, Step
 from wizard.mesh.model import GATEWAY_NAME
+from wizard.resolve import check_istioctl, resolve
+from wizard.simulated.outside import SimulatedOutside
 from wizard.steps.ownership import MESH
+from wizard.steps.removal import READER_TOKEN
 
 pytestmark = pytest.mark.promise(24)
 _MADE_BY = {MANAGER, "istio-operator", "istioctl"}
 
 
-def managed(made: Setting) -> list[Ref]:
-    """Every object in cluster1 that a run made."""
+def managed(made: Setting, number: int = 1) -> list[Ref]:
+    """Every object in that cluster that a run made."""
     return [
         ref_of(record.manifest)
         for kind in KINDS
         if kind != CRD  # deleted with all resources of their kind, which are missed
-        for record in made.machine(1).store.all(kind)
+        for record in made.machine(number).store.all(kind)
         if {entry["manager"] for entry in record.show()["metadata"]["managedFields"]} & _MADE_BY
     ]
 
@@ -42,6 +47,22 @@ def refs() -> tuple[Ref, ...]:
     made = setting()
     assert made.run().ok
     return tuple(managed(made))
+
+
+def with_remote() -> Setting:
+    """A primary and its remote, nothing installed."""
+    outside = SimulatedOutside(clusters=2, speed=0)
+    wanted = mesh(members(outside, "external-ips", [None, "cluster1"]))
+    world = outside.world(wanted)
+    wanted = replace(wanted, istio=replace(wanted.istio, version=check_istioctl(wanted, world)))
+    return Setting(outside, resolve(wanted, world), world)
+
+
+@cache
+def refs_in_remote() -> tuple[Ref, ...]:
+    made = with_remote()
+    assert made.run().ok
+    return tuple(managed(made, 2))
 
 
 def guarded(step: Step) -> bool:
@@ -71,6 +92,20 @@ def test_what_is_deleted_is_missed_and_made_again(finished: Setting, ref: Ref) -
     assert finished.run().ok
     assert finished.machine(1).found(ref) is not None
     assert told(finished) == {}
+
+
+@pytest.mark.parametrize("ref", refs_in_remote(), ids=str)
+def test_what_is_deleted_in_a_remote_is_missed_and_made_again(ref: Ref) -> None:
+    made = with_remote()
+    assert made.run().ok
+    made.machine(2).store.remove(ref)
+    found = told(made)
+    by_step = {**BY_STEP, "cacerts": "cluster2/cacerts", "meshwizard": "cluster2/install"}
+    by_step[READER_TOKEN.name] = "cluster1/remote-secret/cluster2"
+    assert any(str(ref) in objects for objects in found.values()) or by_step.get(ref.name) in found, found
+    assert made.run().ok
+    assert made.machine(2).found(ref) is not None
+    assert told(made) == {}
 
 
 def relabelled(item: Object) -> None:

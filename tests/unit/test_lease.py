@@ -223,6 +223,19 @@ def test_a_lease_that_came_and_went_meanwhile_is_not_taken_again(cluster: Cluste
     mine.release()
 
 
+def test_it_is_given_up_also_where_the_time_to_trust_it_is_over(cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    live = held(cluster)
+    cluster.replace(
+        {**live, "spec": {**live["spec"], "renewTime": "2030-01-01T00:00:00.000000Z"}}
+    )  # its answer was lost
+    clock.now += 3600
+    mine.release()
+    assert cluster.get(PLACE) is None
+
+
 def test_cut_off_it_changes_nothing_until_it_has_renewed(made: Setting, cluster: Cluster) -> None:
     clock = Clock()
     mine = make(cluster, clock=clock)
@@ -488,6 +501,15 @@ def test_what_a_run_left_that_was_killed_after_its_last_step_goes(made: Setting,
     assert run(session(made, tmp_path)).ok
     assert made.machine(1).found(PLACE) is None
     assert made.machine(2).found(PLACE), "that of another machine is none of ours"
+
+
+@pytest.mark.promise(11)
+def test_what_a_run_could_not_remove_at_its_end_goes_with_the_next(made: Setting, tmp_path: Path) -> None:
+    made.machine(1).fail_next("delete Lease", Failed("Internal error occurred", ""))
+    assert run(session(made, tmp_path)).ok
+    assert made.machine(1).found(PLACE), "the run is over all the same"
+    assert run(session(made, tmp_path)).ok
+    assert made.machine(1).found(PLACE) is None
 
 
 @pytest.mark.promise(34)

@@ -148,21 +148,22 @@ class Lease:
         """Give it up, so that others need not wait. Never raises: where it cannot be given up it expires."""
         self._ended.set()
         with self._lock:
-            live, self._live = self._live, None
+            held, self._live = self._live is not None, None
             self._lost = self._lost or Failed(f"{self.cluster.name}: {self.ref} was given up", "")
-            if live is None or self._clock() >= self._deadline:
-                return
-            try:
-                self._delete(live)
-            except Trouble as trouble:
-                log.info("lease left to expire: %s", trouble.what)
+            if held:
+                # As it stands there now: the answer to a renewal may have been lost.
+                self._remove(lambda live: (live.get("spec") or {}).get("holderIdentity") == self._holder.identity)
 
     def sweep(self) -> None:
         """Remove one that a dead run of this very lock left, so that others need not wait. Never raises."""
+        self._remove(self._is_ours)
+
+    def _remove(self, ours: Callable[[Object], bool]) -> None:
         try:
             live = self.cluster.get(self.ref)
-            if live is not None and self._is_ours(live):
-                self._delete(live)
+            if live is not None and ours(live):
+                metadata = live["metadata"]
+                self.cluster.delete(self.ref, uid=metadata["uid"], version=metadata["resourceVersion"])
         except Trouble as trouble:
             log.info("lease left to expire: %s", trouble.what)
 
@@ -220,10 +221,6 @@ class Lease:
 
     def _is_ours(self, live: Object) -> bool:
         return bool((live["metadata"].get("annotations") or {}).get(LOCK) == self._holder.lock)
-
-    def _delete(self, live: Object) -> None:
-        metadata = live["metadata"]
-        self.cluster.delete(self.ref, uid=metadata["uid"], version=metadata["resourceVersion"])
 
     def _hold(self, live: Object, sent: float) -> None:
         self._live = live

@@ -15,6 +15,8 @@ from wizard.clusters.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
     MUTATING_WEBHOOK,
     ROLE,
     ROLE_BINDING,
@@ -30,16 +32,22 @@ from wizard.istio.operator import OPERATOR_NAME
 from wizard.steps.ownership import ISTIO_OWNER, Path, same, show
 from wizard.text import one_line
 
+_ISTIOCTL = frozenset({"istio-operator", "istioctl"})
 # What Kubernetes and Istio write themselves; an autoscaler's replicas are the controller manager's, too.
 _MACHINERY = frozenset(
-    {MANAGER, "istio-operator", "istioctl", "pilot-discovery", "kube-controller-manager", "cloud-controller-manager",
+    {MANAGER, *_ISTIOCTL, "pilot-discovery", "kube-controller-manager", "cloud-controller-manager",
      "kube-apiserver", "kube-scheduler", "kubelet"}
 )  # fmt: skip
 _INSTALLED = (
     DEPLOYMENT, SERVICE, CONFIG_MAP, AUTOSCALER, DISRUPTION_BUDGET, MUTATING_WEBHOOK, VALIDATING_WEBHOOK, ROLE, ROLE_BINDING,
-    CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SERVICE_ACCOUNT,
+    CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SERVICE_ACCOUNT, ENDPOINTS, ENDPOINT_SLICE,
 )  # fmt: skip
-_CONTENT = frozenset({"spec", "data", "binaryData", "webhooks", "rules", "subjects", "roleRef"})
+# Where a remote's Service istiod leads: Endpoints up to Istio 1.27, an EndpointSlice since. Kubernetes itself makes such for any
+# Service, and copies the labels of the Service to them.
+_ALSO_OF_KUBERNETES = (ENDPOINTS, ENDPOINT_SLICE)
+_CONTENT = frozenset(
+    {"spec", "data", "binaryData", "webhooks", "rules", "subjects", "roleRef", "subsets", "endpoints", "ports"}
+)
 _ABSENT: Any = object()
 _REPLICAS = ("f:spec", "f:replicas")
 
@@ -61,7 +69,9 @@ def set_by_others(live: Object) -> list[tuple[Path, str]]:
 def installed(cluster: Cluster) -> Iterator[Object]:
     """What an install of ours made and still stands, but for the definitions of kinds."""
     for kind in _INSTALLED:
-        yield from cluster.objects(kind, labels=f"{ISTIO_OWNER}={OPERATOR_NAME}")
+        for live in cluster.objects(kind, labels=f"{ISTIO_OWNER}={OPERATOR_NAME}"):
+            if kind not in _ALSO_OF_KUBERNETES or _is_of_istioctl(live):
+                yield live
 
 
 def overwritten(
@@ -104,6 +114,10 @@ def spelled(path: Path) -> str:
             name = str(keys["name"]) if "name" in keys else ",".join(map(str, keys.values()))
         words.append(name)
     return one_line(".".join(words), 300)
+
+
+def _is_of_istioctl(live: Object) -> bool:
+    return any(entry.get("manager") in _ISTIOCTL for entry in live["metadata"].get("managedFields") or [])
 
 
 def _values(live: Object, wanted: Object | None, path: Path) -> tuple[Any, Any]:

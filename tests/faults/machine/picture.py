@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from wizard import yamltext
-from wizard.clusters.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, KINDS, LEASE, POD, SECRET, SERVICE, Object, Ref
+from wizard.clusters.kinds import CONFIG_MAP, EVENT, KINDS, LEASE, POD, SECRET, SERVICE, Object, Ref
 from wizard.mesh.model import Mesh
 from wizard.simulated.machine import Machine
 from wizard.simulated.outside import SimulatedOutside
@@ -25,14 +25,14 @@ def picture_of(outside: SimulatedOutside, mesh: Mesh) -> Picture:
     drawn: Picture = {}
     for machine in outside.machines:
         for kind in KINDS:
-            if kind in (EVENT, ENDPOINT_SLICE):
+            if kind == EVENT:
                 continue
             for live in machine.listed(kind):
                 metadata = live["metadata"]
                 ref = Ref(kind, metadata["name"], metadata.get("namespace", ""))
                 name, told = (_pod(live), {}) if kind == POD else (str(ref), _drawn(machine, ref, live, mesh))
                 if kind == LEASE and ref.namespace == "kube-system":
-                    continue  # of a run that was killed, until a run that changes something takes it
+                    continue  # looked at after each run, see `Place.run`
                 key = f"{machine.context}: {name}"
                 while key in drawn:
                     key += " (another)"
