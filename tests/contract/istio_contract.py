@@ -295,7 +295,7 @@ class InstallContract:
     ) -> None:
         document = yaml.safe_load(wanted)
         ports = document["spec"]["components"]["ingressGateways"][0]["k8s"]["service"]["ports"]
-        ports[1]["nodePort"] = 80
+        ports[0]["nodePort"] = 80
         said: list[str] = []
         with pytest.raises(Trouble, match="not in the valid range"):
             istioctl.install(

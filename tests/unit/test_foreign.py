@@ -59,7 +59,7 @@ def webhook(item: Object) -> None:
 
 
 def target(item: Object) -> None:
-    item["spec"]["ports"][1]["targetPort"] = 9443
+    next(port for port in item["spec"]["ports"] if port["port"] == 15443)["targetPort"] = 9443
 
 
 def scaled(item: Object) -> None:

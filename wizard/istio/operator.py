@@ -131,8 +131,9 @@ def _service(cluster: Cluster) -> Object:
     ]
     match cluster.gateway.exposure:
         case "node-port":
-            ports[1]["nodePort"] = cluster.gateway.port
-            return {"type": "NodePort", "ports": ports}
+            # First of all: Kubernetes draws those of the others at random, in their order, and might draw this one.
+            tls = {**ports.pop(1), "nodePort": cluster.gateway.port}
+            return {"type": "NodePort", "ports": [tls, *ports]}
         case "external-ips":
             return {"type": "ClusterIP", "externalIPs": [cluster.gateway.address], "ports": ports}
         case "cluster-ip-route":
