@@ -63,7 +63,7 @@ class RealOutside:
             if entry.context == context:
                 return RealCluster(name, entry.kubeconfig, context)
         raise BadInput(
-            f"there is no context {one_line(context)} in the kubeconfigs", "List them with: meshwizard contexts"
+            f"there is no context {one_line(context)} in the kubeconfigs", "List them with: kubectl config get-contexts"
         )
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:

@@ -155,14 +155,18 @@ class Session:
 
     @contextmanager
     def departure(
-        self, listener: Callable[[Event], None], *, untouched: Collection[str] = (), linger: bool = False
+        self, listener: Callable[[Event], None], *, untouched: Collection[str] | None = None, linger: bool = False
     ) -> Iterator[Engine]:
-        """An engine whose `undo` takes the `leaving` clusters out of the mesh, all but what is in those `untouched`. The
-        state keeps naming them until it is done, so that it can be gone on with.
+        """An engine whose `undo` takes the `leaving` clusters out of the mesh, all but what is in those `untouched`; None: in
+        those that an earlier run, which this one goes on with, was to leave untouched. The state keeps naming them until it
+        is done, so that it can be gone on with.
         """
         if self._before is None or not self.leaving:
             raise RuntimeError("no cluster leaves this mesh")
         names = [cluster.name for cluster in self.leaving]
+        if untouched is None:
+            state = self._state()
+            untouched = [name for name in (state.options.get("untouched") or () if state else ()) if name in names]
         if self.agreed:
             self.agreed.check_place(_stamp(self._state()), self._identities, names)
             self.agreed.check(self.plan, self.look())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -40,5 +41,7 @@ def merge_command(settings: Settings, files: tuple[Path, ...], output: Path, for
     rows += [(each.name, each.was, str(each.file), each.server) for each in merged.contexts]
     for line in columns(rows):
         out.line(line)
-    out.line(f"Written to {one_line(output)}. Use it with: meshwizard plain --kubeconfig {one_line(output)}")
+    out.line(
+        f"Written to {one_line(output)}. Use it with: meshwizard plain --kubeconfig {shlex.quote(one_line(output))}"
+    )
     return 0

@@ -48,7 +48,7 @@ def on_screens(settings: Settings, name: str) -> int:
     from wizard.commands.screens import open_screens
     from wizard.session import saved_mesh
 
-    lines = f"Leave out --screens: meshwizard resume {name}"
+    lines = "Leave out --screens."
     if not has_terminal() or is_dumb():
         raise BadInput("there is no terminal here that can show whole screens", lines)
     folder = settings.folder()

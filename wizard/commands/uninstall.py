@@ -32,7 +32,7 @@ def command(settings: Settings, name: str | None, yes: bool, json: bool, take_ov
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",
-            f"Give it with: meshwizard uninstall {session.mesh.name} --yes",
+            f"Give it with: meshwizard uninstall {session.mesh.name}{session.place} --yes",
         )
     try:
         prepared(session, undo=True)

@@ -24,7 +24,7 @@ from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.steps.declared import put
-from wizard.steps.ownership import is_ours
+from wizard.steps.ownership import is_of
 from wizard.steps.pods import image_trouble, pod_trouble
 from wizard.steps.sample import curl_image
 from wizard.steps.warnings import latest_warning
@@ -75,7 +75,7 @@ class CurlPods:
         self._pods: list[Object] = []
 
     def __enter__(self) -> Self:
-        remove_probes(self._cluster, self._step)  # of a wizard that was killed
+        remove_probes(self._cluster, self._step, self._mesh.name)  # of a wizard that was killed
         return self
 
     def __exit__(
@@ -217,10 +217,10 @@ class _ImageMissing(Failed):
     pass
 
 
-def remove_probes(cluster: Cluster, step: str) -> None:
-    """Remove the probes that a step left behind."""
+def remove_probes(cluster: Cluster, step: str, mesh: str) -> None:
+    """Remove the probes that a step of this mesh left behind."""
     for item in cluster.objects(JOB, SYSTEM_NAMESPACE, f"{LABEL}={_mark(step)}"):
-        if is_ours(item):
+        if is_of(item, mesh):
             _remove(cluster, Ref(JOB, item["metadata"]["name"], SYSTEM_NAMESPACE))
 
 

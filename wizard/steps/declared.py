@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from wizard import yamltext
-from wizard.clusters.kinds import NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
+from wizard.clusters.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import NeedsPerson
 from wizard.mesh import model
-from wizard.steps.ownership import CREATED, LABELS, MESH, annotation, differences, is_ours, owner_of
-from wizard.text import listing
+from wizard.steps.ownership import (
+    CREATED,
+    ISTIOD_MANAGER,
+    LABELS,
+    MESH,
+    annotation,
+    differences,
+    is_of,
+    is_ours,
+    of_another,
+    owner_of,
+)
+from wizard.text import listing, one_line
 
 GONE_SECONDS = 180
 
@@ -65,14 +76,14 @@ class Declared(Step):
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         for manifest in reversed(self.manifests()):
-            take_back(cluster, ref_of(manifest), job)
+            take_back(cluster, ref_of(manifest), self.mesh.name, job)
 
     def commands(self) -> list[Command]:
         return [Command(kubectl_apply(self.member, self.manifests()), self.title)]
 
     def _conflict(self, manifest: Object, live: Object | None, found: Sequence[Difference]) -> Conflict | None:
         if live is None or is_ours(live):
-            return None
+            return of_another(self.member.name, live, self.mesh.name)
         others = [difference for difference in found if difference.found is not None]
         if not others:
             return None
@@ -84,8 +95,13 @@ class Declared(Step):
 
 
 def put(cluster: Cluster, manifest: Object, mesh: str) -> Object:
-    """Apply a manifest as ours. Fields that others own are taken over only on objects that were ours before."""
+    """Apply a manifest as ours. Fields that others own are taken over only on objects that were ours before. NeedsPerson where
+    the object is of another mesh.
+    """
     live = cluster.get(ref_of(manifest))
+    conflict = of_another(cluster.name, live, mesh)
+    if conflict:
+        raise NeedsPerson(conflict.what, conflict.remedy)
     marked = {**manifest, "metadata": dict(manifest["metadata"])}
     annotations = {**(manifest["metadata"].get("annotations") or {}), MESH: mesh}
     if live is None or annotation(live, CREATED):
@@ -101,14 +117,14 @@ def put_missing(cluster: Cluster, manifest: Object, mesh: str) -> None:
         put(cluster, manifest, mesh)
 
 
-def take_back(cluster: Cluster, ref: Ref, job: Job) -> None:
-    """Delete the object where we created it; where we only joined in, give up our fields; otherwise leave it alone."""
+def take_back(cluster: Cluster, ref: Ref, mesh: str, job: Job) -> None:
+    """Delete the object where this mesh created it; where it only joined in, give up its fields; otherwise leave it alone."""
     live = cluster.get(ref)
-    if live is None or not is_ours(live):
+    if live is None or not is_of(live, mesh):
         return
     if annotation(live, CREATED):
         if ref.kind is NAMESPACE:
-            _must_be_empty(cluster, ref.name)
+            _must_be_empty(cluster, ref.name, mesh)
         cluster.delete(ref, uid=live["metadata"]["uid"])
         if ref.kind is NAMESPACE:
             wait_gone(cluster, [ref], job)
@@ -130,13 +146,13 @@ def wait_gone(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
     job.wait(f"{what} to be gone", look, seconds=GONE_SECONDS, every=0.5, remedy="Look at its finalizers with kubectl.")
 
 
-def _must_be_empty(cluster: Cluster, namespace: str) -> None:
+def _must_be_empty(cluster: Cluster, namespace: str, mesh: str) -> None:
     """A namespace we created may hold what others put there since; deleting it would take that along."""
     foreign = [
-        f"{kind.kind} {item['metadata']['name']}"
-        for kind in _TELLING
-        for item in cluster.objects(kind, namespace)
-        if not is_ours(item) and not _follows_from_ours(item)
+        f"{kind.kind} {one_line(item['metadata']['name'])}"
+        for kind in (*_TELLING, *_of_istio(cluster))
+        for item in _not_everywhere(cluster, kind, namespace)
+        if not is_of(item, mesh) and not _follows(item)
     ]
     if foreign:
         raise NeedsPerson(
@@ -145,9 +161,38 @@ def _must_be_empty(cluster: Cluster, namespace: str) -> None:
         )
 
 
-def _follows_from_ours(item: Object) -> bool:
+def _follows(item: Object) -> bool:
+    """Whether it follows from something else, so that nobody loses it: a Pod of a Deployment, a token of an account, what
+    istiod writes.
+    """
     metadata = item["metadata"]
-    return bool(metadata.get("ownerReferences") or metadata.get("deletionTimestamp"))
+    return bool(
+        metadata.get("ownerReferences")
+        or metadata.get("deletionTimestamp")
+        or item.get("type") == "kubernetes.io/service-account-token"
+        or any(entry.get("manager") == ISTIOD_MANAGER for entry in metadata.get("managedFields") or [])
+    )
+
+
+def _not_everywhere(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
+    """What stands in this namespace, but for what something puts into every namespace, such as kube-root-ca.crt."""
+    found = cluster.objects(kind, namespace)
+    if not found or kind not in _PUT_EVERYWHERE:
+        return found
+    everywhere = set.intersection(
+        *({item["metadata"]["name"] for item in cluster.objects(kind, other)} for other in _ALWAYS_THERE)
+    )
+    return [item for item in found if item["metadata"]["name"] not in everywhere]
+
+
+def _of_istio(cluster: Cluster) -> list[Kind]:
+    """The namespaced kinds that Istio's CRDs define."""
+    return [
+        Kind(f"{spec['group']}/{version['name']}", spec["names"]["kind"], spec["names"]["plural"])
+        for spec in (item.get("spec") or {} for item in cluster.objects(CRD))
+        if str(spec.get("group", "")).endswith("istio.io") and spec.get("scope") == "Namespaced"
+        for version in [each for each in spec.get("versions") or [] if each.get("served")][:1]
+    ]
 
 
 _TELLING: tuple[Kind, ...] = (
@@ -159,7 +204,11 @@ _TELLING: tuple[Kind, ...] = (
     POD,
     Kind("v1", "Service", "services"),
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    SECRET,
+    CONFIG_MAP,
 )
+_PUT_EVERYWHERE = (SECRET, CONFIG_MAP)
+_ALWAYS_THERE = ("default", "kube-system")
 
 
 def _address(ref: Ref) -> Object:

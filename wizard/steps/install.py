@@ -188,12 +188,16 @@ class Install(Step):
                 f"{cluster.name}: an Istio installed by {by} stands in {SYSTEM_NAMESPACE} already",
                 "Uninstall it first, or leave this cluster out: meshwizard does not overwrite what it did not make.",
             )
-        mesh = annotation(cluster.get(RECORD), MESH)
+        record = cluster.get(RECORD)
+        mesh = annotation(record, MESH)
         if mesh is not None and mesh != self.mesh.name:
             return Conflict(
                 f"{cluster.name} belongs to mesh {one_line(mesh)} already",
                 f"Give the mesh file that name, or first run: meshwizard uninstall {one_line(mesh)}",
             )
+        # What an install of ours made carries our name from the start.
+        if self.mesh.has_gateway(self.member.name) and _MADE not in ((record or {}).get("data") or {}):
+            return gateway.of_somebody_else(cluster)
         return None
 
     def _recorded(self, world: World, record: Object | None) -> list[Difference]:

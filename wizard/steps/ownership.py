@@ -9,13 +9,14 @@ from typing import Any
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import MANAGER
-from wizard.engine.step import Difference
+from wizard.engine.step import Conflict, Difference
 from wizard.text import one_line
 
 MESH = "meshwizard/mesh"  # annotation: the mesh that made, or joined in, this object
 CREATED = "meshwizard/created"  # annotation: the object was not there before us, so undo may delete it
 LABELS = {"app.kubernetes.io/managed-by": MANAGER}
 ISTIO_OWNER = "install.operator.istio.io/owning-resource"  # label: the IstioOperator that made it
+ISTIOD_MANAGER = "pilot-discovery"  # the field manager of what istiod writes
 SHOWN = 120
 
 Path = tuple[str, ...]
@@ -34,6 +35,22 @@ def label(live: Object | None, key: str) -> str | None:
 def is_ours(live: Object | None) -> bool:
     """Whether the wizard had a hand in this object before."""
     return annotation(live, MESH) is not None
+
+
+def is_of(live: Object | None, mesh: str) -> bool:
+    """Whether this mesh had a hand in this object before."""
+    return annotation(live, MESH) == mesh
+
+
+def of_another(name: str, live: Object | None, mesh: str) -> Conflict | None:
+    """The conflict where another mesh of the wizard's had a hand in this object. `name`: of the cluster."""
+    other = annotation(live, MESH)
+    if live is None or other is None or other == mesh:
+        return None
+    return Conflict(
+        f"{name}: {live['kind']} {one_line(live['metadata']['name'])} belongs to mesh {one_line(other)} already",
+        f"Give the mesh file that name, or first run: meshwizard uninstall {one_line(other)}",
+    )
 
 
 def differing(wanted: Any, live: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:

@@ -65,7 +65,7 @@ class PullSecret(Declared):
         )
 
     def undo(self, world: World, job: Job) -> None:
-        take_back(world.cluster(self.cluster), self.ref, job)
+        take_back(world.cluster(self.cluster), self.ref, self.mesh.name, job)
 
     def commands(self) -> list[Command]:
         path = self.mesh.istio.pull_secret_file

@@ -98,7 +98,7 @@ class Reach(Step):
         job.say(f"{self.cluster} reaches {listing(dict.fromkeys(target.what for target in targets))}")
 
     def undo(self, world: World, job: Job) -> None:
-        remove_probes(world.cluster(self.cluster), self.id)
+        remove_probes(world.cluster(self.cluster), self.id, self.mesh.name)
 
     def _remedy(self, closed: Mapping[Target, Answer], world: World) -> str:
         lines = list(dict.fromkeys(target.remedy for target in closed if target.remedy))

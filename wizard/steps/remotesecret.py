@@ -16,6 +16,7 @@ from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import kubectl, put, take_back
+from wizard.steps.ownership import of_another
 from wizard.steps.removal import READER_TOKEN
 
 MARK = "istio/multiCluster"
@@ -52,6 +53,9 @@ class RemoteSecret(Step):
         live = world.cluster(self.cluster).get(self.ref)
         if live is None:
             return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.peer.api_server}"),))
+        conflict = of_another(self.member.name, live, self.mesh.name)
+        if conflict:
+            return conflict
         token = _reader_token(world.cluster(self.peer.name))
         told = [
             Difference(str(self.ref), field, found, wanted)
@@ -109,7 +113,7 @@ class RemoteSecret(Step):
         job.wait(f"the reader's account in {self.peer.name}", look, seconds=READER_SECONDS, every=0.4)
 
     def undo(self, world: World, job: Job) -> None:
-        take_back(world.cluster(self.cluster), self.ref, job)
+        take_back(world.cluster(self.cluster), self.ref, self.mesh.name, job)
 
     def commands(self) -> list[Command]:
         kubeconfig = f"--kubeconfig={shlex.quote(str(self.peer.kubeconfig))} " if self.peer.kubeconfig else ""

@@ -13,12 +13,11 @@ from wizard.engine.step import Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.steps.declared import wait_gone
-from wizard.steps.ownership import ISTIO_OWNER, is_ours, label
+from wizard.steps.ownership import ISTIO_OWNER, ISTIOD_MANAGER, is_ours, label
 from wizard.text import listing, one_line
 
 READER_TOKEN = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)
 ENDING_SECONDS = 120
-_ISTIOD_MANAGER = "pilot-discovery"
 
 
 def stands(cluster: Cluster) -> bool:
@@ -95,7 +94,7 @@ def _traces(cluster: Cluster) -> list[Ref]:
             ref_of(item)
             for item in written
             if not is_ours(item)
-            and any(entry.get("manager") == _ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
+            and any(entry.get("manager") == ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
         )
     )
 

@@ -65,7 +65,7 @@ class Route(Step):
             f"the route to {self.target.name}'s Services stays on the nodes of {self.cluster}; where nothing else needs it, "
             f"take it back on each of them: sudo ip route del {self._path}"
         )
-        remove_probes(world.cluster(self.cluster), self.id)
+        remove_probes(world.cluster(self.cluster), self.id, self.mesh.name)
 
     def commands(self) -> list[Command]:
         return [

@@ -13,7 +13,7 @@ from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
 from wizard.steps.declared import Declared, kubectl, put_missing, take_back
-from wizard.steps.ownership import CREATED, MESH, annotation, label
+from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.steps.pods import available, image_trouble, pod_trouble
 from wizard.text import listing, one_line
 
@@ -88,15 +88,17 @@ class Sample(Declared):
             if manifest["kind"] == "Namespace":
                 pullsecret.copy(cluster, self.mesh, self.mesh.verify.namespace)
         for ref in self._outdated(cluster):
-            take_back(cluster, ref, job)
+            take_back(cluster, ref, self.mesh.name, job)
         self.settle(world, job)
 
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         for ref in self._outdated(cluster):
-            take_back(cluster, ref, job)
+            take_back(cluster, ref, self.mesh.name, job)
         if self.mesh.istio.pull_secret:
-            take_back(cluster, Ref(SECRET, self.mesh.istio.pull_secret, self.mesh.verify.namespace), job)
+            take_back(
+                cluster, Ref(SECRET, self.mesh.istio.pull_secret, self.mesh.verify.namespace), self.mesh.name, job
+            )
         super().undo(world, job)
 
     def probe(self, world: World) -> Probe:
@@ -158,7 +160,7 @@ class Sample(Declared):
         return [
             Ref(DEPLOYMENT, item["metadata"]["name"], namespace)
             for item in cluster.objects(DEPLOYMENT, namespace, f"app={SERVICE}")
-            if annotation(item, CREATED) and item["metadata"]["name"] not in wanted
+            if annotation(item, CREATED) and is_of(item, self.mesh.name) and item["metadata"]["name"] not in wanted
         ]
 
     def _deployment(self, name: str, labels: dict[str, str], container: Object) -> Object:
