@@ -63,7 +63,7 @@ def test_without_a_terminal_there_are_no_screens(
 ) -> None:
     options = unfinished(tmp_path, monkeypatch)
     assert run([*options, "resume", "--screens"]) == 2
-    assert "Leave out --screens: meshwizard resume mesh1" in capsys.readouterr().err
+    assert f"Leave out --screens: meshwizard resume mesh1 --state-dir {options[1]}\n" in capsys.readouterr().err
     assert not opened.arguments
 
 

@@ -46,12 +46,11 @@ def command(settings: Settings, name: str | None, json: bool, screens: bool, tak
 def on_screens(settings: Settings, name: str) -> int:
     """Go on with this mesh on the whole screen. Raises BadInput where that cannot be."""
     from wizard.commands.screens import open_screens
-    from wizard.session import saved_mesh
 
-    lines = "Leave out --screens."
+    session, state = recorded(settings, name)
+    lines = f"Leave out --screens: {session.resume_command}"
     if not has_terminal() or is_dumb():
         raise BadInput("there is no terminal here that can show whole screens", lines)
-    folder = settings.folder()
-    if saved_mesh(folder, name)[1].operation == "uninstall":
+    if state.operation == "uninstall":
         raise BadInput(f"{name} is being uninstalled, which goes on line by line", lines)
-    return open_screens(settings, doors.outside_of(settings), folder, resume=name)
+    return open_screens(settings, doors.outside_of(settings), settings.folder(), resume=name)
