@@ -19,6 +19,7 @@ class RestrictedContract:
     def test_it_says_what_it_may_not(self, restricted: Cluster) -> None:
         right = Right("create", NAMESPACE)
         assert restricted.denied([right]) == [right]
+        assert right in restricted.denied([Right("get", NAMESPACE), right])
 
     def test_it_is_not_allowed(self, restricted: Cluster) -> None:
         with pytest.raises(NotAllowed):

@@ -42,6 +42,9 @@ def free_port() -> int:
         return port
 
 
+Snapshot = dict[str, tuple[str, str]]  # key → (revision of its last change, value), as etcd gives them
+
+
 class Process:
     """A program that runs until it is told to end; its output goes to a file."""
 
@@ -98,7 +101,7 @@ class Etcd:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 
-    def entries(self, prefix: str, *, keys_only: bool) -> dict[str, tuple[str, str]]:
+    def entries(self, prefix: str, *, keys_only: bool) -> Snapshot:
         """Key → (revision of its last change, value), all base64 where etcd has it so."""
         begin = prefix.encode()
         end = begin[:-1] + bytes([begin[-1] + 1])
@@ -129,7 +132,7 @@ class ControlPlane:
                     "apiVersion": "audit.k8s.io/v1",
                     "kind": "Policy",
                     "omitStages": ["RequestReceived", "ResponseStarted"],
-                    "rules": [{"level": "Metadata"}],
+                    "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
                 }
             )
         )
@@ -161,7 +164,7 @@ class ControlPlane:
         }
         self._process = Process([program, *(f"--{k}={v}" for k, v in flags.items())], folder / f"{name}.log")
         self.client = Client(self.url, self.ca, TOKENS["rig"], "rig")
-        self._baseline: dict[str, tuple[str, str]] = {}
+        self._baseline: Snapshot = {}
 
     def wait(self) -> None:
         """Return when it is ready and what it makes by itself is there."""
@@ -182,28 +185,30 @@ class ControlPlane:
 
     def settle(self) -> None:
         """Take what stands now as the baseline that `reset` goes back to."""
-        self._baseline = self._etcd.entries(self._prefix, keys_only=False)
+        self._baseline = self.snapshot()
 
-    def reset(self) -> None:
-        """Bring the database back to the baseline."""
+    def snapshot(self) -> Snapshot:
+        """All that stands now, for `reset` to go back to."""
+        return self._etcd.entries(self._prefix, keys_only=False)
+
+    def reset(self, to: Snapshot | None = None) -> None:
+        """Bring the database back to a snapshot, or to the baseline. The snapshot stays good for that."""
+        wanted = self._baseline if to is None else to
         found = self._etcd.entries(self._prefix, keys_only=True)
         changes = []
-        for key in found.keys() - self._baseline.keys():
+        for key in found.keys() - wanted.keys():
             if not _busy(key):
                 changes.append({"requestDeleteRange": {"key": key}})
-        for key, (revision, value) in self._baseline.items():
+        for key, (revision, value) in wanted.items():
             if not _busy(key) and found.get(key, ("", ""))[0] != revision:
                 changes.append({"requestPut": {"key": key, "value": value}})
         for start in range(0, len(changes), 100):  # etcd takes 128 at most
             self._etcd.ask("kv/txn", {"success": changes[start : start + 100]})
         if any("requestPut" in change for change in changes):
-            self._revise()
-
-    def _revise(self) -> None:
-        """What was put back counts as unchanged from now on."""
-        for key, (revision, _) in self._etcd.entries(self._prefix, keys_only=True).items():
-            if key in self._baseline:
-                self._baseline[key] = (revision, self._baseline[key][1])
+            # What was put back counts as unchanged from now on.
+            for key, (revision, _) in self._etcd.entries(self._prefix, keys_only=True).items():
+                if key in wanted:
+                    wanted[key] = (revision, wanted[key][1])
 
     def mark(self) -> int:
         """A marker for `mutations`: from here on."""

@@ -1,8 +1,8 @@
 """What a controller manager, a kubelet and an istiod would do in a cluster that has none, as far as an install waits for it.
 
-It watches one API server: gives Deployments a Pod and a status, fills tokens, gives webhooks their certificate, and answers
-commands run in Pods as a kubelet does. Traffic is answered from what stands: a cluster is heard where the control plane
-that asks holds a remote secret for it.
+It watches one API server: gives Deployments a Pod and a status, fills tokens, gives webhooks their certificate, empties
+namespaces that are deleted, and answers commands run in Pods as a kubelet does. Traffic is answered from what stands: a cluster
+is heard where the control plane that asks holds a remote secret for it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
-from tests.faults.client import Client, Object, Refused
+from tests.faults.client import Client, Object, Refused, path_of
 from tests.faults.keys import TOKENS, Keys
 from tests.faults.proxy import TlsServer
-from wizard.clusters.kinds import DEPLOYMENT, MUTATING_WEBHOOK, NODE, POD, SECRET, Ref, ref_of
+from wizard.clusters.kinds import DEPLOYMENT, KINDS, MUTATING_WEBHOOK, NAMESPACE, NODE, POD, SECRET, Ref, ref_of
 
 NODE_NAME = "hollow"
 TOKEN = "canary-token-of-the-reader-77aa01"
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_DEPLOYMENTS = "/apis/apps/v1/deployments"
 _WATCHED = (
-    "/apis/apps/v1/deployments",
+    "/api/v1/namespaces",
+    _DEPLOYMENTS,
     "/api/v1/secrets?fieldSelector=type%3Dkubernetes.io/service-account-token",
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
 )
@@ -67,15 +69,21 @@ class Hollow:
         while not self._ended.is_set():
             # Refused where something changed meanwhile: watched anew, all that stands is told once more.
             with contextlib.suppress(OSError, ValueError, http.client.HTTPException, Refused):
+                if path == _DEPLOYMENTS:
+                    self._sweep()  # of what was deleted while nobody watched, nobody tells
                 for event in self._client.watch(path):
                     if self._ended.is_set():
                         return
                     if event.get("type") in ("ADDED", "MODIFIED"):
                         self._act(event["object"])
+                    elif event.get("type") == "DELETED" and path == _DEPLOYMENTS:
+                        self._sweep()
             self._ended.wait(0.02)
 
     def _act(self, item: Object) -> None:
         if item.get("metadata", {}).get("deletionTimestamp"):
+            if item.get("kind") == "Namespace":
+                self._empty(item)
             return
         match item.get("kind"):
             case "Deployment":
@@ -84,6 +92,24 @@ class Hollow:
                 self._fill(item)
             case "MutatingWebhookConfiguration":
                 self._certify(item)
+
+    def _empty(self, namespace: Object) -> None:
+        """What a namespace controller does: all that is in it goes, then the namespace itself."""
+        name = namespace["metadata"]["name"]
+        for kind in KINDS:
+            if kind.namespaced:
+                with contextlib.suppress(Refused):  # one that is not served here, or cannot be deleted all at once
+                    self._client.ask("DELETE", f"{path_of(Ref(kind, '', name))}?gracePeriodSeconds=0")
+        done = {**namespace, "apiVersion": "v1", "spec": {"finalizers": []}}
+        self._client.ask("PUT", f"{path_of(Ref(NAMESPACE, name))}/finalize", done)
+
+    def _sweep(self) -> None:
+        """What a garbage collector does: a Pod goes with its Deployment."""
+        standing = {item["metadata"]["uid"] for item in self._client.objects(DEPLOYMENT)}
+        for pod in self._client.objects(POD):
+            owners = {owner["uid"] for owner in pod["metadata"].get("ownerReferences") or ()}
+            if owners and not owners & standing:
+                self._client.ask("DELETE", f"{path_of(ref_of(pod))}?gracePeriodSeconds=0")
 
     def _deploy(self, deployment: Object) -> None:
         metadata = deployment["metadata"]

@@ -5,7 +5,6 @@ Because it ends TLS itself, it can cut a connection *after* the API server commi
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import select
 import socket
@@ -13,16 +12,17 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, StreamRequestHandler
+from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from tests.faults.keys import Keys
 
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"})
 
 
 @dataclass
@@ -114,11 +114,12 @@ class Proxy:
             rule = self.rule
         return request, rule(request) if rule else None
 
-    def connect(self) -> http.client.HTTPSConnection:
+    def connect(self) -> _Upstream:
         """A new connection to the API server."""
-        return http.client.HTTPSConnection(
-            str(self._upstream.hostname), self._upstream.port, context=self._trust, timeout=60
-        )
+        name = str(self._upstream.hostname)
+        plain = socket.create_connection((name, self._upstream.port), timeout=60)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _Upstream(self._trust.wrap_socket(plain, server_hostname=name))
 
 
 class TlsServer(ThreadingHTTPServer):
@@ -127,7 +128,7 @@ class TlsServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, keys: Keys, handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, keys: Keys, handler: type[BaseRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(keys.certificate, keys.key)
@@ -155,89 +156,80 @@ class TlsServer(ThreadingHTTPServer):
         """A client that is gone is what this is about."""
 
 
-def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        _connection: http.client.HTTPSConnection | None = None
+def _handler_of(proxy: Proxy) -> type[StreamRequestHandler]:
+    class Handler(StreamRequestHandler):
+        _upstream: _Upstream | None = None
 
-        def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else None
-            request, fault = proxy.arrived(self.command, self.path, self.headers.get("User-Agent", ""))
+        def handle(self) -> None:
+            try:
+                while (message := _Message.read(self.rfile)) and self._answered(message):
+                    pass
+            finally:
+                if self._upstream is not None:
+                    self._upstream.close()
+
+        def _answered(self, message: _Message) -> bool:
+            """Whether the connection is still good for another request."""
+            method, target, _ = message.first.decode().split(" ", 2)
+            request, fault = proxy.arrived(method, target, message.field("user-agent"))
             match fault:
                 case Answer():
                     request.status = fault.status
-                    self._reply(fault.status, fault.body, {"Content-Type": "application/json", **fault.headers}, None)
-                    return
+                    headers = {
+                        "Content-Type": "application/json", **fault.headers, "Content-Length": str(len(fault.body)),
+                    }  # fmt: skip
+                    lines = [f"HTTP/1.1 {fault.status} Fault", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+                    self.wfile.write("\r\n".join(lines).encode() + fault.body)
+                    return True
                 case Drop(after_commit=False):
                     fault.then()
-                    self._reset()
-                    return
+                    return self._reset()
                 case Hang():
                     time.sleep(fault.seconds)
-                    self._reset()
-                    return
-            if (self.headers.get("Upgrade") or "").lower() == "websocket":
-                self._tunnel()
-                return
-            status, headers, data = self._pass_on(body)
-            request.status = status
+                    return self._reset()
+            if message.field("upgrade").lower() == "websocket":
+                self._tunnel(message)
+                return False
+            answer = self._pass_on(message, repeatable=method == "GET")
+            request.status = int(answer.first.split()[1])
             if isinstance(fault, Drop):
                 fault.then()
-                self._reset()
-                return
-            self._reply(status, data, headers, fault.bytes_per_second if isinstance(fault, Drip) else None)
+                return self._reset()
+            if isinstance(fault, Drip):
+                # The head at once: a client that hears nothing at all gives up for another reason.
+                self.wfile.write(answer.head)
+                for number in range(len(answer.body)):
+                    self.wfile.write(answer.body[number : number + 1])
+                    time.sleep(1 / fault.bytes_per_second)
+            else:
+                self.wfile.write(answer.head + answer.body)
+            return True
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the library's names
-
-        def _pass_on(self, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        def _pass_on(self, message: _Message, *, repeatable: bool) -> _Message:
             for last in (False, True):
-                if self._connection is None:
-                    self._connection = proxy.connect()
+                if self._upstream is None:
+                    self._upstream = proxy.connect()
                 try:
-                    self._connection.request(self.command, self.path, body, headers)
-                    answer = self._connection.getresponse()
-                    data = answer.read()
-                except (OSError, http.client.HTTPException):
-                    self._connection.close()
-                    self._connection = None
-                    if last or self.command != "GET":
+                    return self._upstream.ask(message)
+                except OSError:
+                    self._upstream.close()
+                    self._upstream = None
+                    if last or not repeatable:
                         raise
-                    continue
-                kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
-                return answer.status, kept, data
             raise AssertionError
 
-        def _reply(self, status: int, data: bytes, headers: dict[str, str], speed: float | None) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if speed is None:
-                self.wfile.write(data)
-                return
-            for number in range(len(data)):
-                self.wfile.write(data[number : number + 1])
-                time.sleep(1 / speed)
-
-        def _reset(self) -> None:
+        def _reset(self) -> bool:
             """Not closed, reset: the client is to see the connection break."""
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
             self.connection.close()
+            return False
 
-        def _tunnel(self) -> None:
+        def _tunnel(self, message: _Message) -> None:
             """Pass an upgraded connection through, both ways, until one side ends it."""
-            self.close_connection = True
             upstream = proxy.connect()
-            upstream.connect()
-            lines = [f"{self.command} {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in self.headers.items()), "", ""]
-            other: ssl.SSLSocket = upstream.sock  # type: ignore[assignment]
-            other.sendall("\r\n".join(lines).encode())
+            upstream.socket.sendall(message.head + message.body)
             mine: ssl.SSLSocket = self.connection  # type: ignore[assignment]
-            pairs = {mine: other, other: mine}
+            pairs = {mine: upstream.socket, upstream.socket: mine}
             try:
                 while True:
                     ready = [each for each in pairs if each.pending()] or select.select([*pairs], [], [], 60)[0]
@@ -251,7 +243,66 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             finally:
                 upstream.close()
 
-        def log_message(self, *_: object) -> None:
-            """Its own log is `Proxy.requests`."""
-
     return Handler
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A request or an answer, byte for byte. Parsed no further than needed to see where it ends: a kill matrix passes on half
+    a million.
+    """
+
+    first: bytes
+    lines: tuple[bytes, ...]
+    body: bytes  # with the frames of its chunks, if it is sent in some
+
+    @classmethod
+    def read(cls, stream: BinaryIO) -> _Message | None:
+        """The next of a connection; None where that ended."""
+        lines = []
+        while (line := stream.readline()) != b"\r\n":
+            if not line.endswith(b"\n"):
+                return None
+            lines.append(line)
+        head = cls(lines[0], tuple(lines[1:]), b"")
+        return cls(head.first, head.lines, b"".join(head.parts(stream)))
+
+    def field(self, name: str) -> str:
+        """The value of a header; empty where it is not there."""
+        start = f"{name}:".encode()
+        return next((line[len(start) :].strip().decode() for line in self.lines if line.lower().startswith(start)), "")
+
+    @property
+    def head(self) -> bytes:
+        return self.first + b"".join(self.lines) + b"\r\n"
+
+    def parts(self, stream: BinaryIO) -> Iterator[bytes]:
+        """What follows this head."""
+        if self.field("transfer-encoding") != "chunked":
+            yield stream.read(int(self.field("content-length") or 0))
+            return
+        while True:
+            size = stream.readline()
+            yield size + stream.read(int(size, 16) + 2)  # the line's end, too
+            if int(size, 16) == 0:
+                return
+
+
+class _Upstream:
+    """A connection to the API server."""
+
+    def __init__(self, made: ssl.SSLSocket) -> None:
+        self.socket = made
+        self._stream = made.makefile("rb")
+
+    def ask(self, message: _Message) -> _Message:
+        """Its answer. OSError where it ended before."""
+        self.socket.sendall(message.head + message.body)
+        answer = _Message.read(self._stream)
+        if answer is None:
+            raise ConnectionResetError("the API server closed the connection")
+        return answer
+
+    def close(self) -> None:
+        self._stream.close()
+        self.socket.close()

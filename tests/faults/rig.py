@@ -22,7 +22,7 @@ import yaml
 
 from tests.faults import launcher
 from tests.faults.client import Object
-from tests.faults.controlplane import ControlPlane, Etcd
+from tests.faults.controlplane import ControlPlane, Etcd, Snapshot
 from tests.faults.hollow import TOKEN, Hollow
 from tests.faults.keys import TOKENS, Keys
 from tests.faults.proxy import Drop, Fault, Proxy, Request
@@ -129,18 +129,37 @@ class Rig:
     def fresh(self, shape: Shape) -> None:
         """Empty clusters, no faults, and a home in which nothing was done yet."""
         self.shape = shape
-        for pid in self.istioctls():
-            os.kill(pid, signal.SIGKILL)
-        for proxy in self.proxies:
-            proxy.forget()
+        self._quiet()
         for plane in self.planes:
             plane.reset()
         self._homes += 1
         self.home = self.folder / f"home{self._homes}"
-        shutil.rmtree(self.folder / f"home{self._homes - 1}", ignore_errors=True)
+        for gone in self.folder.glob(f"home{self._homes - 1}*"):
+            shutil.rmtree(gone, ignore_errors=True)
         (self.home / "tmp").mkdir(parents=True)
         self.meshfile = self.home / "mesh.yaml"
         self.meshfile.write_text(yaml.safe_dump(self._document(), sort_keys=False))
+
+    def keep(self) -> Kept:
+        """What stands now, in the clusters and in the home, for `back`; until the next `fresh`."""
+        beside = self.home.with_name(f"{self.home.name}-kept")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(self.home, beside)
+        return Kept(beside, [plane.snapshot() for plane in self.planes])
+
+    def back(self, kept: Kept) -> None:
+        """All as it was when that was kept, and no faults."""
+        self._quiet()
+        for plane, snapshot in zip(self.planes, kept.snapshots, strict=True):
+            plane.reset(snapshot)
+        shutil.rmtree(self.home)
+        shutil.copytree(kept.home, self.home)
+
+    def _quiet(self) -> None:
+        for pid in self.istioctls():
+            os.kill(pid, signal.SIGKILL)
+        for proxy in self.proxies:
+            proxy.forget()
 
     def _document(self) -> Object:
         remote = self.shape.topology == "primary-remote"
@@ -276,6 +295,14 @@ class Rig:
                     )
                     told.append(Change(what, str(entry["verb"]), code, "istioctl" in str(entry.get("userAgent"))))
         return told
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a rig was like at one moment: a copy of its home, and the databases of its API servers."""
+
+    home: Path
+    snapshots: list[Snapshot]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""SIGKILL at every boundary of an install, then resume: the clusters end as after an uninterrupted run.
+"""SIGKILL at every boundary of an install, then resume: the clusters end as after an uninterrupted run. The same of an uninstall:
+nothing is left.
 
 The boundaries: every mutating request, of the wizard and of its istioctl, before and after the API server committed it; every
-state write, before and after; every start of a child, before and after; every end of one, before the wizard knows of it.
+state write, before and after; every start of a child, before and after; every end of one, before the wizard knows of it. Of an
+uninstall: every mutating request.
 Killed at its own request, state write or child, the wizard's istioctl lives on as an orphan; killed at a request of istioctl's,
 both die, as when a machine does. Each case runs until a wizard was too quick to be killed: then all were.
 """
@@ -9,17 +11,19 @@ both die, as when a machine does. Each case runs until a wizard was too quick to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from tests.faults.client import Object
-from tests.faults.rig import Change, Reaper, Rig, Shape, made, tally
+from tests.faults.rig import MESH, Change, Reaper, Rig, Shape, made, tally
 from tests.faults.zygote import Death, Ended
 
 SHAPES = [Shape(number, topology) for topology in ("multi-primary", "primary-remote") for number in (2, 3)]
 SLICES = {"request": 4, "state": 3, "spawn": 1, "exit": 1}
+INSTALLED = [Shape(2, "multi-primary"), Shape(2, "primary-remote")]  # what is taken back again
 ORPHAN_SECONDS = 60
 
 
@@ -74,7 +78,7 @@ def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
     while True:
         rig.fresh(shape)
         marks = rig.marks()
-        ended = _killed(rig, kind, number, after=after)
+        ended = _killed(rig, ("apply", "-f", str(rig.meshfile)), kind, number, after=after)
         where = f"{shape}: killed {'after' if after else 'before'} {kind} {number}"
         if ended is not None:
             assert ended.code == 0, f"{where}: {ended.text}"
@@ -94,9 +98,52 @@ def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
     record_property(f"count:kill matrix, {shape}, {'after' if after else 'before'} {kind}", killed)
 
 
-def _killed(rig: Rig, kind: str, number: int, *, after: bool) -> Ended | None:
-    """None where the wizard was killed; how it ended where there was no such boundary any more."""
-    words = ("apply", "-f", str(rig.meshfile))
+@pytest.mark.promise(9, 11, 21)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("shape", INSTALLED, ids=str)
+def test_killed_at_a_request_of_an_uninstall_and_resumed_nothing_is_left(
+    rig: Rig, shape: Shape, after: bool, record_property: Callable[[str, object], None]
+) -> None:
+    rig.fresh(shape)
+    empty = rig.objects()
+    done = rig.apply()
+    assert done.code == 0, done.text
+    installed, kept = rig.objects(), rig.keep()
+    number = 0
+    while True:
+        number += 1
+        rig.back(kept)
+        assert rig.objects() == installed
+        marks = rig.marks()
+        ended = _killed(rig, ("uninstall", MESH, "--yes"), "request", number, after=after)
+        where = f"{shape}: taken back, killed {'after' if after else 'before'} request {number}"
+        if ended is not None:
+            assert ended.code == 0, f"{where}: {ended.text}"
+            break
+        _go_on_taking_back(rig, where)
+        changes = rig.changes(marks)
+        assert rig.objects() == empty, where
+        assert not made(changes), f"{where}: something was made"
+        taken = Counter(each.what for each in changes if each.verb == "delete" and each.code < 300)
+        assert taken and max(taken.values()) == 1, f"{where}: {taken}"
+        assert rig.leases() == [], where
+        assert rig.leaks() == [], where
+    assert number > 10, "an uninstall sends more requests than that"
+    record_property(f"count:kill matrix, uninstall of {shape}, {'after' if after else 'before'} request", number - 1)
+
+
+def _go_on_taking_back(rig: Rig, where: str) -> None:
+    """What a person types: `resume`; and where it was killed before the uninstall was recorded, `uninstall` once more."""
+    ended = rig.run("resume")
+    if ended.code == 0 and (rig.home / "state" / MESH / "state.json").exists():
+        ended = rig.run("uninstall", MESH, "--yes")
+    # Killed when all was taken back and forgotten, there is nothing to resume.
+    assert ended.code == 0 or (ended.code == 2 and "no mesh" in ended.text), f"{where}: exit {ended.code}\n{ended.text}"
+
+
+def _killed(rig: Rig, words: Sequence[str], kind: str, number: int, *, after: bool) -> Ended | None:
+    """None where a wizard with these words was killed; how it ended where there was no such boundary any more."""
     if kind != "request":
         ended = rig.run(*words, death=Death(kind, number, after))
         return None if ended.code == -9 else ended

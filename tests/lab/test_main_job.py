@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import audit
 from tests.lab.lab import Lab
-from tests.lab.wizard import Ran, Wizard, assert_verified
+from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
 
 pytestmark = pytest.mark.lab
 GATEWAY = ("get", "deployment,service", "istio-eastwestgateway", "-n", "istio-system", "-o", "name")
@@ -98,8 +98,7 @@ def test_a_deleted_state_is_adopted_without_a_change(mesh: Mesh, tmp_path: Path)
     marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
     adopted = elsewhere.apply()
     assert adopted.code == 0, adopted.text
-    for cluster, mark in zip(mesh.lab.clusters, marks, strict=True):
-        assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []
+    assert_untouched(mesh.lab, marks)
 
 
 @pytest.mark.proves("Multi-primary, node-port", aspect="uninstall")
@@ -108,7 +107,4 @@ def test_uninstall_leaves_what_was_there_before(mesh: Mesh) -> None:
     assert asked.code == 3, asked.text  # without a terminal nobody can consent
     undone = mesh.wizard.run("uninstall", "--yes")
     assert undone.code == 0, undone.text
-    for cluster, before in zip(mesh.lab.clusters, mesh.before, strict=True):
-        after = cluster.snapshot_objects()
-        assert sorted(set(after) ^ set(before)) == []
-        assert {key for key in after if after[key] != before[key]} == set()
+    assert_as_before(mesh.lab, mesh.before)

@@ -13,7 +13,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
 from tests.lab.standing import LabOf
-from tests.lab.wizard import Ran, Wizard, answers
+from tests.lab.wizard import Ran, Wizard, answers, assert_untouched
 
 pytestmark = [
     pytest.mark.lab_shape(Shape(3)),
@@ -96,11 +96,7 @@ def test_it_leaves_by_consent_only(mesh: Mesh) -> None:
     asked = mesh.apply()
     assert asked.code == 3, asked.text
     assert "--remove cluster3" in asked.text
-    assert [list(cluster.mutations(mark)) for cluster, mark in zip(mesh.lab.clusters, marks, strict=True)] == [
-        [],
-        [],
-        [],
-    ]
+    assert_untouched(mesh.lab, marks)
 
 
 def test_it_leaves_without_a_trace(mesh: Mesh) -> None:
@@ -119,8 +115,4 @@ def test_it_leaves_without_a_trace(mesh: Mesh) -> None:
 def test_and_nothing_is_left_to_do(mesh: Mesh) -> None:
     marks = [cluster.audit_mark() for cluster in mesh.lab.clusters]
     assert mesh.apply().code == 0
-    assert [list(cluster.mutations(mark)) for cluster, mark in zip(mesh.lab.clusters, marks, strict=True)] == [
-        [],
-        [],
-        [],
-    ]
+    assert_untouched(mesh.lab, marks)

@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab import audit
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
 from tests.lab.standing import LabOf
 from tests.lab.versions import SECOND_HUB
-from tests.lab.wizard import Ran, Wizard, assert_verified
+from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
 from wizard.certificates import authority
 
 Document = dict[str, Any]
@@ -162,8 +161,7 @@ def test_again_nothing_is_changed(life: Life) -> None:
     marks = [cluster.audit_mark() for cluster in life.lab.clusters]
     again = life.wizard.apply()
     assert again.code == 0, again.text
-    for cluster, mark in zip(life.lab.clusters, marks, strict=True):
-        assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []
+    assert_untouched(life.lab, marks)
 
 
 def _only(name: str) -> pytest.MarkDecorator:
@@ -199,7 +197,4 @@ def test_a_lost_webhook_of_the_default_tag_comes_back(life: Life) -> None:
 def test_uninstall_leaves_what_was_there_before(life: Life) -> None:
     undone = life.wizard.run("uninstall", "--yes")
     assert undone.code == 0, undone.text
-    for cluster, before in zip(life.lab.clusters, life.before, strict=True):
-        after = cluster.snapshot_objects()
-        assert sorted(set(after) ^ set(before)) == []
-        assert {key for key in after if after[key] != before[key]} == set()
+    assert_as_before(life.lab, life.before)

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.lab import audit
 from tests.lab.lab import Lab
 
 COMMAND = Path(sys.executable).with_name("meshwizard")
@@ -181,3 +182,17 @@ def assert_verified(wizard: Wizard) -> None:
     versions = {f"v{index}" for index, _ in enumerate(wizard.lab.clusters, 1)}
     heard = {name: set(counts) for name, counts in answers(wizard).items()}
     assert heard == {cluster.name: versions for cluster in wizard.lab.clusters}
+
+
+def assert_as_before(lab: Lab, before: list[dict[str, str]]) -> None:
+    """The clusters hold the objects that they held then, none more and none made anew. `before`: `snapshot_objects` of each."""
+    for cluster, then in zip(lab.clusters, before, strict=True):
+        now = cluster.snapshot_objects()
+        assert sorted(set(now) ^ set(then)) == []
+        assert {key for key in now if now[key] != then[key]} == set()
+
+
+def assert_untouched(lab: Lab, marks: list[int]) -> None:
+    """Nobody asked the clusters for a change since those marks of their audit logs."""
+    for cluster, mark in zip(lab.clusters, marks, strict=True):
+        assert [audit.describe(entry) for entry in cluster.mutations(mark)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -200,6 +201,21 @@ def test_a_cluster_that_could_not_be_reached_is_tried_once_for_a_while(
     RealCluster("east", config, "ours", QUICK).version()
     assert [asked.method for asked in late.asked] == ["GET"]
     late.end()
+
+
+def test_who_may_do_everything_is_asked_one_question(server: Api, cluster: RealCluster) -> None:
+    assert cluster.denied([Right("list", POD)] * 30) == []
+    assert len(server.asked) == 1
+
+
+def test_who_may_do_some_of_it_is_asked_about_each(server: Api, cluster: RealCluster) -> None:
+    def review(asked: Asked) -> Said:
+        attributes = json.loads(asked.body)["spec"]["resourceAttributes"]
+        return Said(201, {"status": {"allowed": attributes["verb"] == "list"}})
+
+    server.react = review
+    rights = [Right("list", POD), Right("create", POD, "default", "exec"), Right("list", NAMESPACE)]
+    assert cluster.denied(rights) == [rights[1]]
 
 
 # -- by kind of answer
