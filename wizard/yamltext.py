@@ -1,4 +1,8 @@
-"""YAML as text: manifests in and out. libyaml where it is there, which is ten times faster than PyYAML's own code."""
+"""YAML as text: manifests in and out. libyaml where it is there, which is ten times faster than PyYAML's own code.
+
+What is read may come from anywhere. Brackets without end make libyaml slow and then overflow its stack, which kills the process;
+aliases within aliases make a few lines into more than any memory holds, once somebody walks through them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,29 @@ from typing import Any
 
 import yaml
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DEEPEST = 100  # levels; Istio's deepest manifest has some 40
+MOST = 200_000  # values in a document, each counted as often as it is met
+_READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class Loader(_READER):  # type: ignore[misc]
+    """PyYAML's safe loader, which refuses what is nested too deeply while it reads."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        """Called before each node is read."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            mark = current_node.start_mark if current_node else None
+            raise yaml.MarkedYAMLError(None, None, f"nested more than {DEEPEST} deep", mark)
+
+    def ascend_resolver(self) -> None:
+        """Called after it."""
+        self._depth -= 1
 
 
 class _Plain(_BASE):  # type: ignore[misc]
@@ -22,13 +47,28 @@ class _Plain(_BASE):  # type: ignore[misc]
 def load(text: str | bytes) -> Any:
     """The one document in this text. Raises yaml.YAMLError."""
     with _only_yaml_errors():
-        return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
+        return _bounded(yaml.load(text, Loader=Loader))  # noqa: S506 - a safe loader
 
 
 def load_all(text: str | bytes) -> list[Any]:
     """Every document in this text. Raises yaml.YAMLError."""
     with _only_yaml_errors():
-        return list(yaml.load_all(text, Loader=LOADER))
+        return [_bounded(document) for document in yaml.load_all(text, Loader=Loader)]
+
+
+def _bounded(document: Any) -> Any:
+    """The document, if one can walk through it."""
+    left, met = [document], 0
+    while left:
+        value = left.pop()
+        met += 1
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        if met > MOST:
+            raise yaml.YAMLError(f"more than {MOST} values")
+    return document
 
 
 @contextlib.contextmanager

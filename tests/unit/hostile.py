@@ -207,7 +207,7 @@ def misshaped(value: Any) -> Callable[[Any], Any]:
 
 DENIED = NotAllowed
 SHAPES = {
-    "a list": [1, [2]], "a word": "word", "nothing": "", "a number": 7, "brackets": "[" * 20_000, "a date": "2001-99-99",
+    "a list": [1, [2]], "a word": "word", "nothing": "", "a number": 7, "brackets": "[" * 200_000, "a date": "2001-99-99",
     "numbers": {"networks": [1], "spec": 5, "clusters": [{"cluster": {"server": 7}}], "users": [{"user": {"token": 9}}]},
     "no map": {"networks": "x", "spec": {"values": {"global": 7}}, "clusters": [7], "users": "x"},
     "no YAML": "a: b: c\n\t- }", "binary": "\x00\x01\ufffe",

@@ -15,7 +15,6 @@ from wizard.mesh.model import Mesh
 from wizard.text import one_line
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 64  # libyaml composes recursively in C: without a limit a page of brackets ends the process
 
 
 def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda mesh: ()) -> Mesh:
@@ -43,8 +42,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     bombs, the second lose what a person wrote.
     """
     try:
-        _refuse_depth(raw, name)
-        node = yaml.compose(raw, Loader=yamltext.LOADER)
+        node = yaml.compose(raw, Loader=yamltext.Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         mistake = Mistake(
@@ -57,7 +55,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
         raise BadInput(f"{name} is empty", "See `meshwizard plan --help` for an example.")
     lines: dict[str, int] = {}
     mistakes: list[Mistake] = []
-    constructor = yamltext.LOADER(b"")
+    constructor = yamltext.Loader(b"")
     try:
         data = _data(node, "", lines, mistakes, constructor, set())
     finally:
@@ -65,19 +63,6 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     if mistakes:
         raise BadInput(f"{name} cannot be read unambiguously", "Correct it and try again.", tuple(mistakes))
     return data, lines
-
-
-def _refuse_depth(raw: bytes, name: str) -> None:
-    depth = 0
-    for event in yaml.parse(raw, Loader=yamltext.LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                mark = event.start_mark
-                mistake = Mistake("", f"nested more than {MAX_DEPTH} deep", mark.line + 1 if mark else None)
-                raise BadInput(f"{name} is nested too deeply", "Give another file.", (mistake,))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 def _data(
