@@ -360,6 +360,8 @@ def test_a_list_whose_rest_was_forgotten_is_begun_anew(server: Api, cluster: Rea
         Said(body=b"<html>Welcome to the hotel</html>"),
         Said(body=b"[1, 2]"),
         Said(body=b"\xff\xfe"),
+        Said(body=b"[" * 100_000),
+        Said(500, b"[" * 100_000),
         Said(500, b"<html><b>Bad</b> luck</html>"),
         Said(400, b"[]"),
         Said(403, {"message": None, "details": {"causes": "none"}}),

@@ -92,7 +92,7 @@ def decoded(asked: Asked, answer: Answer) -> dict[str, Any]:
     """What a good answer says. Failed where it is none of an API server: somebody else answers there."""
     try:
         body = json.loads(answer.data or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise _nobody(asked, answer)
@@ -137,7 +137,7 @@ def _told(answer: Answer) -> tuple[dict[str, Any], str]:
     try:
         told = json.loads(answer.data)
         message = one_line(told.get("message") or "", 500)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         told, message = {}, one_line(re.sub(r"<[^>]*>", " ", answer.data[:4000].decode(errors="replace")), 300)
     return told, message or _phrase(answer.status)
 

@@ -92,7 +92,7 @@ def _ended(out: str, err: str, told: str) -> Executed | Answer:
         causes = (status.get("details") or {}).get("causes") or []
         code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 0)
         succeeded = status.get("status") == "Success"
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise NoAnswer("the connection to the command was lost", sent=True) from error
     if not succeeded and code == 0:
         # It never began, or was torn down: the container is gone, say.

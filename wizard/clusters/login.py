@@ -253,7 +253,7 @@ def _from_command(which: Chosen, seconds: float) -> tuple[Object, float]:
             raise ValueError(f"it speaks {one_line(told['apiVersion'], 80)}, not {one_line(version, 80)}")
         given = _given(status)
         renew = _renewal(status)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = "no JSON" if isinstance(error, json.JSONDecodeError) else one_line(error)
         raise Failed(f"{at} runs `{shown}` for credentials, and what it answers is none: {why}", try_it) from error
     kept = {key: value for key, value in which.user.items() if key != "exec"}

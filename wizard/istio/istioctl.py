@@ -40,7 +40,7 @@ class RealIstioctl:
         done = process.run([self.path, "version", "--remote=false", "-o", "json"], seconds=30)
         try:
             return str(json.loads(done.stdout)["clientVersion"]["version"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Failed(
                 f"{self.path} does not tell its version: {one_line(done.stderr or done.stdout) or f'exit code {done.code}'}",
                 "Give the istioctl of an Istio release with --istioctl.",
