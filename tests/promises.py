@@ -36,7 +36,7 @@ PROMISES = {
     18: "A second run sends no mutating request and exits with 0.",
     19: "Never two roots: every cluster is looked at before one is generated, and it is kept before it signs.",
     20: "A failure stops only what depends on it.",
-    21: "Undo goes in reverse, takes only what is ours and as we left it, and may itself be killed anywhere.",
+    21: "Undo goes in reverse, takes only what this mesh made, and may itself be killed anywhere.",
     22: "A plan that went stale since it was shown is refused.",
     23: "Looking changes nothing: reads and dry runs only.",
     24: "Drift of every managed object is told exactly; a field of another manager is a conflict before istioctl overwrites it.",
