@@ -61,12 +61,12 @@ class Client:
     def watch(self, path: str) -> Iterator[Object]:
         """What is there, then every change, for some seconds: begun again and again, nothing is missed for long."""
         connection = http.client.HTTPSConnection(
-            str(self._where.hostname), self._where.port, context=self._context, timeout=10
+            str(self._where.hostname), self._where.port, context=self._context, timeout=60
         )
         try:
             # From the cache: without a version the API server first waits until the cache is as new as the database, which a
             # database shared with others keeps it from.
-            query = "watch=1&resourceVersion=0&timeoutSeconds=3"
+            query = "watch=1&resourceVersion=0&timeoutSeconds=20"
             connection.request("GET", f"{path}{'&' if '?' in path else '?'}{query}", headers=self._headers)
             answer = connection.getresponse()
             while line := answer.readline():

@@ -41,9 +41,17 @@ class Programs:
 
 def _go_build(go: str, module: Path, out: Path, ldflags: str, commands: list[str], tags: str = "") -> None:
     start = time.monotonic()
-    argv = [go, "build", "-trimpath", "-ldflags", f"-s -w {ldflags}", "-tags", tags, "-o", f"{out}/", *commands]
+    # Without what debuggers read, and with a collector that comes late, compiling takes two thirds of the time.
+    quick = ["-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {ldflags}"]
+    argv = [go, "build", *quick, "-tags", tags, "-o", f"{out}/", *commands]
     # The checked-in go.sum is the only authority: nothing is resolved anew, and no other Go is downloaded.
-    env = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    env = {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
+        "GOGC": "400",
+    }
     run(argv, cwd=module, env=env, timeout=3600)
     names = ", ".join(c.rsplit("/", 1)[-1] for c in commands)
     say(f"  {names}: {time.monotonic() - start:.0f} s")
