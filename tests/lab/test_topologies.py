@@ -165,11 +165,11 @@ def test_again_nothing_is_changed(life: Life) -> None:
 
 
 def _only(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "life", [pytest.param(name, marks=_marks(CASES[name]))], indirect=True, scope="module"
-    )
+    shape = pytest.mark.lab_shape(CASES[name].shape)
+    return pytest.mark.parametrize("life", [pytest.param(name, marks=shape)], indirect=True, scope="module")
 
 
+@pytest.mark.proves("Another exposure of a gateway, load-balancer to external-ips, in a mesh that stands")
 @_only("primary-remote-load-balancer")
 def test_another_exposure_asks_for_another_selector(life: Life) -> None:
     document = yaml.safe_load(life.wizard.meshfile.read_text())
@@ -180,6 +180,7 @@ def test_another_exposure_asks_for_another_selector(life: Life) -> None:
     assert_verified(life.wizard)
 
 
+@pytest.mark.proves("A lost webhook of the default tag comes back, in a mesh with a revision")
 @_only("revision")
 def test_a_lost_webhook_of_the_default_tag_comes_back(life: Life) -> None:
     cluster = life.lab.clusters[0]
