@@ -85,7 +85,7 @@ class Rig:
         for plane in self.planes:
             plane.settle()
         self.kubeconfig = self.folder / "kubeconfig"
-        self._write_kubeconfig(keys)
+        self._keys = keys
         self._canaries = _canaries(keys)
         self.istioctl = self.folder / "istioctl"
         self._undo.append(launcher.serve(self.istioctl))
@@ -98,7 +98,11 @@ class Rig:
                 undo()
         self._undo = []
 
-    def _write_kubeconfig(self, keys: Keys) -> None:
+    def lead(self, *, through_proxies: bool) -> None:
+        """Where the person's kubeconfig leads from now on, until the next `fresh`. Nothing goes wrong on the direct way, and it
+        takes less of the machine.
+        """
+        keys, servers = self._keys, self.proxies if through_proxies else self.planes
         authority = base64.b64encode(keys.ca.read_bytes()).decode()
         names = [plane.name for plane in self.planes]
         config = {
@@ -106,8 +110,8 @@ class Rig:
             "kind": "Config",
             "current-context": names[0],
             "clusters": [
-                {"name": name, "cluster": {"server": proxy.url, "certificate-authority-data": authority}}
-                for name, proxy in zip(names, self.proxies, strict=True)
+                {"name": name, "cluster": {"server": server.url, "certificate-authority-data": authority}}
+                for name, server in zip(names, servers, strict=True)
             ],
             "users": [
                 {
@@ -121,8 +125,10 @@ class Rig:
             ],
             "contexts": [{"name": name, "context": {"cluster": name, "user": "person"}} for name in names],
         }
-        self.kubeconfig.write_text(yaml.safe_dump(config))
-        self.kubeconfig.chmod(0o600)
+        beside = self.kubeconfig.with_suffix(".new")
+        beside.write_text(yaml.safe_dump(config))
+        beside.chmod(0o600)
+        beside.replace(self.kubeconfig)  # an orphan may just be reading it
 
     # -- a scenario
 
@@ -160,6 +166,7 @@ class Rig:
             os.kill(pid, signal.SIGKILL)
         for proxy in self.proxies:
             proxy.forget()
+        self.lead(through_proxies=True)
 
     def _document(self) -> Object:
         remote = self.shape.topology == "primary-remote"
