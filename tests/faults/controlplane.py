@@ -211,7 +211,7 @@ class ControlPlane:
                     wanted[key] = (revision, wanted[key][1])
 
     def mark(self) -> int:
-        """A marker for `mutations`: from here on."""
+        """A marker for `entries`: from here on."""
         return audit.mark(self.audit_log)
 
     def entries(self, marker: int) -> list[dict[str, Any]]:
@@ -219,10 +219,6 @@ class ControlPlane:
         with self.audit_log.open("rb") as log:
             log.seek(marker)
             return [json.loads(line) for line in log.read().rpartition(b"\n")[0].splitlines()]
-
-    def mutations(self, marker: int = 0, user: str = "person") -> list[dict[str, Any]]:
-        """What the audit log says that a user asked to be changed since the marker."""
-        return list(audit.mutations(audit.since(self.audit_log, marker), user))
 
     def end(self) -> None:
         self._process.end()

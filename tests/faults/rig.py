@@ -162,6 +162,7 @@ class Rig:
         shutil.copytree(kept.home, self.home)
 
     def _quiet(self) -> None:
+        """No istioctl lives, nothing goes wrong, and wizards ask the proxies."""
         for pid in self.istioctls():
             os.kill(pid, signal.SIGKILL)
         for proxy in self.proxies:
