@@ -34,8 +34,12 @@ log = logging.getLogger(__name__)
 
 LABEL = "meshwizard/reach"  # on the Job and its Pods: whose they are
 CONTAINER = "curl"
-LIVES_SECONDS = 90
-START_SECONDS = 60
+SLEEP_SECONDS = 90  # within which one is asked
+START_SECONDS = (
+    120  # where the API server was away, controllers and scheduler notice half a minute late that it is back
+)
+LIVES_SECONDS = START_SECONDS + SLEEP_SECONDS
+OTHERS_SECONDS = 20  # after which the Pods that run do without those that do not
 PULL_SECONDS = 12  # how long an image may fail to be pulled before it is told; registries stumble
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 6
@@ -104,7 +108,7 @@ class CurlPods:
             pods = self._cluster.objects(POD, SYSTEM_NAMESPACE, mine)
             running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
             # A node that takes none must not hold up what the others can tell.
-            late = time.monotonic() - began >= START_SECONDS / 3
+            late = time.monotonic() - began >= OTHERS_SECONDS
             if len(running) >= self._wanted or (running and late):
                 return running, ""
             told = image_trouble(self._cluster, SYSTEM_NAMESPACE, mine)
@@ -176,7 +180,7 @@ class CurlPods:
             "name": CONTAINER,
             "image": curl_image(self._mesh),
             "imagePullPolicy": self._mesh.istio.image_pull_policy,
-            "command": ["/bin/sleep", str(LIVES_SECONDS)],
+            "command": ["/bin/sleep", str(SLEEP_SECONDS)],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }
