@@ -27,7 +27,7 @@ from wizard.istio.operator import operator_of
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.simulated.fields import as_fields_v1, merged, owned, spelled, without
+from wizard.simulated.fields import as_fields_v1, differing, merged, owned, spelled, value_at, without
 from wizard.simulated.outside import SimulatedOutside
 
 CONFIG: Object = {
@@ -337,6 +337,23 @@ def test_owned_fields_in_the_shape_of_the_api() -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        SERVICE_MANIFEST,
+        {},
+        {**SERVICE_MANIFEST, "metadata": {"name": "s", "labels": {"a/b.c": "2"}}},
+        {**SERVICE_MANIFEST, "metadata": {"name": "s", "labels": "rubbish"}},
+        {**SERVICE_MANIFEST, "spec": {"selector": {"app": "x", "b": "y"}, "ports": []}},
+        {**SERVICE_MANIFEST, "spec": {"ports": [{"port": 80, "protocol": "UDP"}, {"port": 80, "protocol": "TCP"}]}},
+        {**SERVICE_MANIFEST, "spec": {"ports": {"port": 80}}},
+    ],
+)
+def test_what_differs_is_each_owned_path_whose_value_differs(live: Object) -> None:
+    expected = {path for path in owned(SERVICE_MANIFEST) if value_at(live, path) != value_at(SERVICE_MANIFEST, path)}
+    assert differing(SERVICE_MANIFEST, live) == expected
 
 
 def test_paths_are_spelled_as_in_messages() -> None:

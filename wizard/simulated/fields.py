@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -48,7 +48,17 @@ def clone(value: Any) -> Any:
     """A deep copy of plain data."""
     # Many times as quick as a walk in Python, and every read of a simulated cluster needs one. Format 2 is the last that
     # copies an object twice where it stands in two places.
-    return marshal.loads(marshal.dumps(value, 2))  # noqa: S302 - what was dumped here
+    return thawed(frozen(value))
+
+
+def frozen(value: Any) -> bytes:
+    """Plain data, ready to be copied many times by `thawed`."""
+    return marshal.dumps(value, 2)
+
+
+def thawed(data: bytes) -> Any:
+    """A copy of what was frozen."""
+    return marshal.loads(data)  # noqa: S302 - what was dumped here
 
 
 def _custom(manifest: Object) -> bool:
@@ -73,24 +83,33 @@ def _key(item: Any, keys: tuple[str, ...]) -> str:
 
 def owned(manifest: Object) -> frozenset[Path]:
     """The paths that whoever writes this manifest owns."""
-    return frozenset(path for path in _walk(manifest, (), _custom(manifest)) if path not in _UNOWNED)
+    return differing(manifest, MISSING)
 
 
-def _walk(value: Any, at: Path, custom: bool) -> Iterator[Path]:
-    if at in _UNOWNED:
+def differing(manifest: Object, live: Any) -> frozenset[Path]:
+    """Those of the manifest's paths whose value `live` has not."""
+    found: list[Path] = []
+    _walk(manifest, live, (), _custom(manifest), found)
+    return frozenset(found)
+
+
+def _walk(value: Any, live: Any, at: Path, custom: bool, found: list[Path]) -> None:
+    # Most writes change little: what is the same is left out with all that is below it.
+    if at in _UNOWNED or value == live:
         return
     if isinstance(value, dict) and value and not (at and at[-1][2:] in _ATOMIC):
+        others = live if isinstance(live, dict) else {}
         for name, item in value.items():
-            yield from _walk(item, (*at, f"f:{name}"), custom)
-        return
-    if isinstance(value, list) and at and (keys := _keys(at, custom)):
+            _walk(item, others.get(name, MISSING), (*at, f"f:{name}"), custom, found)
+    elif isinstance(value, list) and at and (keys := _keys(at, custom)):
         for item in value:
             place = (*at, _key(item, keys))
-            yield place
-            yield from _walk(item, place, custom)
-        return
-    if at:
-        yield at
+            old = _item(live, place[-1])
+            if item != old:
+                found.append(place)
+                _walk(item, old, place, custom, found)
+    elif at:
+        found.append(at)
 
 
 def value_at(manifest: Object, path: Path) -> Any:
@@ -171,8 +190,9 @@ def _drop(manifest: Object, path: Path) -> None:
             _drop(manifest, path[:-1])  # the API server does not keep empty maps
 
 
-def as_fields_v1(paths: Iterable[Path]) -> Object:
-    """The paths in the shape of `managedFields[].fieldsV1`."""
+@lru_cache(maxsize=1024)
+def as_fields_v1(paths: frozenset[Path]) -> Object:
+    """The paths in the shape of `managedFields[].fieldsV1`; not to be changed."""
     root: Object = {}
     for path in sorted(paths, key=len):
         here = root

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 
@@ -57,7 +57,7 @@ class Record:
     manifest: Object
     owners: list[Owned]
     born: float  # monotonic; what depends on age asks this, not the settable clock
-    shown: Object = field(default_factory=dict)
+    shown: bytes = b""  # frozen
 
     def show(self) -> Object:
         """A copy as the API server gives it, with managedFields."""
@@ -74,8 +74,9 @@ class Record:
                 for owner in self.owners
                 if owner.paths
             ]
-            self.shown = {**self.manifest, "metadata": {**self.manifest["metadata"], "managedFields": entries}}
-        copy: Object = fields.clone(self.shown)
+            shown = {**self.manifest, "metadata": {**self.manifest["metadata"], "managedFields": entries}}
+            self.shown = fields.frozen(shown)
+        copy: Object = fields.thawed(self.shown)
         return copy
 
 
@@ -125,11 +126,12 @@ class Store:
         everywhere = not namespace or not kind.namespaced
         wanted = selector(labels)
         # Copied at once: the istiod of another machine looks into this store while it changes.
-        return [
-            record
-            for at, record in sorted(records.items(), key=itemgetter(0))
+        found = [
+            (at, record)
+            for at, record in list(records.items())
             if (everywhere or at[0] == namespace) and (not labels or wanted(_labels(record.manifest)))
         ]
+        return [record for _, record in sorted(found, key=itemgetter(0))]
 
     def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
         """Server-side apply. Gives the object as it is (or, for a dry run, would be) afterwards."""
@@ -153,7 +155,7 @@ class Store:
         kept = frozenset[fields.Path]().union(*(owner.paths for owner in others))
         dropped = (mine.paths if mine else frozenset()) - config - kept
         result = fields.without(fields.merged(live, manifest), dropped)
-        owners = [Owned(o.manager, o.operation, o.paths - contested.keys(), o.at) for o in others]
+        owners = [Owned(o.manager, o.operation, o.paths.difference(contested), o.at) for o in others]
         owners.append(Owned(manager, "Apply", config, mine.at if mine and mine.paths == config else self._stamp()))
         return self._replace(ref, record, result, owners, dry_run)
 
@@ -167,7 +169,7 @@ class Store:
         manifest = {**manifest, "metadata": {**record.manifest["metadata"], **manifest["metadata"]}}
         manifest["metadata"].pop("managedFields", None)
         new = fields.owned(manifest)
-        changed = frozenset(p for p in new if fields.value_at(record.manifest, p) != fields.value_at(manifest, p))
+        changed = fields.differing(manifest, record.manifest)
         mine = next((o.paths for o in record.owners if (o.manager, o.operation) == (manager, "Update")), frozenset())
         owners = [
             Owned(o.manager, o.operation, (o.paths - changed) & new, o.at)

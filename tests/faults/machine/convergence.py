@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 from tests.faults.machine.picture import Picture, contents, difference, picture_of, root_in
-from tests.faults.machine.shapes import Shape
+from tests.faults.machine.process import Process
+from tests.faults.machine.shapes import Shape, files
 from tests.faults.machine.strangers import own_network
 from tests.faults.machine.tally import count
 from tests.faults.machine.world import CACERTS, SYSTEM, Place
 from wizard.clusters.kinds import CRD, DEPLOYMENT, POD, SECRET, Ref, ref_of
 from wizard.mesh.model import Mesh
+from wizard.simulated.fields import frozen, thawed
 from wizard.simulated.machine import Machine
 
 ATTEMPTS = 3
@@ -56,7 +62,7 @@ def converge(place: Place) -> None:
     heal(place)
     place.check()
     _until_ok(place, "resume")
-    _until_ok(place, "apply")
+    applied = _until_ok(place, "apply")
     mesh = place.settled
     found = picture_of(place.outside, mesh)
     for machine in place.outside.machines:
@@ -66,7 +72,8 @@ def converge(place: Place) -> None:
     if wrong:
         raise place.violation("the clusters are not as after an uninterrupted run:\n    " + "\n    ".join(wrong[:12]))
     _heard(place, mesh)
-    _changes_nothing(place, "a second run")
+    if applied.writes:
+        _changes_nothing(place, "a second run")
     shutil.rmtree(place.folder.folder)
     _changes_nothing(place, "a run without its state")
     place.lost_lock = bool(place.leases())  # of a run whose lock went too: nobody can tell them from a stranger's
@@ -90,11 +97,12 @@ def _is_nobodys(place: Place, machine: Machine, address: str) -> bool:
     return machine.index in place.lost_records and (crd or trace)
 
 
-def _until_ok(place: Place, operation: str) -> None:
+def _until_ok(place: Place, operation: str) -> Process:
+    """The run that ended well."""
     for _ in range(ATTEMPTS):
-        _, ended = place.run(operation)
+        process, ended = place.run(operation)
         if ended.code == 0:
-            return
+            return process
     raise place.violation(f"{operation} does not come right: {ended.what} | {ended.remedy}")
 
 
@@ -116,23 +124,40 @@ def _heard(place: Place, mesh: Mesh) -> None:
             raise place.violation(f"{cluster.name} does not hear all of {wanted}: {done.stdout} {done.stderr}")
 
 
-_references: dict[tuple[Shape, Mesh], Picture] = {}
+_references: dict[str, Picture] = {}
+shelf: Path | None = None
+"""A folder in which jobs share their references."""
 
 
 def reference(shape: Shape, mesh: Mesh) -> Picture:
     """What an uninterrupted run of this settled mesh makes of fresh clusters."""
-    key = (shape, mesh)
-    if key not in _references:
-        place = Place(shape)
-        try:
-            place.mesh = mesh
-            _, ended = place.run("apply")
-            if ended.code != 0:
-                raise place.violation(f"an uninterrupted run fails: {ended.what}")
-            drawn = picture_of(place.outside, mesh)
-        finally:
-            place.close()
-        if len(_references) > 400:
-            _references.clear()
-        _references[key] = drawn
-    return _references[key]
+    # Trying addresses leaves nothing, and the person's files are elsewhere in each job.
+    shape, mesh = replace(shape, probes="never"), replace(mesh, verify=replace(mesh.verify, probes="never"))
+    key = hashlib.sha256(repr((shape, mesh)).replace(str(files()), "").encode()).hexdigest()
+    if key in _references:
+        return _references[key]
+    shared = shelf / f"{key}.reference" if shelf else None
+    if shared and shared.exists():
+        drawn: Picture = thawed(shared.read_bytes())
+    else:
+        drawn = _drawn(shape, mesh)
+        if shared:
+            beside = shared.with_suffix(f".{os.getpid()}")
+            beside.write_bytes(frozen(drawn))
+            beside.replace(shared)
+    if len(_references) > 400:
+        _references.clear()
+    _references[key] = drawn
+    return drawn
+
+
+def _drawn(shape: Shape, mesh: Mesh) -> Picture:
+    place = Place(shape)
+    try:
+        place.mesh = mesh
+        _, ended = place.run("apply")
+        if ended.code != 0:
+            raise place.violation(f"an uninterrupted run fails: {ended.what}")
+        return picture_of(place.outside, mesh)
+    finally:
+        place.close()

@@ -54,6 +54,7 @@ class Place:
         self.lost_records: set[int] = set()  # machines that do not tell any more which CRDs were there before the mesh
         self.lost_namespaces: set[Machine] = set()
         self.damaged = False
+        self.readable = True  # the state, when it was looked at last
         self.lost_lock = False  # the kernel's lock went with the state, so a Lease that is left tells of a stranger
         self.broken = False
         self._serial: tuple[str, int] = ("", 0)
@@ -142,7 +143,7 @@ class Place:
         self.take_over = "--take-over" in ended.remedy
         self.last = process
         self.check(process)
-        if ended.code is not None and self._readable():  # what only says that it cannot be read leaves it as it is
+        if ended.code is not None and self.readable:  # what only says that it cannot be read leaves it as it is
             self.damaged = False
         if ended.code == 0 and operation != "look":
             self.lost_lock = self.lost_lock and bool(self.leases())
@@ -279,13 +280,6 @@ class Place:
         self.leaving = (*(each for each in self.leaving if each.name not in names), *gone)
         self.mesh = mesh
 
-    def _readable(self) -> bool:
-        try:
-            self.folder.read(NAME)
-        except StateDamaged:
-            return False
-        return True
-
     def known(self) -> bool:
         """Whether the state tells which clusters the mesh has; where it is lost, none can be taken out of it."""
         try:
@@ -345,7 +339,9 @@ class Place:
     def _check_state(self) -> None:
         try:
             state = self.folder.read(NAME)
+            self.readable = True
         except StateDamaged:
+            self.readable = False
             if not self.damaged:
                 raise self.violation("the state cannot be read, though nobody damaged it") from None
             return
