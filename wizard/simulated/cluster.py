@@ -52,17 +52,17 @@ class SimulatedCluster:
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)
         with self._asked("patch", ref.kind, ref.namespace, call="apply"):
-            return self.machine.store.apply(manifest, MANAGER, force=force, dry_run=dry_run)
+            return self.machine.store.apply(manifest, MANAGER, force=force, dry_run=dry_run).show()
 
     def create(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
         with self._asked("create", ref.kind, ref.namespace):
-            return self.machine.store.create(manifest, MANAGER)
+            return self.machine.store.create(manifest, MANAGER).show()
 
     def replace(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
         with self._asked("update", ref.kind, ref.namespace, call="replace"):
-            return self.machine.store.replace(manifest, MANAGER)
+            return self.machine.store.replace(manifest, MANAGER).show()
 
     def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
         with self._asked("delete", ref.kind, ref.namespace):

@@ -176,7 +176,7 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
     machine.pod_addresses[place, name] = _free_address(machine)
     injected["status"] = _status(machine, injected, ready=False)
-    return machine.store.update(injected, "kube-controller-manager")
+    return machine.store.update(injected, "kube-controller-manager").manifest
 
 
 def _free_address(machine: Machine) -> str:

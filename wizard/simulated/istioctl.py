@@ -201,7 +201,7 @@ class _Run:
             with self._machine.settled():
                 before = self._machine.store.find(ref)
                 try:
-                    after = self._machine.store.apply(owned, MANAGER, force=True)
+                    after = self._machine.store.apply(owned, MANAGER, force=True).manifest
                 except Failed as failure:
                     place = f"{ref.kind.kind}/{ref.namespace}/{ref.name}"
                     error = f"failed to update resource with server-side apply for obj {place}: {failure.what}"

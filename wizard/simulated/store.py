@@ -133,8 +133,8 @@ class Store:
         ]
         return [record for _, record in sorted(found, key=itemgetter(0))]
 
-    def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
-        """Server-side apply. Gives the object as it is (or, for a dry run, would be) afterwards."""
+    def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Record:
+        """Server-side apply. Gives the record as it is (or, for a dry run, would be) afterwards."""
         ref = self._address(manifest)
         manifest = admit(manifest)
         record = self.find(ref)
@@ -159,7 +159,7 @@ class Store:
         owners.append(Owned(manager, "Apply", config, mine.at if mine and mine.paths == config else self._stamp()))
         return self._replace(ref, record, result, owners, dry_run)
 
-    def update(self, manifest: Object, manager: str) -> Object:
+    def update(self, manifest: Object, manager: str) -> Record:
         """Create, or replace whole, as a controller or a person with `kubectl edit` does."""
         ref = self._address(manifest)
         manifest = admit(manifest)
@@ -179,7 +179,7 @@ class Store:
         owners.append(Owned(manager, "Update", (mine & new) | changed, self._stamp()))
         return self._replace(ref, record, manifest, owners, dry_run=False)
 
-    def create(self, manifest: Object, manager: str) -> Object:
+    def create(self, manifest: Object, manager: str) -> Record:
         """Create; Outdated where it exists."""
         ref = self._address(manifest)
         if self.find(ref) is not None:
@@ -187,7 +187,7 @@ class Store:
         manifest = admit(manifest)
         return self._create(ref, manifest, manager, "Update", fields.owned(manifest), dry_run=False)
 
-    def replace(self, manifest: Object, manager: str) -> Object:
+    def replace(self, manifest: Object, manager: str) -> Record:
         """Replace whole, if it is still at the manifest's resourceVersion; else Outdated."""
         ref = ref_of(manifest)
         record = self.find(ref)
@@ -265,7 +265,7 @@ class Store:
         operation: str,
         paths: Iterable[fields.Path],
         dry_run: bool,
-    ) -> Object:
+    ) -> Record:
         births = self._births.get(ref, 0)
         self._refuse(ref, manifest, None)
         manifest = self.admission.allocate(self._cluster, ref, manifest, None, dry_run=dry_run)
@@ -288,13 +288,13 @@ class Store:
             self._records.setdefault(ref.kind.resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = (
                 record
             )
-        return record.show()
+        return record
 
-    def _replace(self, ref: Ref, record: Record, manifest: Object, owners: list[Owned], dry_run: bool) -> Object:
+    def _replace(self, ref: Ref, record: Record, manifest: Object, owners: list[Owned], dry_run: bool) -> Record:
         owners = [owner for owner in owners if owner.paths]
         before = {(owner.manager, owner.operation): owner.paths for owner in record.owners if owner.paths}
         if manifest == record.manifest and before == {(o.manager, o.operation): o.paths for o in owners}:
-            return record.show()
+            return record
         self._refuse(ref, manifest, record.manifest)
         manifest = self.admission.allocate(self._cluster, ref, manifest, record.manifest, dry_run=dry_run)
         metadata = {**manifest["metadata"], "resourceVersion": str(self._version + 1)}
@@ -304,7 +304,7 @@ class Store:
         if not dry_run:
             self._stir(ref, manifest)
             self._records[ref.kind.resource][ref.namespace if ref.kind.namespaced else "", ref.name] = result
-        return result.show()
+        return result
 
     def _refuse(self, ref: Ref, manifest: Object, before: Object | None) -> None:
         if self.no_external_ips and ref.kind == SERVICE:

@@ -136,7 +136,7 @@ def _plain(value: Any) -> Any:
         return {
             key: "…" if key in ("caBundle", "uid") else _plain(item)
             for key, item in value.items()
-            if item not in ({}, [], None)
+            if item or not (item is None or isinstance(item, dict | list))
         }
     if isinstance(value, list):
         return [_plain(item) for item in value]
@@ -144,13 +144,15 @@ def _plain(value: Any) -> Any:
 
 
 def _differing(found: Any, wanted: Any, path: str = "") -> list[str]:
+    if found == wanted:
+        return []
     if isinstance(found, dict) and isinstance(wanted, dict):
         return [
             line
             for key in sorted(found.keys() | wanted.keys())
             for line in _differing(found.get(key), wanted.get(key), f"{path}.{key}")
         ]
-    return [] if found == wanted else [f"{path}: {found!r}, not {wanted!r}"]
+    return [f"{path}: {found!r}, not {wanted!r}"]
 
 
 def decoded(live: Object) -> list[bytes]:
