@@ -107,7 +107,8 @@ class Journal:
         self._writer.record(change)
 
     def end(self, step_id: str, status: EndStatus, detail: str = "") -> None:
-        """Record how a step ended. One that never began (adopted, skipped) gets a record with attempt 0.
+        """Record how a step ended. One that never began (adopted, skipped) gets a record with attempt 0; one that ended
+        so before, and did not begin since, keeps its record.
 
         `detail` is one sentence, cut after 500 characters. ValueError if it holds a secret: pass foreign text through
         `redact` first.
@@ -122,7 +123,9 @@ class Journal:
 
         def change(state: MeshState) -> MeshState:
             moment = now()
-            old = state.steps.get(step_id) or StepRecord(status=status, inputs="", attempt=0, began=moment)
+            old = state.steps.get(step_id) or StepRecord(status="running", inputs="", attempt=0, began=moment)
+            if (old.status, old.detail) == (status, short):
+                return state  # it ended so before, and did nothing since
             record = replace(old, status=status, ended=moment, detail=short)
             return replace(state, steps={**state.steps, step_id: record})
 

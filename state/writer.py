@@ -114,7 +114,7 @@ class Writer:
                     new = ticket.change(new)
                 except StateError as error:
                     ticket.error = error
-            if any(ticket.error is None for ticket in batch):
+            if new is not base:
                 self._write(replace(new, serial=base.serial + 1, updated=now(), written_by=self._program))
         except BaseException as error:  # whatever it is, those who wait must hear of it
             for ticket in batch:

@@ -49,6 +49,20 @@ def test_a_run_from_start_to_finish(folder: StateFolder) -> None:
     assert state.created <= a.began <= (a.ended or "") <= state.updated
 
 
+def test_a_step_that_ended_so_before_is_not_written_again(folder: StateFolder) -> None:
+    with start(folder) as journal:
+        journal.end("a", "done", "istiod stands")
+        before = journal.state
+        journal.end("a", "done", "istiod stands")
+        assert journal.state == before
+        journal.end("a", "done", "another istiod stands")
+        assert journal.state.serial == before.serial + 1
+        journal.begin("a", "h")
+        journal.end("a", "done", "another istiod stands")
+        assert journal.state.steps["a"].status == "done"
+        assert journal.state.serial == before.serial + 3
+
+
 @pytest.mark.promise(15)
 def test_a_dead_run_leaves_its_step_unknown_and_the_next_goes_on(folder: StateFolder) -> None:
     with start(folder) as journal:
