@@ -186,10 +186,12 @@ class Engine:
 
     def look(self) -> dict[str, Look]:
         """Probe every step but the guards, in parallel; changes nothing. A probe that could not be made is its Trouble."""
+        with self._pool() as pool:
+            return self._look(pool)
+
+    def _look(self, pool: ThreadPoolExecutor) -> dict[str, Look]:
         steps = [step for step in self._plan.steps if not step.guard]
-        with self._pool(len(steps)) as pool:
-            found = pool.map(self._look_at, steps)
-        return {step.id: result for step, result in zip(steps, found, strict=True)}
+        return {step.id: result for step, result in zip(steps, pool.map(self._look_at, steps), strict=True)}
 
     def _look_at(self, step: Step) -> Look:
         try:
@@ -205,12 +207,11 @@ class Engine:
     def run(self) -> Outcome:
         """Make every step done. Returns when nothing more can be done; never raises."""
         began = self._start("apply")
-        self._looked = self.look()
-        if not self._may_begin():
-            return self._end(began, "apply")
-        self._guard()
-        with self._pool(len(self._plan.steps)) as pool:
-            self._work(pool, self._apply_ready, self._apply)
+        with self._pool() as pool:
+            self._looked = self._look(pool)
+            if self._may_begin():
+                self._guard()
+                self._work(pool, self._apply_ready, self._apply)
         return self._end(began, "apply")
 
     def _may_begin(self) -> bool:
@@ -227,7 +228,7 @@ class Engine:
     def undo(self) -> Outcome:
         """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done."""
         began = self._start("uninstall")
-        with self._pool(len(self._plan.steps)) as pool:
+        with self._pool() as pool:
             self._work(pool, self._undo_ready, self._undo)
         return self._end(began, "uninstall")
 
@@ -246,8 +247,9 @@ class Engine:
             if step.guard and step.id not in needed:
                 self._finish(step, Status.DONE, "not needed: nothing to do")
 
-    def _pool(self, size: int) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=max(1, min(MAX_THREADS, size)), thread_name_prefix="step")
+    def _pool(self) -> ThreadPoolExecutor:
+        threads = max(1, min(MAX_THREADS, len(self._plan.steps)))
+        return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="step")
 
     def _work(
         self, pool: ThreadPoolExecutor, ready: Callable[[Step], Status | None], act: Callable[[Step], None]
