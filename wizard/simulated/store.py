@@ -325,7 +325,7 @@ class Store:
         return Conflicting(f"{self._cluster}: apply {ref}: others own {told}", "Agree with them who sets it.", owners)
 
     def _stamp(self) -> str:
-        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _labels(manifest: Object) -> dict[str, str]:

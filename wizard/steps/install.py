@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import shlex
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -346,9 +347,16 @@ def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) ->
 def _recorded_operator(record: Object | None) -> Object:
     """What was installed, to compare with; empty where that cannot be read."""
     try:
-        return _compared(yamltext.load(((record or {}).get("data") or {})["operator.yaml"]))
+        return _compared(_parsed(((record or {}).get("data") or {})["operator.yaml"]))
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         return {}
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str) -> Object:
+    """Probed again and again, and much slower to read than to copy. Not to be changed."""
+    operator: Object = yamltext.load(text)
+    return operator
 
 
 def _discovery_in(operator: Object) -> str | None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 from wizard import yamltext
@@ -115,6 +116,7 @@ def _service(spec: Object, planned: int | None) -> Object:
     return {**spec, "ports": ports, "clusterIP": "…", "clusterIPs": ["…"]}
 
 
+@lru_cache(maxsize=512)
 def _text(name: str, text: str) -> Any:
     if name == "meshNetworks":
         return yamltext.load(text)
