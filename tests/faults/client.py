@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from wizard.clusters.kinds import Kind, Ref, ref_of
 
@@ -82,8 +82,9 @@ class Client:
                 return None
             raise
 
-    def objects(self, kind: Kind, namespace: str = "") -> list[Object]:
-        items: list[Object] = self.ask("GET", path_of(Ref(kind, "", namespace)))["items"]
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        query = f"?labelSelector={quote(labels)}" if labels else ""
+        items: list[Object] = self.ask("GET", path_of(Ref(kind, "", namespace)) + query)["items"]
         return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items]
 
     def apply(self, manifest: Object, manager: str) -> Object:

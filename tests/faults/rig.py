@@ -35,6 +35,7 @@ SAMPLE = "sample"
 SYSTEM = "istio-system"
 _CRDS = {"gateways": "Gateway", "virtualservices": "VirtualService", "destinationrules": "DestinationRule"}
 _LOOSE = frozenset({"Node", "Pod", "Event", "Lease", "Endpoints", "EndpointSlice", "CustomResourceDefinition"})
+_FIRM = [kind for kind in KINDS if kind.kind not in _LOOSE]
 _FLEETING = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
 
 
@@ -252,10 +253,10 @@ class Rig:
         """Every object of a mesh in every cluster, without what differs between two runs that did the same."""
         found = {}
         for plane in self.planes[: self.shape.clusters]:
-            for kind in KINDS:
+            for kind in _FIRM:
                 for item in _listed(plane, kind):
                     place = ref_of(item)
-                    if kind.kind not in _LOOSE and "kube-" not in place.namespace + place.name:
+                    if "kube-" not in place.namespace + place.name:
                         found[f"{plane.name}/{place}"] = _normal(item)
         return found
 
@@ -435,7 +436,9 @@ def _listed(plane: ControlPlane, kind: Kind) -> list[Object]:
     from tests.faults.client import Refused
 
     try:
-        return plane.client.objects(kind)
+        return plane.client.objects(
+            kind, labels="!kubernetes.io/bootstrapping"
+        )  # not what each API server makes by itself
     except Refused:
         return []
 
