@@ -17,6 +17,7 @@ from tests.lab.proc import LabError, run, say, wait_for
 from tests.lab.settings import ClusterSpec, Settings
 from tests.lab.shape import Shape
 
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 _ETCDCTL = ("env", "ETCDCTL_API=3", "etcdctl")
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -106,7 +107,7 @@ class Cluster:
             self.machine.run([*_ETCDCTL, "snapshot", "restore", self._baseline, "--data-dir", config.ETCD_DATA])
         self._spawn("etcd")
         self.start_apiserver()
-        self._spawn("kube-controller-manager", "kube-scheduler")
+        self._spawn(*_CONTROLLERS)
         if not known:
             self.kubectl("create", "-f", str(self.spec.conf / "coredns.yaml"))
             self._take_baseline()
@@ -167,8 +168,14 @@ class Cluster:
         self.machine.stop("kube-apiserver")
 
     def start_apiserver(self, timeout: float = 60) -> None:
-        """Start the API server with the same arguments as ever and wait until it is ready."""
+        """Start the API server with the same arguments as ever and wait until it is ready.
+
+        Controllers and scheduler that went without it are started anew. Where there are several of each, that is what becomes of
+        those that lose their lease; here they would stay, and ask again for each kind only after up to a minute.
+        """
+        stranded = []
         if not self.machine.alive("kube-apiserver"):
+            stranded = [name for name in _CONTROLLERS if self.machine.alive(name)]
             self._spawn("kube-apiserver")
         log = self.spec.logs / "kube-apiserver.log"
 
@@ -178,6 +185,9 @@ class Cluster:
             return self._api().ready()
 
         wait_for(f"{self.name}: API server (see {log})", ready, timeout=timeout, every=0.05)
+        for name in stranded:
+            self.machine.stop(name)
+        self._spawn(*stranded)
 
     # -- what stands around a cluster -----------------------------------------------------------------------------
 
