@@ -9,11 +9,13 @@ from wizard.clusters.port import Cluster
 from wizard.engine.step import Job
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.steps.crds import establish
 from wizard.steps.curlpod import LABEL
 from wizard.steps.pods import image_trouble, pod_trouble
 from wizard.text import duration
 
 LOOK_EVERY = 3.0
+ESTABLISH_EVERY = 20.0  # well after the definitions were made, where nothing holds them up
 SILENT_SECONDS = 40  # how long an API server may stay silent during the install before it is given up
 _OTHERS = f"!{LABEL}"  # probes that are refused are told by their own steps
 PULL_SECONDS = 25  # how long an image may fail to be pulled before the install is given up
@@ -27,6 +29,7 @@ class Watch:
         self._job = job
         self._clock = clock
         self._next = clock() + LOOK_EVERY
+        self._establish = clock() + ESTABLISH_EVERY
         self._silent_since: float | None = None
         self._pull_since: float | None = None
         self.trouble: Failed | None = None
@@ -40,6 +43,9 @@ class Watch:
             return False
         try:
             trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS)
+            if now >= self._establish:
+                self._establish = now + ESTABLISH_EVERY
+                establish(self._cluster, self._job)
             self._silent_since = None
         except Unreachable as silent:
             self._silent_since = self._silent_since or now

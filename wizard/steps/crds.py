@@ -1,0 +1,30 @@
+"""Istio's kinds where an API server forgot to serve them."""
+
+from __future__ import annotations
+
+from wizard.clusters.kinds import CRD, Object
+from wizard.clusters.port import Cluster
+from wizard.engine.step import Job
+
+_TOUCHED = "meshwizard/touched"
+
+
+def establish(cluster: Cluster, job: Job) -> None:
+    """Have the API server look again at each definition whose names it accepted and whose kind it does not serve.
+
+    One that dies between the two looks again only where the definition changes, and istioctl waits for it in vain. Failed where
+    it may not be changed. What is changed is taken back at once.
+    """
+    for crd in cluster.objects(CRD):
+        name = crd["metadata"]["name"]
+        if name.endswith("istio.io") and _is_forgotten(crd):
+            job.say(f"{cluster.name}: the API server forgot CRD {name} half-way; it is made to look again")
+            same: Object = {"apiVersion": CRD.api_version, "kind": CRD.kind, "metadata": {"name": name}}
+            cluster.apply({**same, "metadata": {"name": name, "annotations": {_TOUCHED: "true"}}})
+            cluster.apply(same)
+
+
+def _is_forgotten(crd: Object) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or []
+    met = {each.get("type"): each.get("status") for each in conditions}
+    return met.get("NamesAccepted") == "True" and met.get("Established") == "False"
