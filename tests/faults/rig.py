@@ -436,9 +436,8 @@ def _listed(plane: ControlPlane, kind: Kind) -> list[Object]:
     from tests.faults.client import Refused
 
     try:
-        return plane.client.objects(
-            kind, labels="!kubernetes.io/bootstrapping"
-        )  # not what each API server makes by itself
+        # All but what each API server makes by itself.
+        return plane.client.objects(kind, labels="!kubernetes.io/bootstrapping")
     except Refused:
         return []
 

@@ -1,4 +1,4 @@
-"""Istio's kinds where an API server forgot to serve them."""
+"""Istio's CustomResourceDefinitions: which stand, and those that an API server forgot to serve."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from wizard.engine.step import Job
 _TOUCHED = "meshwizard/touched"
 
 
+def standing(cluster: Cluster) -> list[Object]:
+    """Istio's CRDs that stand in the cluster, whoever made them."""
+    return [crd for crd in cluster.objects(CRD) if crd["metadata"]["name"].endswith("istio.io")]
+
+
 def establish(cluster: Cluster, job: Job) -> None:
     """Have the API server look again at each definition whose names it accepted and whose kind it does not serve.
 
     One that dies between the two looks again only where the definition changes, and istioctl waits for it in vain. Failed where
     it may not be changed. What is changed is taken back at once.
     """
-    for crd in cluster.objects(CRD):
-        name = crd["metadata"]["name"]
-        if name.endswith("istio.io") and _is_forgotten(crd):
+    for crd in standing(cluster):
+        if _is_forgotten(crd):
+            name = crd["metadata"]["name"]
             job.say(f"{cluster.name}: the API server forgot CRD {name} half-way; it is made to look again")
             same: Object = {"apiVersion": CRD.api_version, "kind": CRD.kind, "metadata": {"name": name}}
             cluster.apply({**same, "metadata": {"name": name, "annotations": {_TOUCHED: "true"}}})

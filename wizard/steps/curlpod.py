@@ -35,9 +35,8 @@ log = logging.getLogger(__name__)
 LABEL = "meshwizard/reach"  # on the Job and its Pods: whose they are
 CONTAINER = "curl"
 SLEEP_SECONDS = 90  # within which one is asked
-START_SECONDS = (
-    120  # where the API server was away, controllers and scheduler notice half a minute late that it is back
-)
+# Where the API server was away, controllers and scheduler may notice a minute late that it is back.
+START_SECONDS = 120
 LIVES_SECONDS = START_SECONDS + SLEEP_SECONDS
 OTHERS_SECONDS = 20  # after which the Pods that run do without those that do not
 PULL_SECONDS = 12  # how long an image may fail to be pulled before it is told; registries stumble

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from wizard import yamltext
-from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
@@ -26,7 +26,7 @@ from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, o
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps import defaulttag, foreign, gateway, removal
+from wizard.steps import crds, defaulttag, foreign, gateway, removal
 from wizard.steps.declared import kubectl, put, put_missing
 from wizard.steps.discovery import discovery_address
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label
@@ -331,8 +331,7 @@ def _compared(operator: Object) -> Object:
 
 def _istio_crds(cluster: Cluster) -> list[str]:
     """The names of Istio's CRDs that stand in the cluster."""
-    names = [item["metadata"]["name"] for item in cluster.objects(CRD)]
-    return sorted(name for name in names if name.endswith("istio.io"))
+    return sorted(item["metadata"]["name"] for item in crds.standing(cluster))
 
 
 def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> list[Difference]:

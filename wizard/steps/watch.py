@@ -29,7 +29,7 @@ class Watch:
         self._job = job
         self._clock = clock
         self._next = clock() + LOOK_EVERY
-        self._establish = clock() + ESTABLISH_EVERY
+        self._next_establish = clock() + ESTABLISH_EVERY
         self._silent_since: float | None = None
         self._pull_since: float | None = None
         self.trouble: Failed | None = None
@@ -43,9 +43,9 @@ class Watch:
             return False
         try:
             trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS)
-            if now >= self._establish:
-                self._establish = now + ESTABLISH_EVERY
-                establish(self._cluster, self._job)
+            if now >= self._next_establish:
+                self._next_establish = now + ESTABLISH_EVERY
+                self._establish()
             self._silent_since = None
         except Unreachable as silent:
             self._silent_since = self._silent_since or now
@@ -61,6 +61,14 @@ class Watch:
             )
         self._next = self._clock() + LOOK_EVERY
         return self.trouble is not None
+
+    def _establish(self) -> None:
+        try:
+            establish(self._cluster, self._job)
+        except Unreachable:
+            raise
+        except Failed as failure:
+            self._job.say(failure.what)  # istioctl then waits, and what keeps images away is still told in time
 
     def explained(self, failure: Failed) -> Failed:
         """istioctl's failure, or the cause that stands behind it where the cluster tells one."""

@@ -140,7 +140,7 @@ def reference(shape: Shape, mesh: Mesh) -> Picture:
     if shared and shared.exists():
         drawn: Picture = thawed(shared.read_bytes())
     else:
-        drawn = _drawn(shape, mesh)
+        drawn = _uninterrupted(shape, mesh)
         if shared:
             beside = shared.with_suffix(f".{os.getpid()}")
             beside.write_bytes(frozen(drawn))
@@ -151,7 +151,7 @@ def reference(shape: Shape, mesh: Mesh) -> Picture:
     return drawn
 
 
-def _drawn(shape: Shape, mesh: Mesh) -> Picture:
+def _uninterrupted(shape: Shape, mesh: Mesh) -> Picture:
     place = Place(shape)
     try:
         place.mesh = mesh
