@@ -19,21 +19,21 @@ MESH = "mesh1"
 STEPS = 4  # each is begun and ended: two records
 
 
-def records(journal: Journal) -> list[tuple[str, Callable[[], None]]]:
+def records(journal: Journal, detail: str = "") -> list[tuple[str, Callable[[], None]]]:
     """What is recorded, one after the other: the step's name, or nothing for the start."""
     made: list[tuple[str, Callable[[], None]]] = [
         ("", lambda: journal.start("apply", {"name": MESH}, {}, {"cluster1": {"uid": "u1"}}))
     ]
     for number in range(STEPS):
         made.append((f"s{number}", lambda number=number: journal.begin(f"s{number}", "inputs")))  # type: ignore[misc]
-        made.append((f"s{number}", lambda number=number: journal.end(f"s{number}", "done")))  # type: ignore[misc]
+        made.append((f"s{number}", lambda number=number: journal.end(f"s{number}", "done", detail)))  # type: ignore[misc]
     return made
 
 
 def grow(folder: StateFolder) -> None:
-    """A history, so that every generation is there."""
+    """A history, so that every generation is there; its steps ended otherwise than those to come, so that all is written."""
     with folder.open(MESH) as journal:
-        for _, record in records(journal):
+        for _, record in records(journal, "before"):
             record()
 
 
