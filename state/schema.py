@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 from typing import Any, TypeVar, cast
@@ -52,20 +53,32 @@ def encode(state: MeshState) -> bytes:
 
 
 def decode(data: bytes, name: str, path: object) -> tuple[MeshState, int]:
-    """The state of mesh `name` in these bytes, and the schema they were written in.
+    """The state of mesh `name` in these bytes, and the schema they were written in. Not to be changed: who asks for the same
+    bytes again gets the same state.
 
     Raises Damaged, or StateTooNew where a newer release wrote them.
     """
+    state, schema = _decoded(data)
+    if state is None:
+        raise StateTooNew(
+            f"{path} was written by a newer meshwizard (schema {schema}; this one knows up to {SCHEMA}).",
+            "Use the newer meshwizard. The file was not touched.",
+        )
+    if state.name != name:
+        raise Damaged(f"holds the state of another mesh, {state.name}")
+    return state, schema
+
+
+@lru_cache(maxsize=8)  # a run reads all generations several times, and most of them change their names only
+def _decoded(data: bytes) -> tuple[MeshState | None, int]:
+    """The state and its schema; no state where that schema is a newer one."""
     envelope = _parse(data)
     if type(envelope) is not dict:
         raise Damaged("is not a JSON object")
     schema = envelope.get("schema")
     if type(schema) is int and schema > SCHEMA:
         # Before the checksum: a file of the future is left alone even where it cannot be verified.
-        raise StateTooNew(
-            f"{path} was written by a newer meshwizard (schema {schema}; this one knows up to {SCHEMA}).",
-            "Use the newer meshwizard. The file was not touched.",
-        )
+        return None, schema
     if type(schema) is not int or schema < 1:
         raise Damaged("has no schema number")
     if envelope.keys() != {"schema", "checksum", "state"} or type(envelope["state"]) is not dict:
@@ -75,10 +88,7 @@ def decode(data: bytes, name: str, path: object) -> tuple[MeshState, int]:
     body = envelope["state"]
     for old in range(schema, SCHEMA):
         body = MIGRATIONS[old](body)
-    state = _mesh(body)
-    if state.name != name:
-        raise Damaged(f"holds the state of another mesh, {state.name}")
-    return state, schema
+    return _mesh(body), schema
 
 
 def _canonical(body: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from cryptography import x509
@@ -70,18 +71,18 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
     """
     flaws: list[Flaw] = []
 
-    def read(name: str) -> list[x509.Certificate]:
+    def read(name: str) -> Sequence[x509.Certificate]:
         try:
             return pem.certificates(files[name])
         except ValueError as error:
             flaws.append(Flaw("broken", name, str(error)))
-            return []
+            return ()
 
     wanted = FILES[:3] if strict else FILES
     flaws += [Flaw("broken", name, "is missing") for name in wanted if name not in files]
-    own = read(CERT) if CERT in files else []
-    roots = read(ROOT) if ROOT in files else []
-    chain = read(CHAIN) if CHAIN in files else []
+    own = read(CERT) if CERT in files else ()
+    roots = read(ROOT) if ROOT in files else ()
+    chain = read(CHAIN) if CHAIN in files else ()
     key = None
     if KEY in files:
         try:
@@ -194,6 +195,7 @@ def _ways(below: Way, others: Sequence[x509.Certificate], roots: Sequence[x509.C
             yield from _ways((*below, issuer), others, roots)
 
 
+@lru_cache(maxsize=256)
 def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         # Compares the names byte by byte, also how their text is encoded, as Go does.

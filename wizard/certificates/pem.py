@@ -5,6 +5,7 @@ such as `is encrypted …`; it never holds anything of the file's content.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,7 +23,8 @@ def labels(content: bytes) -> list[bytes]:
     return _BEGIN.findall(content)
 
 
-def certificates(content: bytes) -> list[x509.Certificate]:
+@lru_cache(maxsize=64)  # what a cluster holds is looked at before and after each of its steps
+def certificates(content: bytes) -> tuple[x509.Certificate, ...]:
     """Its certificates, at least one. Text between the blocks and Windows line ends do not matter."""
     _text(content)
     found = labels(content)
@@ -45,7 +47,7 @@ def certificates(content: bytes) -> list[x509.Certificate]:
             _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise ValueError("cannot be read as a certificate: it is damaged or cut off") from error
-    return read
+    return tuple(read)
 
 
 def private_key(content: bytes) -> PrivateKeyTypes:

@@ -83,7 +83,12 @@ def _key(item: Any, keys: tuple[str, ...]) -> str:
 
 def owned(manifest: Object) -> frozenset[Path]:
     """The paths that whoever writes this manifest owns."""
-    return differing(manifest, MISSING)
+    return _owned(frozen(manifest))
+
+
+@lru_cache(maxsize=1024)  # the same manifests are written again and again
+def _owned(manifest: bytes) -> frozenset[Path]:
+    return differing(thawed(manifest), MISSING)
 
 
 def differing(manifest: Object, live: Any) -> frozenset[Path]:

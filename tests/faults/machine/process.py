@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
@@ -468,6 +469,11 @@ class DoorToAll:
 def recorded_status(file: Path, step: str) -> str | None:
     """What the disk says of a step now."""
     try:
-        return str(json.loads(file.read_bytes())["state"]["steps"][step]["status"])
+        return _statuses(file.read_bytes()).get(step)
     except (OSError, ValueError, KeyError):
         return None
+
+
+@lru_cache(maxsize=4)
+def _statuses(data: bytes) -> dict[str, str]:
+    return {step: record["status"] for step, record in json.loads(data)["state"]["steps"].items()}
