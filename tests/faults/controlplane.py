@@ -101,6 +101,10 @@ class Etcd:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 
+    def put(self, key: str, value: bytes) -> None:
+        """Write behind the API servers' backs."""
+        self.ask("kv/put", {"key": _b64(key.encode()), "value": base64.b64encode(value).decode()})
+
     def entries(self, prefix: str, *, keys_only: bool) -> Snapshot:
         """Key → (revision of its last change, value), all base64 where etcd has it so."""
         begin = prefix.encode()
@@ -162,9 +166,14 @@ class ControlPlane:
             "tls-private-key-file": keys.key,
             "token-auth-file": keys.tokens,
         }
-        self._process = Process([program, *(f"--{k}={v}" for k, v in flags.items())], folder / f"{name}.log")
+        self._command = [program, *(f"--{k}={v}" for k, v in flags.items())]
+        self.start()
         self.client = Client(self.url, self.ca, TOKENS["rig"], "rig")
         self._baseline: Snapshot = {}
+
+    def start(self) -> None:
+        """Start the API server: the first time, or again after `end`."""
+        self._process = Process(self._command, self.folder / f"{self.name}.log")
 
     def wait(self) -> None:
         """Return when it is ready and what it makes by itself is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -38,3 +39,16 @@ class Keys:
         self.client_key = key_pem(person.key)
         rows = [f'{token},{user},{user},"{_GROUPS[user]}"' for user, token in TOKENS.items()]
         self.tokens.write_text("\n".join([*rows, ""]))
+
+
+def kubeconfig(server: str, ca: Path) -> str:
+    """What leads the person to this API server, as context `ours`."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": str(ca)}}],
+            "users": [{"name": "u", "user": {"token": TOKENS["person"]}}],
+            "contexts": [{"name": "ours", "context": {"cluster": "c", "user": "u"}}],
+        }
+    )

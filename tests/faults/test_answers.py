@@ -13,14 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.faults.client import Object
 from tests.faults.controlplane import ControlPlane, Etcd
-from tests.faults.keys import TOKENS, Keys
+from tests.faults.keys import Keys, kubeconfig
 from tests.faults.proxy import Answer, Drip, Drop, Fault, Hang, Proxy, Request
 from wizard.clusters.kinds import CONFIG_MAP, NAMESPACE, Ref
 from wizard.clusters.patience import Patience
@@ -188,19 +186,9 @@ def plane() -> Iterator[tuple[ControlPlane, SimpleQueue[tuple[Proxy, Path]]]]:
             proxy = Proxy(made.url, keys)
             last.callback(proxy.end)
             config = folder / f"config{number}"
-            config.write_text(yaml.safe_dump(_kubeconfig(proxy)))
+            config.write_text(kubeconfig(proxy.url, proxy.ca))
             free.put((proxy, config))
         yield made, free
-
-
-def _kubeconfig(proxy: Proxy) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": proxy.url, "certificate-authority": str(proxy.ca)}}],
-        "users": [{"name": "u", "user": {"token": TOKENS["person"]}}],
-        "contexts": [{"name": "ours", "context": {"cluster": "c", "user": "u"}}],
-    }
 
 
 class _Meet:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wizard.clusters.kinds import CRD, Object
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Job
 
 _TOUCHED = "meshwizard/touched"
 
@@ -14,16 +15,16 @@ def standing(cluster: Cluster) -> list[Object]:
     return [crd for crd in cluster.objects(CRD) if crd["metadata"]["name"].endswith("istio.io")]
 
 
-def establish(cluster: Cluster, job: Job) -> None:
+def establish(cluster: Cluster, say: Callable[[str], None]) -> None:
     """Have the API server look again at each definition whose names it accepted and whose kind it does not serve.
 
     One that dies between the two looks again only where the definition changes, and istioctl waits for it in vain. Failed where
-    it may not be changed. What is changed is taken back at once.
+    it may not be changed. What is changed is taken back at once. `say` hears of each.
     """
     for crd in standing(cluster):
         if _is_forgotten(crd):
             name = crd["metadata"]["name"]
-            job.say(f"{cluster.name}: the API server forgot CRD {name} half-way; it is made to look again")
+            say(f"{cluster.name}: the API server forgot CRD {name} half-way; it is made to look again")
             same: Object = {"apiVersion": CRD.api_version, "kind": CRD.kind, "metadata": {"name": name}}
             cluster.apply({**same, "metadata": {"name": name, "annotations": {_TOUCHED: "true"}}})
             cluster.apply(same)

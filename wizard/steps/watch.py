@@ -64,7 +64,7 @@ class Watch:
 
     def _establish(self) -> None:
         try:
-            establish(self._cluster, self._job)
+            establish(self._cluster, self._job.say)
         except Unreachable:
             raise
         except Failed as failure:
