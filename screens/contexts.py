@@ -49,7 +49,7 @@ class ContextsScreen(WizardScreen):
         Binding("a", "choose_all", "All", tooltip="Choose all contexts that are shown and answer, or none of them"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("r", "retry", "Ask again"),
-        Binding("k", "kubeconfig", "Add kubeconfig"),
+        Binding("k", "kubeconfig", "Add file", tooltip="Add another kubeconfig file"),
     ]
 
     def __init__(self) -> None:

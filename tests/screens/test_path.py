@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from textual.widgets import Footer
 
 from screens.stages import PATH
 from tests.screens.driving import SIZES, driving
@@ -19,6 +20,8 @@ def test_from_start_to_done_by_keys(tmp_path: Path, size: tuple[int, int]) -> No
             for stage in PATH:
                 await driver.to(stage)
                 assert "DEMO – simulated clusters" in driver.text, f"no banner on {stage}"
+                keys = driver.app.screen.query_one(Footer)
+                assert keys.virtual_size.width <= size[0], f"keys are cut off on {driver.stage}"
             assert re.search(r"✓ Mesh mesh1 is verified: \d+ steps in", driver.text)
             assert "gateway ✓" in driver.text and "answers" in driver.text
             await driver.press("ctrl+n")
