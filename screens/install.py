@@ -68,7 +68,8 @@ class InstallScreen(RunScreen):
         self._draw(view)
         self.query_one("#log", Lines).add(self._log_lines(view))
         self.show_note(self.chosen_step())
-        if view.verifying() and not self._went_on and self.app.screen is self and not view.ended:
+        free = self.app.screen is self and not self.typing
+        if view.verifying() and not self._went_on and free and not view.ended:
             self._went_on = True
             self.wizard.go("verify")
 

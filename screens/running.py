@@ -117,9 +117,23 @@ class RunScreen(WizardScreen):
             return
         if ended.ok:
             self.say("All steps are done. Ctrl+N goes on.")
-            self.query_one("#next").focus()
+            self.offer_next()
         else:
             self.say(self.ending(ended), wrong=True)
+
+    @property
+    def typing(self) -> bool:
+        """Whether somebody types into the filter: what comes by itself takes neither focus nor screen away."""
+        return isinstance(self.focused, Filter)
+
+    def offer_next(self) -> None:
+        """The focus goes to what goes on."""
+
+        def offer() -> None:
+            if self.stands and not self.typing:
+                self.query_one("#next").focus()
+
+        self.app.call_later(offer)  # behind a filter that is just being opened
 
     def ending(self, ended: RunEnded) -> str:
         """Why it ended without success, and the key that goes on."""

@@ -117,7 +117,7 @@ class VerifyScreen(RunScreen):
         """Verified, or not."""
         if view.ended and view.ended.ok:
             self.say("Verified: every cluster hears every other.")
-            self.query_one("#next").focus()
+            self.offer_next()
         else:
             super().tell_end(view)
 

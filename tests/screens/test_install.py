@@ -6,6 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+from screens.filtering import Filter
 from screens.run import Run
 from tests.screens.driving import Driver, driving
 from wizard.engine.events import Status
@@ -51,6 +52,34 @@ def test_a_failure_is_explained_and_retried(tmp_path: Path) -> None:
             await driver.to("done")
             await driver.press("ctrl+n")
         assert driver.app.return_value == 0
+
+    asyncio.run(play())
+
+
+def test_what_comes_by_itself_takes_nothing_from_who_types(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = broken()
+        async with driving(tmp_path, outside=outside) as driver:
+            await failed(driver)
+            run = run_of(driver)
+            assert run.engine is not None
+            await driver.press("slash")
+            await driver.type("cluster")
+            outside.istioctl.fail_at = {}
+            for step in list(run.view.broken):
+                run.engine.retry(step.id)
+            await driver.until(lambda: run.view.ended)
+            await driver.until(lambda: "All steps are done" in driver.text)
+            await driver.type("2")
+            assert driver.stage == "install"
+            assert driver.app.screen.query_one(Filter).value == "cluster2"
+            await driver.press("enter", "ctrl+n")
+            assert driver.stage == "verify"
+            await driver.press("slash")
+            driver.app.stage.tell_end(run.view)  # type: ignore[attr-defined]  # as where it ends just now
+            await driver.pilot.pause()
+            await driver.type("cluster2")
+            await driver.until(lambda: "cluster2 hears" in driver.text and "cluster1 hears" not in driver.text, 20)
 
     asyncio.run(play())
 
