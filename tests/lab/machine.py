@@ -113,7 +113,8 @@ class Machine:
     def spawn(self, name: str, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> None:
         """Start a daemon inside, in a cgroup of its own name; it outlives this process."""
         log = self._spec.logs / f"{name}.log"
-        settings = [f"{key}={value}" for key, value in (env or {}).items()]
+        # Most of them are Go's, and start again with every reset: there is memory enough to collect garbage seldom.
+        settings = [f"{key}={value}" for key, value in {"GOGC": "400", **(env or {})}.items()]
         command = shlex.join(["setsid", "env", *settings, *(str(a) for a in argv)])
         inside = f"{command} >>{shlex.quote(str(log))} 2>&1 </dev/null &"
         self._launch(name, [*self._enter(), "sh", "-c", inside], wait=True)

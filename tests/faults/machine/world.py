@@ -130,7 +130,7 @@ class Place:
             if process.dead:
                 ended = Ended(None, "killed")
             self._release(process)
-            if process.dead:
+            if process.dead or any(fault.fired for fault in faults):
                 self._end_probes()
         took = f"after {time.monotonic() - began:.1f} s"
         told = f"{operation} {death or ''} {faults or ''} → {ended.code} {took}: {ended.what} | {ended.remedy}"
@@ -237,7 +237,9 @@ class Place:
             raise self.violation("the rig's istioctl did not end")
 
     def _end_probes(self) -> None:
-        """Kubernetes ends and removes what a killed run left to try addresses with; here at once."""
+        """Kubernetes ends and removes what a run left to try addresses with that was killed, or could not remove it; here at
+        once.
+        """
         for machine in self.outside.machines:
             with machine.settled():
                 for live in machine.listed(JOB, SYSTEM.name, curlpod.LABEL):
