@@ -13,7 +13,8 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,19 @@ class ControlPlane:
 
     def end(self) -> None:
         self._process.end()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[tuple[ControlPlane, Etcd, Keys]]:
+    """One API server, `cluster1`, ready, with an etcd and keys of its own; it ends with the block."""
+    keys = Keys(folder / "keys")
+    with ExitStack() as last:
+        etcd = Etcd(folder)
+        last.callback(etcd.end)
+        plane = ControlPlane("cluster1", etcd, keys, folder)
+        last.callback(plane.end)
+        plane.wait()
+        yield plane, etcd, keys
 
 
 def _busy(key: str) -> bool:

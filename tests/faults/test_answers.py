@@ -17,8 +17,8 @@ from queue import SimpleQueue
 import pytest
 
 from tests.faults.client import Object
-from tests.faults.controlplane import ControlPlane, Etcd
-from tests.faults.keys import Keys, kubeconfig
+from tests.faults.controlplane import ControlPlane, alone
+from tests.faults.keys import kubeconfig
 from tests.faults.proxy import Answer, Drip, Drop, Fault, Hang, Proxy, Request
 from wizard.clusters.kinds import CONFIG_MAP, NAMESPACE, Ref
 from wizard.clusters.patience import Patience
@@ -175,12 +175,7 @@ def plane() -> Iterator[tuple[ControlPlane, SimpleQueue[tuple[Proxy, Path]]]]:
     with ExitStack() as last:
         place = tempfile.TemporaryDirectory(prefix="meshwizard-answers-", dir=memory if memory.is_dir() else None)
         folder = Path(last.enter_context(place))
-        keys = Keys(folder / "keys")
-        etcd = Etcd(folder)
-        last.callback(etcd.end)
-        made = ControlPlane("cluster1", etcd, keys, folder)
-        last.callback(made.end)
-        made.wait()
+        made, _, keys = last.enter_context(alone(folder))
         free: SimpleQueue[tuple[Proxy, Path]] = SimpleQueue()
         for number in range(AT_ONCE):
             proxy = Proxy(made.url, keys)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults.client import Object
-from tests.faults.controlplane import ControlPlane, Etcd
-from tests.faults.keys import Keys, kubeconfig
+from tests.faults.controlplane import ControlPlane, Etcd, alone
+from tests.faults.keys import kubeconfig
 from tests.lab.proc import wait_for
 from wizard.clusters.kinds import CRD, Ref
 from wizard.clusters.real import RealCluster
@@ -36,13 +35,7 @@ def _definition() -> Object:
 
 
 def test_a_definition_that_a_dead_server_left_half_way_is_served_again(tmp_path: Path) -> None:
-    with ExitStack() as last:
-        keys = Keys(tmp_path / "keys")
-        etcd = Etcd(tmp_path)
-        last.callback(etcd.end)
-        plane = ControlPlane("cluster1", etcd, keys, tmp_path)
-        last.callback(plane.end)
-        plane.wait()
+    with alone(tmp_path) as (plane, etcd, _):
         plane.client.apply(_definition(), "rig")
         wait_for("the definition", lambda: _established(plane), timeout=60, every=0.1)
         plane.end()
