@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections import Counter
@@ -99,6 +100,10 @@ def job(file: Path, *, seed: int, minutes: float, sequences: int, shrink: bool) 
     # Most of what a job holds it holds to its end: to look through it again and again is a tenth of the time.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    # Threads come and go by the hundred and never work side by side: to change between them, and to clear away large stacks,
+    # is a twentieth.
+    sys.setswitchinterval(0.05)
+    threading.stack_size(512 * 1024)
     draw = random.Random(seed)
     end = time.monotonic() + minutes * 60
     violations: list[dict[str, object]] = []

@@ -24,7 +24,7 @@ def run(machine: Machine) -> float | None:
     """One round of all controllers. Gives the moment when the next thing is due, None where nothing is."""
     namespaces = _namespaces(machine)
     _tokens(machine)
-    refused = [record for record in machine.store.all(DEPLOYMENT) if not _deployment(machine, record.manifest)]
+    refused = _deployments(machine)
     made = jobs.run(machine, _make_pod)
     due = _pods(machine)
     balanced = _balancer(machine)
@@ -34,6 +34,9 @@ def run(machine: Machine) -> float | None:
 
 
 def _namespaces(machine: Machine) -> float | None:
+    now = machine.store.changes(NAMESPACE, SERVICE_ACCOUNT, CONFIG_MAP)
+    if machine.finished.get("namespaces") == now:
+        return None
     due: list[float] = []
     for record in machine.store.all(NAMESPACE):
         name = record.manifest["metadata"]["name"]
@@ -56,6 +59,8 @@ def _namespaces(machine: Machine) -> float | None:
                 "data": {"ca.crt": ca_of(machine)},
             }
             machine.store.update(bundle, "kube-controller-manager")
+    if not due:
+        machine.finished["namespaces"] = now
     return min(due, default=None)
 
 
@@ -69,6 +74,10 @@ def ca_of(machine: Machine) -> str:
 
 
 def _tokens(machine: Machine) -> None:
+    now = machine.store.changes(SECRET, SERVICE_ACCOUNT)
+    if machine.finished.get("tokens") == now:
+        return
+    machine.finished["tokens"] = now
     for record in machine.store.all(SECRET):
         secret = record.manifest
         if secret.get("type") != "kubernetes.io/service-account-token" or (secret.get("data") or {}).get("token"):
@@ -89,6 +98,17 @@ def _tokens(machine: Machine) -> None:
         uid = account.manifest["metadata"]["uid"]
         filled["metadata"]["annotations"]["kubernetes.io/service-account.uid"] = uid
         machine.store.update(filled, "kube-controller-manager")
+
+
+def _deployments(machine: Machine) -> bool:
+    """Whether Pods could not be made."""
+    now = machine.store.changes(DEPLOYMENT, POD, SERVICE_ACCOUNT)
+    if machine.finished.get("deployments") == now:
+        return False
+    refused = [record for record in machine.store.all(DEPLOYMENT) if not _deployment(machine, record.manifest)]
+    if not refused:
+        machine.finished["deployments"] = now
+    return bool(refused)
 
 
 def _deployment(machine: Machine, deployment: Object) -> bool:
@@ -212,6 +232,10 @@ def _pods(machine: Machine) -> float | None:
 
 def _forget(machine: Machine) -> None:
     """What was kept of Pods that are gone."""
+    now = machine.store.changes(POD)
+    if machine.finished.get("forgotten") == now:
+        return
+    machine.finished["forgotten"] = now
     for place in [place for place in machine.pod_addresses if machine.store.find(Ref(POD, place[1], place[0])) is None]:
         del machine.pod_addresses[place]
         machine.ready_at.pop(place, None)

@@ -100,6 +100,9 @@ class Machine:
         self.external = False  # whether an istiod runs here that looks after remote clusters
         self.template_hashes: dict[tuple[str, int], str] = {}  # (uid of a Deployment, its generation) → of its template
         self.turn = 0  # whose turn it is to answer, see wizard.simulated.mesh
+        self.finished: dict[
+            str, tuple[int, ...]
+        ] = {}  # controller → changes of what it looks at, when all was as it wants
         self._failures: list[tuple[str, Trouble]] = []
         self._controllers = controllers
         self._settled: Hashable = None

@@ -94,6 +94,8 @@ class Store:
         # By resource, not by kind: all versions of a kind show the same objects.
         self._records: dict[str, dict[tuple[str, str], Record]] = {}
         self._kinds: dict[str, Kind] = {}
+        self._changes: dict[str, int] = {}  # resource → how often a record of it came, went or was replaced
+        self._listed: dict[str, tuple[int, list[tuple[tuple[str, str], Record]]]] = {}  # in order, as of that change
         self._births: dict[Ref, int] = {}
         self._owning: set[str] = set()  # uids that others name as their owner
         self._version = 1000
@@ -106,6 +108,10 @@ class Store:
     def revision(self) -> int:
         """Grows with every change that something else in the cluster may follow from."""
         return self._stirred
+
+    def changes(self, *kinds: Kind) -> tuple[int, ...]:
+        """How often a record of each kind came, went or was replaced."""
+        return tuple(self._changes.get(kind.resource, 0) for kind in kinds)
 
     def knows(self, kind: Kind) -> bool:
         """Whether the kind is built in or its CustomResourceDefinition is there."""
@@ -122,16 +128,23 @@ class Store:
         """The records of a kind in the order of their names."""
         if not self.knows(kind):
             return []
-        records = self._records.get(kind.resource, {})
-        everywhere = not namespace or not kind.namespaced
-        wanted = selector(labels)
-        # Copied at once: the istiod of another machine looks into this store while it changes.
-        found = [
-            (at, record)
-            for at, record in list(records.items())
-            if (everywhere or at[0] == namespace) and (not labels or wanted(_labels(record.manifest)))
-        ]
-        return [record for _, record in sorted(found, key=itemgetter(0))]
+        ordered = self._ordered(kind.resource)
+        if namespace and kind.namespaced:
+            ordered = [(at, record) for at, record in ordered if at[0] == namespace]
+        if labels:
+            wanted = selector(labels)
+            ordered = [(at, record) for at, record in ordered if wanted(_labels(record.manifest))]
+        return [record for _, record in ordered]
+
+    def _ordered(self, resource: str) -> list[tuple[tuple[str, str], Record]]:
+        """All records of a kind with their places, in the order of these; not to be changed."""
+        changes = self._changes.get(resource, 0)
+        known = self._listed.get(resource)
+        if known is None or known[0] != changes:
+            # Copied at once: the istiod of another machine looks into this store while it changes.
+            records = list(self._records.get(resource, {}).items())
+            known = self._listed[resource] = changes, sorted(records, key=itemgetter(0))
+        return known[1]
 
     def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Record:
         """Server-side apply. Gives the record as it is (or, for a dry run, would be) afterwards."""
@@ -168,15 +181,15 @@ class Store:
             return self._create(ref, manifest, manager, "Update", fields.owned(manifest), dry_run=False)
         manifest = {**manifest, "metadata": {**record.manifest["metadata"], **manifest["metadata"]}}
         manifest["metadata"].pop("managedFields", None)
-        new = fields.owned(manifest)
         changed = fields.differing(manifest, record.manifest)
+        lost = changed | fields.differing(record.manifest, manifest)
         mine = next((o.paths for o in record.owners if (o.manager, o.operation) == (manager, "Update")), frozenset())
         owners = [
-            Owned(o.manager, o.operation, (o.paths - changed) & new, o.at)
+            Owned(o.manager, o.operation, o.paths - lost, o.at)
             for o in record.owners
             if (o.manager, o.operation) != (manager, "Update")
         ]
-        owners.append(Owned(manager, "Update", (mine & new) | changed, self._stamp()))
+        owners.append(Owned(manager, "Update", (mine - lost) | changed, self._stamp()))
         return self._replace(ref, record, manifest, owners, dry_run=False)
 
     def create(self, manifest: Object, manager: str) -> Record:
@@ -211,6 +224,7 @@ class Store:
         )
         if record is None:
             return
+        self._changed(ref.kind.resource)
         self._stir(ref, record.manifest)
         self.admission.release(ref)
         if ref.kind == NAMESPACE:
@@ -285,9 +299,7 @@ class Store:
             self._owning |= {owner["uid"] for owner in metadata.get("ownerReferences") or []}
             self._stir(ref, manifest)
             self._kinds[ref.kind.resource] = ref.kind
-            self._records.setdefault(ref.kind.resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = (
-                record
-            )
+            self._put(ref, record)
         return record
 
     def _replace(self, ref: Ref, record: Record, manifest: Object, owners: list[Owned], dry_run: bool) -> Record:
@@ -303,8 +315,17 @@ class Store:
         result = Record({**manifest, "metadata": metadata}, owners, record.born)
         if not dry_run:
             self._stir(ref, manifest)
-            self._records[ref.kind.resource][ref.namespace if ref.kind.namespaced else "", ref.name] = result
+            self._put(ref, result)
         return result
+
+    def _put(self, ref: Ref, record: Record) -> None:
+        resource = ref.kind.resource
+        self._records.setdefault(resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = record
+        self._changed(resource)
+
+    def _changed(self, resource: str) -> None:
+        """To be called after the change: who lists meanwhile must not keep what was before."""
+        self._changes[resource] = self._changes.get(resource, 0) + 1
 
     def _refuse(self, ref: Ref, manifest: Object, before: Object | None) -> None:
         if self.no_external_ips and ref.kind == SERVICE:
