@@ -26,6 +26,7 @@ from wizard.clusters.kinds import (
     SERVICE,
     Object,
     Ref,
+    ref_of,
 )
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, PersonNeeded
@@ -312,6 +313,23 @@ def test_an_install_whose_record_somebody_deleted_is_still_taken_back(unrecorded
     assert {kind for kind, _, _ in map(ast.literal_eval, rest)} <= {CRD.kind}  # whose they are nobody can tell any more
     assert any("CRDs stay" in getattr(event, "text", "") for event in town.events)
     assert contents(town.machine("cluster1")) == town.before[0]
+
+
+@pytest.mark.promise(21)
+def test_an_uninstall_that_stopped_half_way_goes_on_though_somebody_deleted_the_record(unrecorded: Town) -> None:
+    town, machine = unrecorded, unrecorded.machine("cluster2")
+    owner = "install.operator.istio.io/owning-resource"
+    with machine.settled():  # only what istiod wrote is left, and nothing tells any more that the Istio was ours
+        for kind in KINDS:
+            for live in machine.listed(kind, labels=owner):
+                machine.store.remove(ref_of(live))
+        machine.settle()
+    written = Ref(CONFIG_MAP, "istio-ca-root-cert", "default")
+    assert machine.found(written)
+    outcome = town.undo()
+    assert outcome.ok, outcome.what
+    assert not machine.found(written)
+    assert contents(machine) == town.before[1]
 
 
 def test_an_istio_of_another_mesh_whose_record_somebody_deleted_stays(unrecorded: Town) -> None:

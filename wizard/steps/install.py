@@ -117,6 +117,8 @@ class Install(Step):
             before = set(_istio_crds(cluster))
             job.say(f"{cluster.name}: Istio's CRDs stay: ConfigMap {RECORD.name}, which told whose they are, is gone")
         else:
+            if mesh is not None:  # our namespace still stands: we were stopped half-way, before the record went
+                removal.remove_traces(cluster, job)
             return
         removal.remove_istio(cluster, before, job)
         cluster.delete(RECORD)

@@ -31,10 +31,8 @@ def remove_istio(cluster: Cluster, crds_before: set[str], job: Job) -> None:
     """
     owned = _owned(cluster)
     _remove(cluster, [ref for ref in owned if ref.kind != CRD], job)
-    _wait_for_pods(cluster, job)
     cluster.delete(READER_TOKEN)
-    if not cluster.objects(DEPLOYMENT, labels="app=istiod"):
-        _remove_traces(cluster, job)
+    remove_traces(cluster, job)
     crds = [ref for ref in owned if ref.kind == CRD and ref.name not in crds_before]
     kept = [ref for ref in crds if _in_use(cluster, ref)]
     if kept:
@@ -68,10 +66,14 @@ def _wait_for_pods(cluster: Cluster, job: Job) -> None:
     job.wait("istiod to end", look, seconds=ENDING_SECONDS, every=0.5)
 
 
-def _remove_traces(cluster: Cluster, job: Job) -> None:
-    """ConfigMaps that an istiod wrote into every namespace, and what it used to elect a leader. A primary that was just
-    told to forget this cluster may write them once more: they are gone when two looks in a row found none.
+def remove_traces(cluster: Cluster, job: Job) -> None:
+    """ConfigMaps that an istiod wrote into every namespace, and what it used to elect a leader; none of it where an istiod is
+    left in the cluster. A primary that was just told to forget this cluster may write them once more: they are gone when two
+    looks in a row found none.
     """
+    if cluster.objects(DEPLOYMENT, labels="app=istiod"):
+        return
+    _wait_for_pods(cluster, job)
     clean = 0
 
     def look() -> tuple[bool | None, str]:
