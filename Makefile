@@ -9,6 +9,8 @@ MINUTES ?= 30
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fast tests wait a third of their time: half as many again keep the processors at work.
 WORKERS := $(shell expr $(JOBS) + $(JOBS) / 2)
+# The lab's tests, too: two labs at once, as long as there is more than one processor.
+LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
 .PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults soak proven clean
 
@@ -56,7 +58,7 @@ soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, wi
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
 	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
-	$(BIN)/python -m pytest -p tests.lab.proven tests/lab --timeout 900 --proven .proven.json
+	$(BIN)/python -m pytest -p tests.lab.proven -n $(LABS) --dist loadfile tests/lab --timeout 900 --proven .proven.json
 	$(BIN)/python -m tests.lab.proven --check .proven.json
 
 proven: $(VENV)/.dev ## write what the last `make test-lab` proved into docs/proven.md

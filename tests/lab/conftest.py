@@ -24,8 +24,6 @@ def _obstacle() -> str | None:
         return "the lab needs Linux: network namespaces, containers"
     if os.geteuid() != 0:
         return "the lab needs root: it makes network namespaces and starts containers"
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return "there is one lab: run its tests with -n 0"
     return None
 
 
@@ -53,8 +51,19 @@ def _ours(items: list[pytest.Item]) -> list[pytest.Item]:
     return [item for item in items if item.path.is_relative_to(_HERE)]
 
 
+def _take_own_lab() -> None:
+    """The first of xdist's workers has the lab of the environment, each further one another beside it."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number:
+        first = from_environment()
+        os.environ["MESHWIZARD_LAB_ID"] = str(first.lab_id + number)
+        if "MESHWIZARD_LAB_DIR" in os.environ:
+            os.environ["MESHWIZARD_LAB_DIR"] = f"{first.root}-{first.lab_id + number}"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker by which tests ask for a lab, and that of `tests.lab.proven`, which a run may go without."""
+    _take_own_lab()
     config.addinivalue_line(
         "markers", "lab_shape(shape): which lab `lab` and `fresh_lab` give, a tests.lab.shape.Shape"
     )

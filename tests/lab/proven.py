@@ -34,7 +34,7 @@ Rendered from the results of `make test-lab` (`make proven`) and compared with t
 istiod, real Envoy, one node a cluster. What is not in these tables was not run on real clusters; simulated clusters and
 templates are another matter (`docs/architecture.md`).
 """
-_RESULTS = pytest.StashKey[list[dict[str, str]]]()
+_PROPERTY = "proves"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,26 +45,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
     config.addinivalue_line("markers", "proves(claim, istio=..., aspect=...): what passing proves, for docs/proven.md")
-    config.stash[_RESULTS] = []
+    target = config.getoption("--proven")
+    if target and not hasattr(config, "workerinput"):  # xdist's workers send their reports to the one that started them
+        config.pluginmanager.register(_Gathered(Path(target)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how each claim fared; whatever does not pass in any phase disproves it."""
+    """Note in the report, which comes from wherever the test ran, how each claim fared; whatever does not pass in any phase
+    disproves it.
+    """
     report = yield
     if report.when == "call" or not report.passed:
         for mark in item.iter_markers("proves"):
             result = {"claim": mark.args[0], "istio": mark.kwargs.get("istio", versions.ISTIO_DEFAULT)}
             aspect = mark.kwargs.get("aspect") or _ASPECT_OF.get(getattr(item, "originalname", ""), "")
-            item.config.stash[_RESULTS].append({**result, "aspect": aspect, "outcome": report.outcome})
+            report.user_properties.append((_PROPERTY, {**result, "aspect": aspect, "outcome": report.outcome}))
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the results."""
-    target = session.config.getoption("--proven")
-    if target:
-        Path(target).write_text(json.dumps(session.config.stash[_RESULTS], indent=1))
+class _Gathered:
+    """The results of all reports, wherever the tests ran."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._results: list[dict[str, str]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather them."""
+        self._results += [result for name, result in report.user_properties if name == _PROPERTY]
+
+    def pytest_sessionfinish(self) -> None:
+        """Write them."""
+        self._target.write_text(json.dumps(self._results, indent=1))
 
 
 def render(results: list[dict[str, str]]) -> str:

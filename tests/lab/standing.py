@@ -1,4 +1,4 @@
-"""The one lab that stands while tests run, in the shape that was asked for last."""
+"""The one lab that stands while a worker's tests run, in the shape that was asked for last."""
 
 from __future__ import annotations
 
