@@ -247,11 +247,11 @@ def meddle(place: Place, how: str, where: int) -> str:
     """Something befalls the state folder; `where`: at which thousandth of the file."""
     folder = place.folder.folder / NAME
     file = folder / STATE
-    if not file.exists():
+    content = file.read_bytes() if file.exists() else None
+    if content is None or (how == "flipped" and not content) or (how == "older restored" and not place.copies):
         return ""
     place.lost_lock = place.lost_lock or how == "folder lost"
     place.damaged = True
-    content = file.read_bytes()
     spot = len(content) * where // 1000
     match how:
         case "folder lost":
@@ -272,8 +272,6 @@ def meddle(place: Place, how: str, where: int) -> str:
             for path in folder.glob(f"{STATE}*"):
                 _write(path, path.read_bytes()[: where % 200])
         case "older restored":
-            if not place.copies:
-                return ""
             _write(file, place.copies[where % len(place.copies)])
     return f"state {how}"
 
