@@ -49,6 +49,15 @@ class StateWriteFailed(StateError):
         self.errno = number
 
 
+def look_failed(path: object, error: OSError) -> StateError:
+    """The sentence for an OSError met while looking at `path`."""
+    reason = error.strerror or type(error).__name__
+    return StateError(
+        f"{path} cannot be read: {reason}.",
+        "Make it readable for you, or choose another folder with --state-dir DIR.",
+    )
+
+
 _ELSEWHERE = "Choose another folder with --state-dir DIR, then run the same command again."
 _REMEDIES = {
     errno.ENOSPC: "Free some space there, then run the same command again: it goes on where it stopped.",

@@ -11,7 +11,7 @@ from errno import EINVAL, ELOOP, EMLINK, ENOSYS, ENOTSUP, ENXIO, EOPNOTSUPP, EPE
 from pathlib import Path
 
 from .checks import check_file, check_folder, refused
-from .errors import StateError, write_failed
+from .errors import look_failed, write_failed
 
 TEMPORARY = ".writing-"  # begins the name of every file that is not yet whole
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,9 +44,20 @@ class Directory:
         return str(self.path / name)
 
     def names(self) -> list[str]:
-        return os.listdir(self.fd)  # noqa: PTH208 - by descriptor
+        """What lies in it. StateError where it cannot be read."""
+        try:
+            return os.listdir(self.fd)  # noqa: PTH208 - by descriptor
+        except OSError as error:
+            raise look_failed(self.path, error) from error
 
     def stamp(self, name: str) -> Stamp | None:
+        """Tells one content of a file from another; None if there is none. StateError where it cannot be looked at."""
+        try:
+            return self._stamp(name)
+        except OSError as error:
+            raise look_failed(self.path / name, error) from error
+
+    def _stamp(self, name: str) -> Stamp | None:
         try:
             found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -68,10 +79,7 @@ class Directory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(
-                f"{self.path / name} cannot be read: {error.strerror}.",
-                "Make it readable for you, or choose another folder with --state-dir DIR.",
-            ) from error
+            raise look_failed(self.path / name, error) from error
         return b"".join(parts)
 
     def open_file(self, name: str, flags: int) -> int:
@@ -117,11 +125,11 @@ class Directory:
 
     def _keep(self, name: str, keep: int) -> None:
         """Give `name` the second name `name.1`, the earlier ones moving up as far as needed."""
-        current = self.stamp(name)
+        current = self._stamp(name)
         first = f"{name}.1"
-        if keep < 1 or current is None or self.stamp(first) == current:
+        if keep < 1 or current is None or self._stamp(first) == current:
             return
-        gap = next((i for i in range(1, keep + 1) if self.stamp(f"{name}.{i}") is None), keep)
+        gap = next((i for i in range(1, keep + 1) if self._stamp(f"{name}.{i}") is None), keep)
         for number in range(gap, 1, -1):
             self._rename(f"{name}.{number - 1}", f"{name}.{number}")
         if not self.link(name, first):
@@ -186,9 +194,7 @@ def open_folder(path: Path, *, create: bool) -> Directory | None:
         _make(path)
         found = os.lstat(path)
     except OSError as error:
-        raise StateError(
-            f"{path} cannot be looked at: {error.strerror}.", "Choose another folder with --state-dir DIR."
-        ) from error
+        raise look_failed(path, error) from error
     if stat.S_ISLNK(found.st_mode):
         raise refused(path, "is a symbolic link")
     try:

@@ -122,20 +122,6 @@ class StateFolder:
         stamp = found.stamp if found.source == FILE else None
         return Journal(directory, fd, medium, found.state or self._begin(name), stamp, recovered, self.program)
 
-    def forget(self, name: str) -> None:
-        """Remove what is remembered of a mesh. The lock file and any logs stay. Raises as `open` does."""
-        if not self.path_of(name).exists() and not self.shelf:
-            return
-        directory, fd = self._hold(name)
-        try:
-            directory.sweep()
-            with closing(self.shelf.medium(name) if self.shelf else directory) as medium:
-                survey(medium, name)  # refuses what a newer release wrote
-                generations.remove_all(medium)
-        finally:
-            os.close(fd)
-            directory.close()
-
     def _hold(self, name: str) -> tuple[Directory, int]:
         """The mesh's folder and the descriptor that holds its lock."""
         directory = self._directory(name, create=True)
@@ -174,9 +160,9 @@ class StateFolder:
 
 def _remembers(directory: Directory, name: str) -> bool:
     path = directory.path / name
-    if path.is_symlink():
-        return True  # so that a summary tells that it is refused
     try:
+        if path.is_symlink():
+            return True  # so that a summary tells that it is refused
         return any(generations.is_ours(entry.name) for entry in path.iterdir())
     except NotADirectoryError:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -60,11 +60,15 @@ class Journal:
         document: Mapping[str, Any],
         options: Mapping[str, Any],
         clusters: Mapping[str, Mapping[str, Any]],
+        *,
+        anew: Collection[str] = (),
     ) -> None:
         """Begin a run or go on with one; must come before anything else is recorded.
 
         Step records are kept, except by an apply after an uninstall that ended well. Facts about clusters are merged
         into the known ones, as `identify` does; a cluster that is not named any more is kept, for uninstall needs it.
+        `anew`: clusters of which the person says that they are others under the old name. What was known of them, and of
+        the steps in them, is forgotten.
         """
         if operation not in OPERATIONS:
             raise ValueError(f"{operation!r} is not an operation")
@@ -72,7 +76,8 @@ class Journal:
         new_clusters = plain(clusters, "clusters")
 
         def change(state: MeshState) -> MeshState:
-            anew = operation == "apply" and state.operation == "uninstall" and state.finished
+            afresh = operation == "apply" and state.operation == "uninstall" and state.finished
+            state = _without(state, anew)
             for cluster, facts in new_clusters.items():
                 state = _identified(state, cluster, facts)
             return replace(
@@ -81,7 +86,7 @@ class Journal:
                 finished=False,
                 document=new_document,
                 options=new_options,
-                steps={} if anew else state.steps,
+                steps={} if afresh else state.steps,
             )
 
         self._writer.record(change)
@@ -137,16 +142,16 @@ class Journal:
         name, new = text(cluster, "the cluster's name"), plain(facts, "a fact")
         self._writer.record(lambda state: _identified(state, name, new))
 
-    def reidentify(self, cluster: str, **facts: Any) -> None:
-        """Forget the facts about a cluster and take these: the person agreed that the name means another cluster."""
-        self._require_start()
-        name, new = text(cluster, "the cluster's name"), plain(facts, "a fact")
-        self._writer.record(lambda state: replace(state, clusters={**state.clusters, name: new}))
-
     def finish(self, ok: bool) -> None:
         """Record whether the operation ended well."""
         self._require_start()
         self._writer.record(lambda state: replace(state, finished=ok))
+
+    def forget(self) -> None:
+        """Remove all that is remembered of the mesh, if nothing else wrote meanwhile; nothing can be recorded after that. The
+        lock file and any logs stay.
+        """
+        self._writer.forget()
 
     def close(self) -> None:
         """Give the mesh back, after what other threads are recording. May be called twice; later recordings raise StateError."""
@@ -163,12 +168,20 @@ class Journal:
             raise RuntimeError("Journal.start comes first")
 
 
+def _without(state: MeshState, names: Collection[str]) -> MeshState:
+    return replace(
+        state,
+        clusters={name: facts for name, facts in state.clusters.items() if name not in names},
+        steps={id: record for id, record in state.steps.items() if id.partition("/")[0] not in names},
+    )
+
+
 def _identified(state: MeshState, cluster: str, facts: Mapping[str, Any]) -> MeshState:
     known = state.clusters.get(cluster, {})
     pinned, given = known.get("uid"), facts.get("uid")
     if pinned and given and pinned != given:
         raise WrongCluster(
             f"{cluster} was the cluster with UID {pinned}; its context now leads to {given}.",
-            "Point the context at the right cluster, or agree that this is a new one under the old name.",
+            "Point the context at the right cluster.",
         )
     return replace(state, clusters={**state.clusters, cluster: {**known, **facts}})

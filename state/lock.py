@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from errno import EACCES, EAGAIN
 
-from .errors import StateBusy, StateError, write_failed
+from .errors import StateBusy, StateError, look_failed, write_failed
 from .files import Directory
 
 LOCK = "lock"
@@ -53,11 +53,15 @@ def identity(fd: int) -> str:
 
 
 def is_ours(directory: Directory, fd: int) -> bool:
-    """Whether the lock file that others would find by its path is still the one behind this descriptor."""
+    """Whether the lock file that others would find by its path is still the one behind this descriptor. StateError where
+    that cannot be looked at.
+    """
     try:
         return os.path.samestat(os.lstat(directory.path / LOCK), os.fstat(fd))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise look_failed(directory.path / LOCK, error) from error
 
 
 def _lock(directory: Directory, fd: int, mesh: str) -> None:

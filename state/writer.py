@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from . import lock
 from .errors import StateError
 from .files import Directory
-from .generations import FILE, KEEP
+from .generations import FILE, KEEP, remove_all
 from .medium import Medium
 from .records import MeshState, now
 from .schema import LIMIT, Damaged, decode, encode
@@ -50,6 +50,7 @@ class Writer:
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._gate = Lock()  # nothing may be queued behind the None that ends the thread
         self._thread: Thread | None = None
+        self._forgotten = False
 
     @property
     def lock_fd(self) -> int:
@@ -76,6 +77,8 @@ class Writer:
         ticket = _Ticket(change)
         with self._gate:
             _ = self.lock_fd  # raises where it is closed
+            if self._forgotten:
+                raise StateError(f"What was recorded of {self._state.name} was forgotten.")
             if self._thread is None:
                 self._thread = Thread(target=self._run, name=f"state of {self._state.name}", daemon=True)
                 self._thread.start()
@@ -84,14 +87,27 @@ class Writer:
         if ticket.error is not None:
             raise ticket.error
 
+    def forget(self) -> None:
+        """Remove all generations, after what was queued, if the disk holds what we left there. The last that is done."""
+        with self._gate:
+            _ = self.lock_fd
+            self._end_thread()
+            self._base()
+            remove_all(self._medium)
+            self._forgotten = True
+
+    def _end_thread(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
     def close(self) -> None:
         """What was queued is written first."""
         with self._gate:
             if self._lock_fd < 0:
                 return
-            if self._thread is not None:
-                self._queue.put(None)
-                self._thread.join()
+            self._end_thread()
             # Closed, not unlocked: unlocking would also take the lock from a child that still works.
             os.close(self._lock_fd)
             self._lock_fd = -1

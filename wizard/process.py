@@ -50,8 +50,8 @@ class Finished:
 
 @contextlib.contextmanager
 def holding(descriptor: int) -> Iterator[None]:
-    """Children started inside inherit this descriptor. The state's lock is one: an orphaned istioctl then keeps other
-    runs away until it ends, too.
+    """Children started inside to change something inherit this descriptor. The state's lock is one: an orphaned istioctl
+    then keeps other runs away until it ends, too.
     """
     _held.add(descriptor)
     try:
@@ -68,11 +68,13 @@ def run(
     line: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     env: Mapping[str, str] | None = None,
+    changes: bool = False,
 ) -> Finished:
     """Run a program to its end. `line` gets each line of its stderr as it comes. It is ended after `seconds`, or when
-    `cancelled` says so. `env`: in addition to our environment. Raises Failed where it cannot be started.
+    `cancelled` says so. `env`: in addition to our environment. `changes`: it changes something of what this program holds,
+    and holds it, too (see `holding`). Raises Failed where it cannot be started.
     """
-    child = _started(argv, env or {})
+    child = _started(argv, env or {}, tuple(_held) if changes else ())
     stopped = False
     now = time.monotonic()
     deadline = now + seconds
@@ -100,7 +102,7 @@ def run(
     return Finished(code, stdout.text(), stderr.text(), stopped)
 
 
-def _started(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(argv: Sequence[str], env: Mapping[str, str], inherited: Sequence[int]) -> subprocess.Popen[bytes]:
     with _lock:
         if _leaving.is_set():
             raise Interrupted("nothing is started any more: the program is leaving")
@@ -111,7 +113,7 @@ def _started(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[by
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=tuple(_held),
+                pass_fds=inherited,
                 env={**os.environ, **env},
             )
         except (OSError, ValueError) as error:  # the latter: a NUL in an argument

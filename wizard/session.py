@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from state import Journal as StateJournal
-from state import MeshState, StateBusy, StateError, StateFolder, WrongCluster, redact
+from state import MeshState, StateBusy, StateDamaged, StateError, StateFolder, StateTooNew, WrongCluster, redact
 from wizard import process
+from wizard.clusters.contexts import SIMULATED_KUBECONFIG
 from wizard.clusters.lease import Holder, Lease, this_run
 from wizard.clusters.statesecret import StateSecrets, secret_name
 from wizard.engine.approval import Approval, seen
@@ -29,6 +30,7 @@ from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Cluster, Mesh
 from wizard.outside import Outside
+from wizard.paths import is_there
 from wizard.plan import departure_of, plan_of
 from wizard.resolve import check_istioctl, identities, resolve
 from wizard.steps.certificates import certificate_mistakes
@@ -60,8 +62,12 @@ class Session:
         self._identities: dict[str, str] = {}
         self._before: Mesh | None = None
         self.plan = Plan(())
+        self.passing = False
+        """Whether nothing of it outlives the program, as with the demo's clusters."""
         self.take_over = False
         """Whether a person consents to take clusters over from a run on another machine that gives no sign of life."""
+        self.rebuilt: Collection[str] = ()
+        """Clusters that, as a person says, were made anew under their old names: nothing that is recorded of them counts."""
         self.agreed: Approval | None = None
         """What a person agreed to: what would do anything else is refused, until work on it began."""
         self._departed = False
@@ -79,7 +85,9 @@ class Session:
 
     @property
     def resume_command(self) -> str:
-        """What a person types to go on with this mesh."""
+        """What a person types to go on with this mesh; empty where nothing of it outlives the program."""
+        if self.passing:
+            return ""
         return f"meshwizard resume {self.mesh.name}{self.place}"
 
     @property
@@ -94,14 +102,20 @@ class Session:
         """
         mistakes = self._outside.mistakes(self.wished)
         if mistakes:
-            raise BadInput("the mesh's contexts cannot be used; nothing was touched", "Correct them.", mistakes)
+            raise _unusable(self.wished, mistakes)
         if not undo:
             _refuse((*unreadable_overlays(self.wished), *file_mistakes(self.wished)))
+        names = [cluster.name for cluster in self.wished.clusters]
+        strangers = [name for name in self.rebuilt if name not in names]
+        if strangers:
+            raise BadInput(
+                f"{listing(map(one_line, strangers))} is no cluster of mesh {self.wished.name}; nothing was touched",
+                f"Its clusters are {listing(names)}.",
+            )
         state = self._state()
         self._before = _mesh_before(state)
         if not undo and state is not None:
-            _refuse_other_places(self.wished, self._before, state)
-        names = {cluster.name for cluster in self.wished.clusters}
+            _refuse_other_places(self.wished, self._before, state, self.rebuilt)
         self.leaving = tuple(each for each in (self._before.clusters if self._before else ()) if each.name not in names)
         known = replace(self.wished, clusters=self.wished.clusters + self.leaving)
         self._world = self._outside.world(known, self._istioctl or _istioctl_of(state))
@@ -110,7 +124,7 @@ class Session:
             asked = aside.submit(check_istioctl, self.wished, self._world)
             self._identities = identities(self.wished, self._world)
             version = asked.result()
-        mesh = _settled_before(self.wished, self._before)
+        mesh = _settled_before(self.wished, self._before, self.rebuilt)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
         self.plan = plan_of(self.mesh)
         if undo:
@@ -144,12 +158,6 @@ class Session:
         clusters are `leaving`: the state would forget them, and what they hold of the mesh would stay for ever. Stale, here
         or as the run's end, where it would do something else than was `agreed`.
         """
-        if self.leaving and not self._departed:
-            names = listing(cluster.name for cluster in self.leaving)
-            raise NeedsPerson(
-                f"{names} belonged to mesh {self.mesh.name} and is not in it any more; nothing was changed",
-                "Consent to taking it out (`meshwizard apply --remove NAME`, or --forget NAME), or put it back.",
-            )
         with self._working(self.mesh, self.plan, listener, linger, attended, operation, {}) as engine:
             yield engine
 
@@ -194,6 +202,8 @@ class Session:
             journal = self.folder.open(mesh.name)
         except StateBusy as busy:
             raise Busy(busy.what, busy.remedy) from busy
+        except StateTooNew as new:
+            raise BadInput(new.what, new.remedy) from new
         except StateError as error:
             raise Failed(error.what, error.remedy) from error
         holder = this_run(journal.lock_id)
@@ -204,6 +214,8 @@ class Session:
         # Children inherit the lock: an istioctl that outlives us keeps a second writer out until it ends.
         with journal, process.holding(journal.lock_fd), fence:
             self._hold_state(fence, holder, listener)
+            if not options:
+                self._refuse_to_forget(journal.state)
             recorder = _Recorder(journal, fence)
             pins = {name: {"uid": uid} for name, uid in self._identities.items()}
             approval = None if options else self.agreed
@@ -212,7 +224,11 @@ class Session:
                 approval.check_place(_stamp(journal.state), self._identities, leaving)
 
             def start() -> None:
-                recorder.start(operation, mesh, {"istioctl": self.world.istioctl.path, **options}, pins)
+                told = {"istioctl": self.world.istioctl.path, **options}
+                try:
+                    recorder.start(operation, mesh, told, pins, self.rebuilt)
+                except WrongCluster as wrong:
+                    raise self._wrong_cluster(wrong, journal.state, operation) from wrong
                 if not options:
                     self.agreed = None
 
@@ -238,6 +254,36 @@ class Session:
                 fence.give_up()
                 if not options:
                     recorder.finish()
+                if operation == "uninstall":
+                    # Still under the lock: what somebody begins after this run is not ours to forget.
+                    recorder.forget()
+
+    def _refuse_to_forget(self, state: MeshState) -> None:
+        """NeedsPerson where a cluster belonged to the mesh, as it is recorded now, and neither does any more nor was taken out
+        of it.
+        """
+        before = _mesh_before(state)
+        names = {cluster.name for cluster in (*self.mesh.clusters, *(self.leaving if self._departed else ()))}
+        left = [cluster.name for cluster in (before.clusters if before else ()) if cluster.name not in names]
+        if left:
+            raise NeedsPerson(
+                f"{listing(left)} belonged to mesh {self.mesh.name} and is not in it any more; nothing was changed",
+                "Consent to taking it out (`meshwizard apply --remove NAME`, or --forget NAME), or put it back.",
+            )
+
+    def _wrong_cluster(self, wrong: WrongCluster, state: MeshState, operation: str) -> NeedsPerson:
+        others = [
+            name
+            for name, uid in self._identities.items()
+            if name not in self.rebuilt and (state.clusters.get(name) or {}).get("uid", uid) != uid
+        ]
+        consent = " ".join(f"--rebuilt {shlex.quote(name)}" for name in (*self.rebuilt, *others))
+        verb = operation if operation == "uninstall" else "resume"
+        return NeedsPerson(
+            wrong.what,
+            f"{wrong.remedy} Where it was made anew under its old name, say so: "
+            f"meshwizard {verb} {self.mesh.name}{self.place} {consent}",
+        )
 
     def _hold_state(self, fence: Fence, holder: Holder, listener: Callable[[Event], None]) -> None:
         """Where the state is kept in a cluster, keep others from it before the first record: a write of theirs between two of
@@ -265,8 +311,11 @@ class Session:
     def _state(self) -> MeshState | None:
         try:
             return self.folder.read(self.wished.name)
-        except StateError:
+        except (StateDamaged, StateTooNew):
             return None  # the clusters are the truth; opening the state for the work will say what is wrong with it
+        except StateError as error:
+            # What is only out of reach for a moment must not count as nothing: a cluster would be forgotten.
+            raise Failed(error.what, error.remedy) from error
 
 
 def _stamp(state: MeshState | None) -> str:
@@ -274,12 +323,22 @@ def _stamp(state: MeshState | None) -> str:
     return f"{state.lineage} {state.serial}" if state and state.serial else ""
 
 
+def _unusable(mesh: Mesh, mistakes: tuple[Mistake, ...]) -> BadInput:
+    files = [cluster.kubeconfig for cluster in mesh.clusters]
+    if SIMULATED_KUBECONFIG in files:
+        return BadInput(
+            f"mesh {mesh.name} was made by the demo, on simulated clusters, which are gone", "meshwizard demo"
+        )
+    usual = " Where the mesh names no kubeconfig, set KUBECONFIG as in the first run." if None in files else ""
+    return BadInput("the mesh's contexts cannot be used; nothing was touched", f"Correct them.{usual}", mistakes)
+
+
 def _refuse(mistakes: tuple[Mistake, ...]) -> None:
     if mistakes:
         raise BadInput("files of the mesh cannot be used; nothing was touched", "Correct them.", mistakes)
 
 
-def _refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState) -> None:
+def _refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState, rebuilt: Collection[str]) -> None:
     """What a remote has of its primary, and a primary for its remotes, goes only where the cluster leaves the mesh; and every
     sidecar keeps the network that it was injected with.
     """
@@ -287,7 +346,7 @@ def _refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState) ->
     for cluster in wished.clusters:
         old = next((each for each in before.clusters if each.name == cluster.name), cluster) if before else cluster
         install = state.steps.get(f"{cluster.name}/install")
-        if install is None or install.status == "undone":
+        if install is None or install.status == "undone" or cluster.name in rebuilt:
             continue
         if (old.role, old.primary) != (cluster.role, cluster.primary):
             was = f"a remote of {old.primary}" if old.role == "remote" else "a primary"
@@ -320,12 +379,16 @@ class _Recorder:
         self._fence = fence
 
     def start(
-        self, operation: Any, mesh: Mesh, options: Mapping[str, Any], pins: Mapping[str, Mapping[str, Any]]
+        self,
+        operation: Any,
+        mesh: Mesh,
+        options: Mapping[str, Any],
+        pins: Mapping[str, Mapping[str, Any]],
+        rebuilt: Collection[str],
     ) -> None:
-        try:
-            self._durably(lambda: self._journal.start(operation, document_of(mesh), dict(options), dict(pins)))
-        except WrongCluster as wrong:
-            raise NeedsPerson(wrong.what, wrong.remedy) from wrong
+        self._durably(
+            lambda: self._journal.start(operation, document_of(mesh), dict(options), dict(pins), anew=rebuilt)
+        )
 
     def begin(self, step: str, inputs: str, *, undo: bool = False) -> None:
         # Only what begins something needs the leases: a finished mesh costs no writing request.
@@ -337,6 +400,9 @@ class _Recorder:
 
     def finish(self) -> None:
         self._durably(lambda: self._journal.finish(True))
+
+    def forget(self) -> None:
+        self._durably(self._journal.forget)
 
     def _durably(self, write: Callable[[], None]) -> None:
         try:
@@ -367,7 +433,7 @@ def wanted_mesh(mesh: Mesh, state: MeshState) -> Mesh:
 
 def _istioctl_of(state: MeshState | None) -> str | None:
     path = state.options.get("istioctl") if state else None
-    return str(path) if path and Path(str(path)).exists() else None
+    return str(path) if path and is_there(Path(str(path))) else None
 
 
 def _mesh_before(state: MeshState | None) -> Mesh | None:
@@ -380,15 +446,15 @@ def _mesh_before(state: MeshState | None) -> Mesh | None:
         return None
 
 
-def _settled_before(wished: Mesh, before: Mesh | None) -> Mesh:
+def _settled_before(wished: Mesh, before: Mesh | None, rebuilt: Collection[str]) -> Mesh:
     """What was found in an earlier run stays what it was, so that a resume asks for the same mesh even when a cluster
-    cannot be looked at.
+    cannot be looked at; but in those that were `rebuilt`.
     """
     known = {(cluster.name, cluster.context): cluster for cluster in (before.clusters if before else ())}
     mesh = wished
     for cluster in wished.clusters:
         old = known.get((cluster.name, cluster.context))
-        if old is None:
+        if old is None or cluster.name in rebuilt:
             continue
         gateway = cluster.gateway
         if old.gateway.exposure == gateway.exposure:

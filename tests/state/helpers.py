@@ -32,8 +32,13 @@ def remember(folder: StateFolder, name: str = MESH) -> None:
         pass
 
 
+def forget(folder: StateFolder, name: str = MESH) -> None:
+    with folder.open(name) as journal:
+        journal.forget()
+
+
 class FaultyOs:
-    """Stands for `os` inside `state.files`: at the N-th call of one function it does what it is told."""
+    """Stands for `os` inside a module of `state`: at the N-th call of one function it does what it is told."""
 
     def __init__(self, function: str, at: int, act: Callable[[], None]) -> None:
         self.function, self.at, self.act = function, at, act

@@ -8,10 +8,11 @@ import resource
 import signal
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from state import StateFolder, StateWriteFailed, files
+from state import StateError, StateFolder, StateWriteFailed, files, lock
 from tests.state.helpers import (
     CLUSTERS,
     DOCUMENT,
@@ -19,6 +20,7 @@ from tests.state.helpers import (
     FaultyOs,
     contents,
     failing,
+    forget,
     fork,
     install,
     killing,
@@ -237,13 +239,38 @@ def test_killed_while_forgetting_no_older_state_comes_back(tmp_path: Path, monke
 
         def work(folder: StateFolder = folder, number: int = number) -> None:
             install(monkeypatch, FaultyOs("unlink", number, killing))
-            folder.forget(MESH)
+            forget(folder)
 
         code = wait(fork(work))
         monkeypatch.undo()
         assert folder.read(MESH) == (newest if code else None)
-        folder.forget(MESH)
+        forget(folder)
         assert folder.names() == []
         if code == 0:
             break
     assert number == 5, "four generations"
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN])
+@pytest.mark.parametrize(("module", "function"), [(lock, "lstat"), (files, "stat")])
+def test_a_folder_that_cannot_be_looked_at_any_more_is_told(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, number: int
+) -> None:
+    with start(folder) as journal:
+        monkeypatch.setattr(module, "os", FaultyOs(function, 1, failing(number)))
+        with pytest.raises(StateError, match="cannot be read"):
+            journal.begin("x", "")
+        monkeypatch.undo()
+        assert "x" not in journal.state.steps
+        journal.begin("y", "")
+
+
+@pytest.mark.parametrize("function", ["stat", "listdir", "open"])
+def test_a_folder_that_cannot_be_looked_at_is_refused(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    remember(folder)
+    install(monkeypatch, FaultyOs(function, 1, failing(errno.EACCES)))
+    with pytest.raises(StateError):
+        folder.read(MESH)

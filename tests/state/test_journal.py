@@ -108,8 +108,20 @@ def test_a_name_is_pinned_to_its_cluster(folder: StateFolder) -> None:
             journal.start("apply", {}, {}, {"cluster2": {"uid": "two"}, "cluster1": {"uid": "other"}})
         assert journal.state == before == folder.read(MESH)
         assert before.clusters == {"cluster1": {**CLUSTERS["cluster1"], "version": "1.29"}}
-        journal.reidentify("cluster1", uid="other")
+
+
+@pytest.mark.promise(7)
+def test_of_a_cluster_that_a_person_says_is_another_nothing_is_believed(folder: StateFolder) -> None:
+    with start(folder) as journal:
+        for step in ("cluster1/install", "cluster2/install"):
+            journal.begin(step, "")
+            journal.end(step, "done")
+    with folder.open(MESH) as journal:
+        journal.start("apply", DOCUMENT, {}, {"cluster1": {"uid": "other"}}, anew=["cluster1"])
+        assert journal.state == folder.read(MESH)
         assert journal.state.clusters == {"cluster1": {"uid": "other"}}
+        assert "cluster2/install" in journal.state.steps
+        assert "cluster1/install" not in journal.state.steps
 
 
 def test_a_snapshot_and_its_sources_are_copies(folder: StateFolder) -> None:
@@ -132,7 +144,6 @@ def test_wrong_use(folder: StateFolder) -> None:
             lambda: journal.begin("a", ""),
             lambda: journal.end("a", "done"),
             lambda: journal.identify("a"),
-            lambda: journal.reidentify("a"),
             lambda: journal.finish(True),
         )
         for use in uses:

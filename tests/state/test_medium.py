@@ -22,7 +22,7 @@ from state import (
     WrongCluster,
     schema,
 )
-from tests.state.helpers import CLUSTERS, DOCUMENT, MESH, remember, start
+from tests.state.helpers import CLUSTERS, DOCUMENT, MESH, forget, remember, start
 from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.clusters.statesecret import LIMIT, StateSecrets, parsed
 from wizard.errors import BadInput, Failed, NotAllowed, Unreachable
@@ -106,7 +106,7 @@ def test_a_run_from_start_to_end_is_read_elsewhere(place: Place) -> None:
     assert other.names() == [MESH]
     assert other.summaries() == [state]
     assert set(place.files()) == set(GENERATIONS)
-    other.forget(MESH)
+    forget(other)
     assert (place.folder.read(MESH), place.folder.names(), place.files()) == (None, [], {})
 
 
@@ -157,7 +157,7 @@ def test_a_newer_schema_is_refused_and_not_touched(place: Place) -> None:
     remember(place.folder)
     place.put("state.json", b'{"schema": 99}')
     before = place.files()
-    for attempt in (place.folder.read, place.folder.open, place.folder.forget):
+    for attempt in (place.folder.read, place.folder.open):
         with pytest.raises(StateTooNew, match="newer meshwizard"):
             attempt(MESH)
     assert place.files() == before
@@ -272,7 +272,7 @@ def test_a_cluster_that_cannot_be_written_is_as_a_full_disk(cupboard: Cupboard) 
 
 def test_the_namespace_must_be_there(cupboard: Cupboard) -> None:
     folder = cupboard.folder("team-a")
-    for attempt in (lambda: folder.read(MESH), lambda: folder.open(MESH), folder.names, lambda: folder.forget(MESH)):
+    for attempt in (lambda: folder.read(MESH), lambda: folder.open(MESH), folder.names):
         with pytest.raises(StateError, match="no namespace team-a") as refused:
             attempt()
         assert refused.value.remedy.endswith("create namespace team-a")
@@ -302,7 +302,7 @@ def test_a_secret_of_somebody_else_is_left_alone(cupboard: Cupboard) -> None:
     }  # fmt: skip
     cupboard.machine.apply_as("somebody", manifest)
     folder = cupboard.folder()
-    for attempt in (folder.read, folder.open, folder.forget):
+    for attempt in (folder.read, folder.open):
         with pytest.raises(StateError, match="not a state of meshwizard"):
             attempt(MESH)
     assert folder.names() == []
@@ -313,8 +313,26 @@ def test_who_forgets_what_another_changed_is_told(cupboard: Cupboard) -> None:
     remember(folder)
     cupboard.machine.fail_next("delete Secret", Failed("Precondition failed", ""))
     with pytest.raises(StateError, match="Precondition failed"):
-        folder.forget(MESH)
+        forget(folder)
     assert folder.names() == [MESH]
+
+
+@pytest.mark.promise(10)
+def test_what_another_wrote_meanwhile_is_not_forgotten(place: Place) -> None:
+    with start(place.folder) as journal:
+        foreign = place.files()["state.json"].replace(b'"made"', b'"MADE"')
+        place.put("state.json", foreign)
+        with pytest.raises(StateError):
+            journal.forget()
+    assert place.files()["state.json"] == foreign
+
+
+def test_after_forgetting_nothing_is_recorded_any_more(place: Place) -> None:
+    with start(place.folder) as journal:
+        journal.forget()
+        with pytest.raises(StateError, match="was forgotten"):
+            journal.finish(True)
+    assert place.files() == {}
 
 
 def test_a_large_state_keeps_as_many_generations_as_fit(cupboard: Cupboard) -> None:

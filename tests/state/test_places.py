@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from state import StateError, StateFolder, default_folder
-from tests.state.helpers import MESH, contents, remember
+from tests.state.helpers import MESH, contents, forget, remember
 
 BAD_NAMES = [
     "", ".", "..", "../x", "a/b", "/etc", "a\0b", "A", "mesh_1", "-a", "a-", "a\n", "a.b", "é", "x" * 64, "~", " a",
@@ -20,7 +20,7 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_are_no_labels_are_refused(folder: StateFolder, name: str) -> None:
-    for use in (folder.path_of, folder.read, folder.open, folder.forget):
+    for use in (folder.path_of, folder.read, folder.open):
         with pytest.raises(StateError, match="not a name for a mesh"):
             use(name)
     assert not folder.folder.exists()
@@ -172,11 +172,10 @@ def test_forget_leaves_the_lock_and_the_logs(folder: StateFolder) -> None:
     (path / "state.json").write_bytes(b"")
     folder.open(MESH).close()
     (path / "run.log").write_text("log")
-    folder.forget(MESH)
+    forget(folder)
     assert contents(path).keys() == {"lock", "run.log"}
     assert folder.names() == []
     assert folder.read(MESH) is None
-    folder.forget("unheard-of")
     with folder.open(MESH) as journal:
         assert journal.recovered is None
         assert journal.state.serial == 0

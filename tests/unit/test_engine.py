@@ -362,3 +362,28 @@ def test_any_plan_ends_with_every_step_accounted_for(data: st.DataObject) -> Non
             assert status is Status.FAILED
             assert not broken_needs
             assert step.trouble
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("breaks", ["begin", "end"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_journal_that_breaks_in_whatever_way_ends_the_run_and_hangs_nobody(breaks: str, fails: bool) -> None:
+    class Broken(Book):
+        def begin(self, step: str, inputs: str, *, undo: bool = False) -> None:
+            if breaks == "begin":
+                raise PermissionError(13, "Permission denied")
+
+        def end(self, step: str, status: str, detail: str = "") -> None:
+            if breaks == "end":
+                raise PermissionError(13, "Permission denied")
+
+    a, b = Toy("a"), Toy("b", "a")
+    a.trouble = Failed("a broke") if fails else None
+    engine, _ = engine_of(a, b, book=Broken(), linger=True)
+    thread, outcomes = in_thread(engine)
+    thread.join(20)
+    assert outcomes, "it hangs"
+    assert outcomes[0].exit_code == 1
+    assert "unexpected PermissionError" in outcomes[0].what
+    assert "meshwizard resume m" in outcomes[0].remedy
+    assert b.log == ["probe"]

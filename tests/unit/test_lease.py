@@ -319,6 +319,90 @@ def test_an_istioctl_is_ended_when_its_cluster_is_lost(
     fence.__exit__()
 
 
+class Silent:
+    """A cluster whose API server hangs at each renewal, once told to."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.hangs = threading.Event()
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    def replace(self, manifest: Object) -> Object:
+        if self.hangs.is_set():
+            self.asked.set()
+            self.answers.wait(20)
+            raise Unreachable("cluster1 does not answer")
+        return self._cluster.replace(manifest)
+
+
+def test_what_cannot_be_renewed_is_over_in_time_though_the_renewal_hangs(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.01))
+    silent: Any = Silent(cluster)
+    clock = Clock()
+    mine = make(silent, clock=clock)
+    mine.take()
+    silent.hangs.set()
+    assert silent.asked.wait(20)
+    clock.now += 24.9
+    assert mine.over() is None
+    clock.now += 0.2
+    told = mine.over()
+    assert told is not None
+    assert "could not be renewed for 25 s" in told.what
+    silent.answers.set()
+    silent.hangs.clear()
+    end = time.monotonic() + 20
+    while mine.over() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert mine.over() is None
+    mine.release()
+
+
+def test_after_a_sleep_of_the_machine_there_is_a_moment_to_renew(made: Setting, cluster: Cluster) -> None:
+    clock = Clock()
+    mine = make(cluster, clock=clock)
+    mine.take()
+    first = held(cluster)
+    clock.now += 3600
+    assert mine.over() is None
+    end = time.monotonic() + 20
+    while held(cluster) == first and time.monotonic() < end:
+        time.sleep(0.01)
+    assert mine.over() is None
+    clock.now += 3600
+    made.machine(1).unreachable = True
+    assert mine.over() is None, "it has not been tried yet"
+    while mine._trying is None and time.monotonic() < end:
+        time.sleep(0.01)
+    clock.now += 5
+    assert mine.over() is not None
+    made.machine(1).unreachable = False
+    mine.release()
+
+
+@pytest.mark.parametrize("living", [True, False])
+def test_who_may_not_create_leases_is_kept_out_by_one_all_the_same(
+    made: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, living: bool
+) -> None:
+    monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
+    if living:
+        theirs = make(cluster, BOB)
+        theirs.take()
+    else:
+        dead(cluster)
+    made.machine(1).missing_rights.add("create leases.coordination.k8s.io")
+    with pytest.raises(Busy if living else NeedsPerson, match="bob@two/2"):
+        make(cluster).take()
+    if living:
+        theirs.release()
+
+
 class Stuttering(BaseHTTPRequestHandler):
     """An API server that puts off the first change of a ConfigMap."""
 

@@ -258,14 +258,16 @@ def test_what_cannot_be_started_is_told() -> None:
             process.run(argv, seconds=1)
 
 
-def test_only_what_is_held_is_inherited(tmp_path: Path) -> None:
+@pytest.mark.promise(11, 12)
+def test_only_what_changes_something_inherits_what_is_held(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         code = f"import os\ntry:\n    os.fstat({descriptor}); print('open')\nexcept OSError:\n    print('closed')"
-        assert process.run(python(code), seconds=30).stdout == "closed\n"
+        assert process.run(python(code), seconds=30, changes=True).stdout == "closed\n"
         with process.holding(descriptor):
-            assert process.run(python(code), seconds=30).stdout == "open\n"
-        assert process.run(python(code), seconds=30).stdout == "closed\n"
+            assert process.run(python(code), seconds=30, changes=True).stdout == "open\n"
+            assert process.run(python(code), seconds=30).stdout == "closed\n"
+        assert process.run(python(code), seconds=30, changes=True).stdout == "closed\n"
     finally:
         os.close(descriptor)
 

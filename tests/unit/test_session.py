@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from state import StateFolder
+from state import MeshState, StateDamaged, StateError, StateFolder
 from tests.unit.conftest import Setting, setting
 from wizard.engine.events import Event, StepSaid
-from wizard.errors import BadInput, Busy, NeedsPerson, Unreachable
+from wizard.errors import BadInput, Busy, Failed, NeedsPerson, Unreachable
 from wizard.mesh.model import Gateway, Mesh
 from wizard.session import Session, saved_mesh
+from wizard.simulated import controllers
+from wizard.simulated.machine import Machine
 from wizard.simulated.outside import SimulatedOutside
+from wizard.simulated.town import furnish
 
 
 @pytest.fixture
@@ -117,3 +120,68 @@ def test_the_resume_command_names_a_folder_that_is_not_the_default(made: Setting
     session = Session(made.mesh, made.outside, StateFolder(place), given_folder=True)
     assert session.resume_command == f"meshwizard resume mesh1 --state-dir '{place}'"
     assert Session(made.mesh, made.outside, StateFolder(place)).resume_command == "meshwizard resume mesh1"
+
+
+class Shy(StateFolder):
+    """A folder whose state cannot be read now and then."""
+
+    trouble: StateError | None = None
+
+    def read(self, name: str) -> MeshState | None:
+        if self.trouble:
+            raise self.trouble
+        return super().read(name)
+
+
+@pytest.mark.promise(4)
+def test_a_state_that_is_out_of_reach_is_not_taken_for_none(tmp_path: Path) -> None:
+    made = setting(3)
+    folder = Shy(tmp_path / "state")
+    assert run(Session(made.mesh, made.outside, folder))
+    fewer = Session(replace(made.mesh, clusters=made.mesh.clusters[:2]), made.outside, folder)
+    folder.trouble = StateError("cluster1 does not answer.", "Look at it.")
+    with pytest.raises(Failed, match="does not answer"):
+        fewer.prepare()
+    # Damage is another thing: that cannot be waited for.
+    folder.trouble = StateDamaged("The state cannot be believed.")
+    fewer.prepare()
+    assert fewer.leaving == ()
+    folder.trouble = None
+    with pytest.raises(NeedsPerson, match="cluster3 belonged to mesh mesh1"), fewer.engine(lambda _: None):
+        pass
+    _, state = saved_mesh(folder, "mesh1")
+    assert [cluster["name"] for cluster in state.document["clusters"]] == ["cluster1", "cluster2", "cluster3"]
+
+
+@pytest.mark.promise(7, 38)
+def test_a_cluster_made_anew_under_its_old_name_is_taken_up_by_consent(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(made.mesh, made.outside, folder))
+    _, before = saved_mesh(folder, "mesh1")
+    old = made.outside.machines.pop(1)
+    furnish(Machine(2, old.pace, 99, controllers.run, old.universe))
+    session = Session(unsettled(made.mesh), made.outside, folder)
+    session.prepare()
+    with pytest.raises(NeedsPerson) as refused, session.engine(lambda event: None):
+        pass
+    assert refused.value.remedy.endswith("meshwizard resume mesh1 --rebuilt cluster2")
+    session = Session(unsettled(made.mesh), made.outside, folder)
+    session.rebuilt = ["cluster9"]
+    with pytest.raises(BadInput, match="cluster9 is no cluster of mesh mesh1"):
+        session.prepare()
+    session.rebuilt = ["cluster2"]
+    session.prepare()
+    with session.engine(lambda event: None) as engine:
+        outcome = engine.run()
+    _, state = saved_mesh(folder, "mesh1")
+    assert state.clusters["cluster2"]["uid"] != before.clusters["cluster2"]["uid"]
+    assert outcome.ok, outcome
+
+
+@pytest.mark.promise(10)
+def test_an_uninstall_forgets_the_mesh_before_anybody_else_may_begin(made: Setting, folder: StateFolder) -> None:
+    assert run(Session(made.mesh, made.outside, folder))
+    session = Session(made.mesh, made.outside, folder)
+    session.prepare(undo=True)
+    with session.engine(lambda event: None, operation="uninstall") as engine:
+        assert engine.undo().ok
+    assert folder.names() == []

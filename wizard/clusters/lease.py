@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wizard.clusters.kinds import LEASE, Object, Ref
+from wizard.clusters.patience import at_most
 from wizard.clusters.port import MANAGER, Cluster, Outdated
 from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, NotAllowed, NotKnown, Trouble
 from wizard.text import duration, one_line
@@ -39,12 +40,17 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True)
 class Times:
-    """In seconds. `duration` is what others wait before they may take over; a holder stops `margin` before that."""
+    """In seconds. `duration` is what others wait before they may take over; a holder stops `margin` before that. A renewal is
+    due after `renew`, has `attempt` to be made, and is tried again after `retry`. `late`: how long one may try that could not
+    begin in time, because the machine slept.
+    """
 
     duration: int = 30
     renew: float = 10.0
+    attempt: float = 6.0
     retry: float = 2.0
     margin: float = 5.0
+    late: float = 5.0
     look: float = 1.0
 
 
@@ -96,7 +102,10 @@ class Lease:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._live: Object | None = None  # as we wrote it last
+        self._renewed = 0.0  # on our clock: when the last renewal that went well was sent
         self._deadline = 0.0  # on our clock: until then nobody can have taken it over
+        self._trying: float | None = None  # on our clock: since when renewals are tried without success
+        self._hurry = threading.Event()  # a renewal is due now
         self._lost: Trouble | None = None
         self._free = False  # leases are none of our business here
 
@@ -144,9 +153,30 @@ class Lease:
             if self._clock() >= self._deadline:
                 self._renew()
 
+    def over(self) -> Trouble | None:
+        """Why what works under it must end now; None while it may go on. Only looks, so it returns at once: renewing is the
+        business of the Lease's own thread. After a sleep of the machine that has a moment to make up for it.
+        """
+        if self._lost is not None:
+            return self._lost
+        moment, trying = self._clock(), self._trying
+        if self._free or moment < self._deadline:
+            return None
+        if trying is None:
+            self._hurry.set()
+            return None
+        if moment - trying < self._times.late:
+            return None
+        return Failed(
+            f"{self.cluster.name}: {self.ref} could not be renewed for {duration(moment - self._renewed)}, so that another "
+            "machine may take over",
+            "See that the cluster's API server answers.",
+        )
+
     def release(self) -> None:
         """Give it up, so that others need not wait. Never raises: where it cannot be given up it expires."""
         self._ended.set()
+        self._hurry.set()
         with self._lock:
             held, self._live = self._live is not None, None
             self._lost = self._lost or Failed(f"{self.cluster.name}: {self.ref} was given up", "")
@@ -182,8 +212,9 @@ class Lease:
             sent = self._clock()
             try:
                 if live is None:
-                    self._hold(self.cluster.create(self._manifest({})), sent)
-                    return
+                    live = self._create(sent)
+                    if live is None:
+                        return
                 if self._is_free(live):
                     self._hold(self.cluster.replace(self._manifest(live)), sent)
                     return
@@ -206,6 +237,21 @@ class Lease:
                     raise Interrupted("stopped by you")
             live = self.cluster.get(self.ref)
 
+    def _create(self, sent: float) -> Object | None:
+        """Hold it where nobody does. The Lease of another, where this user may not create any: an API server says so without
+        a look at what there is. NotAllowed where there is none.
+        """
+        try:
+            self._hold(self.cluster.create(self._manifest({})), sent)
+        except NotKnown:
+            raise
+        except NotAllowed:
+            live = self.cluster.get(self.ref)
+            if live is None:
+                raise
+            return live
+        return None
+
     def _taken_over(self, live: Object, take_over: bool) -> Object:
         if not take_over:
             raise NeedsPerson(
@@ -224,11 +270,17 @@ class Lease:
 
     def _hold(self, live: Object, sent: float) -> None:
         self._live = live
+        self._renewed = sent
         self._deadline = sent + self._times.duration - self._times.margin
+        self._trying = None
 
     def _keep(self) -> None:
         wait = self._times.renew
-        while not self._ended.wait(wait):
+        while True:
+            self._hurry.wait(wait)
+            self._hurry.clear()
+            if self._ended.is_set():
+                return
             wait = self._times.renew
             try:
                 with self._lock:
@@ -245,17 +297,20 @@ class Lease:
         live = self._live
         if live is None or self._lost is not None:
             raise self._lost or Failed(f"{self.cluster.name}: {self.ref} is not held", "")
-        for again in (True, False):
-            sent = self._clock()
-            try:
-                self._hold(self.cluster.replace({**live, "spec": {**live["spec"], "renewTime": _now()}}), sent)
-                return
-            except Outdated:
-                found = self.cluster.get(self.ref)
-                if again and found and found["spec"].get("holderIdentity") == self._holder.identity:
-                    live = found  # our own renewal, whose answer was lost
-                    continue
-                raise self._lose(found) from None
+        if self._trying is None:
+            self._trying = self._clock()
+        with at_most(self._times.attempt):
+            for again in (True, False):
+                sent = self._clock()
+                try:
+                    self._hold(self.cluster.replace({**live, "spec": {**live["spec"], "renewTime": _now()}}), sent)
+                    return
+                except Outdated:
+                    found = self.cluster.get(self.ref)
+                    if again and found and found["spec"].get("holderIdentity") == self._holder.identity:
+                        live = found  # our own renewal, whose answer was lost
+                        continue
+                    raise self._lose(found) from None
 
     def _lose(self, found: Object | None) -> Trouble:
         if found is None:

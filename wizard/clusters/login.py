@@ -27,7 +27,7 @@ from wizard.clusters.kinds import Object
 from wizard.clusters.patience import within
 from wizard.clusters.wire import Route, tls_context
 from wizard.errors import BadInput, Failed
-from wizard.text import one_line
+from wizard.text import one_line, redact
 
 _INLINE = {
     "client-certificate-data": "client-certificate",
@@ -241,7 +241,8 @@ def _from_command(which: Chosen, seconds: float) -> tuple[Object, float]:
         raise Failed(
             f"{at} runs `{shown}` for credentials, and it did not end within {seconds:.0f} s: it was ended", try_it
         )
-    said = one_line(done.stderr.strip()[-600:], 300)
+    # Redacted before it is cut: half a token is not known for one.
+    said = one_line(redact(done.stderr[-20_000:]).strip()[-600:], 300)
     if done.code != 0:
         raise Failed(
             f"{at} runs `{shown}` for credentials, and it failed ({done.code}): {said or 'it said nothing'}", try_it

@@ -4,10 +4,12 @@ changes nothing.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,9 +32,26 @@ class Patience:
     parked: float = 10.0  # after that: so long a call tries but once; refused credentials are not tried at all
 
 
+_here = threading.local()
+
 PATIENT = Patience()
 HURRIED = Patience(connect=3.0, silence=8.0, total=8.0, pauses=(0.3,), plugin=15.0)  # while somebody looks on
 PARKED_CONNECT = 2.0  # seconds to connect to a cluster that lately could not be connected to
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Requests that this thread begins inside end within so many seconds from now, whatever patience they had."""
+    before = _until()
+    _here.until = min(before, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _here.until = before
+
+
+def _until() -> float:
+    return float(getattr(_here, "until", math.inf))
 
 
 class Failure(Enum):
@@ -70,7 +89,7 @@ class Attempts:
         self._made = 0
         self.unsure = False  # whether one that failed may have done what it was to do
         self._began = time.monotonic()
-        self.until = min(until, self._began + patience.total)
+        self.until = min(until, self._began + patience.total, _until())
 
     @property
     def connect(self) -> float:

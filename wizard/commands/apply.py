@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wizard.commands.names import from_file
-from wizard.console.settings import Settings, take_over_option, with_settings
+from wizard.console.settings import Settings, consent_options, with_settings
 
 
 @click.command("apply")
@@ -32,7 +32,7 @@ from wizard.console.settings import Settings, take_over_option, with_settings
     metavar="PLAN",
     help="Do what this plan says, made by `plan --out PLAN`, or nothing: where it went stale, exit with 3.",
 )
-@take_over_option
+@consent_options
 @with_settings
 def command(
     settings: Settings,
@@ -43,6 +43,7 @@ def command(
     forget: tuple[str, ...],
     plan: Path | None,
     take_over: bool,
+    rebuilt: tuple[str, ...],
 ) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
@@ -57,7 +58,7 @@ def command(
     from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
-    session.take_over = take_over
+    session.take_over, session.rebuilt = take_over, rebuilt
     if plan is not None:
         again = (
             f"Look again: meshwizard plan -f {shlex.quote(path)} --out {shlex.quote(str(plan))} --force{session.place}"

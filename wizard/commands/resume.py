@@ -7,7 +7,7 @@ import click
 from wizard.commands.names import recorded, the_name
 from wizard.console import settings as doors
 from wizard.console.output import has_terminal, is_dumb
-from wizard.console.settings import Settings, take_over_option, with_settings
+from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import BadInput
 
 
@@ -15,20 +15,22 @@ from wizard.errors import BadInput
 @click.argument("name", required=False)
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
 @click.option("--screens", is_flag=True, help="Show it on the whole screen, as the wizard does.")
-@take_over_option
+@consent_options
 @with_settings
-def command(settings: Settings, name: str | None, json: bool, screens: bool, take_over: bool) -> int:
+def command(
+    settings: Settings, name: str | None, json: bool, screens: bool, take_over: bool, rebuilt: tuple[str, ...]
+) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     if screens:
-        if take_over:
-            raise BadInput("consent to take over is given on the command line only", "Leave out --screens.")
+        if take_over or rebuilt:
+            raise BadInput("--take-over and --rebuilt are for the command line only", "Leave out --screens.")
         return on_screens(settings, the_name(settings, name))
     from wizard.commands.uninstall import take_back
     from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session, state = recorded(settings, name)
-    session.take_over = take_over
+    session.take_over, session.rebuilt = take_over, rebuilt
     try:
         prepared(session, undo=state.operation == "uninstall")
         if state.operation == "uninstall":

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import recorded
-from wizard.console.output import Output, has_terminal
-from wizard.console.settings import Settings, take_over_option, with_settings
+from wizard.console.output import Output, has_terminal, losable
+from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import NeedsPerson
 from wizard.text import one_line
 
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout. Needs --yes.")
-@take_over_option
+@consent_options
 @with_settings
-def command(settings: Settings, name: str | None, yes: bool, json: bool, take_over: bool) -> int:
+def command(
+    settings: Settings, name: str | None, yes: bool, json: bool, take_over: bool, rebuilt: tuple[str, ...]
+) -> int:
     """Undo a mesh: in reverse, and only what the wizard made. NAME may be left out where only one is recorded."""
     from wizard.console.working import prepared
 
     out = settings.out
     session, _ = recorded(settings, name, whole=True)
-    session.take_over = take_over
+    session.take_over, session.rebuilt = take_over, rebuilt
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",
@@ -65,13 +67,12 @@ def removal(session: Session) -> list[str]:
 
 
 def take_back(session: Session, out: Output, *, json: bool = False) -> int:
-    """Undo a prepared session and, once all is undone, forget the mesh; gives the exit code."""
+    """Undo a prepared session, which forgets the mesh once all is undone; gives the exit code."""
     from wizard.console.working import work
 
     code = work(session, out, operation="uninstall", json=json)
-    if code == 0:
-        session.folder.forget(session.mesh.name)
-        if not json:
+    if code == 0 and not json:
+        with losable():
             out.line(f"Left as it is: {_kept(session)}.")
     return code
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wizard.console.output import Output
+from wizard.console.output import Output, losable
 from wizard.errors import BadInput
 from wizard.text import printable
 
@@ -38,7 +40,7 @@ class Settings:
     report: Path | None = None  # where a crash report may be written, by consent given beforehand
     no_color: bool = False
     verbose: bool = False
-    _handler: logging.Handler | None = None
+    _handler: _Log | None = None
     _folder: StateFolder | None = None
 
     @property
@@ -63,6 +65,9 @@ class Settings:
             for name in _OURS:
                 logging.getLogger(name).removeHandler(self._handler)
             self._handler.close()
+            if self._handler.lost:
+                with losable():
+                    self.out.remark(f"The log is not whole: {printable(self._handler.lost)}")
             self._handler = None
 
     def folder(self) -> StateFolder:
@@ -72,6 +77,12 @@ class Settings:
         if self._folder is None:
             self._folder = StateFolder(self.state_dir or default_folder(), shelf=self._shelf())
         return self._folder
+
+    @property
+    def place(self) -> str:
+        """The options, after a space, that say where the states are; empty where they are in their usual place."""
+        shared = f" --state {shlex.quote(self.state)}" if self.state else ""
+        return shared + (f" --state-dir {shlex.quote(str(self.folder().folder))}" if self.state_dir else "")
 
     def _shelf(self) -> StateSecrets | None:
         if not self.state:
@@ -140,11 +151,19 @@ _OPTIONS = (
 )
 
 
-take_over_option = click.option(
-    "--take-over",
-    is_flag=True,
-    help="Consent: take clusters over from a run on another machine that gives no sign of life. It must have ended.",
-)
+def consent_options(function: F) -> F:
+    """Give a click command `take_over` and `rebuilt`, for `Session`."""
+    function = click.option(
+        "--rebuilt",
+        multiple=True,
+        metavar="NAME",
+        help="Consent: this cluster was made anew under its old name. What is recorded of it is forgotten.",
+    )(function)
+    return click.option(
+        "--take-over",
+        is_flag=True,
+        help="Consent: take clusters over from a run on another machine that gives no sign of life. It must have ended.",
+    )(function)
 
 
 def common_options(function: F) -> F:
@@ -173,18 +192,33 @@ class _Careful(logging.Formatter):
         return printable(super().format(record), 20_000)
 
 
+class _Log(logging.FileHandler):
+    """A log on a full disk ends; it takes nothing else with it. `lost`: why, empty while all could be written."""
+
+    lost = ""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        self.lost = self.lost or str(sys.exc_info()[1])
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            self.lost = self.lost or str(error)
+
+
 # Only our own loggers, and no chatter of libraries: at DEBUG the Kubernetes client writes whole answers, with tokens.
 _OURS = ("wizard", "screens", "state")
 
 
-def _log_to(path: Path, level: int) -> logging.Handler:
+def _log_to(path: Path, level: int) -> _Log:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BadInput(
             f"the log {printable(path)} cannot be written: {error.strerror}", "Give another file with --log."
         ) from error
-    handler = logging.FileHandler(os.devnull, delay=True)
+    handler = _Log(os.devnull, delay=True)
     handler.stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(_Careful("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
     for name in _OURS:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Protocol
@@ -200,7 +201,7 @@ class Engine:
             return trouble
         except Exception as error:
             log.exception("probe of %s", step.id)
-            return Failed(f"{step.title}: unexpected {type(error).__name__}: {one_line(error)}", "Please report this.")
+            return _unexpected(error, step.title)
 
     # -- working
 
@@ -296,18 +297,18 @@ class Engine:
             trouble = known
         except Exception as error:  # a mistake of ours must not take the other lanes down
             log.exception("step %s", step.id)
-            trouble = Failed(
-                f"unexpected {type(error).__name__}: {one_line(error)}", "Please report this, with the log."
-            )
-        if trouble is not None:
-            self._fail(step, trouble, time.monotonic() - began)
-        with self._changed:
-            if step.id in self._attending:
-                self._attending.discard(step.id)
-                self._consented.discard(step.id)
-            else:
-                self._busy[step.cluster] -= 1
-            self._changed.notify_all()
+            trouble = _unexpected(error)
+        try:
+            if trouble is not None:
+                self._fail(step, trouble, time.monotonic() - began)
+        finally:
+            with self._changed:
+                if step.id in self._attending:
+                    self._attending.discard(step.id)
+                    self._consented.discard(step.id)
+                else:
+                    self._busy[step.cluster] -= 1
+                self._changed.notify_all()
 
     def _apply_ready(self, step: Step) -> Status | None:
         if isinstance(self._looked.get(step.id), Done):
@@ -417,14 +418,17 @@ class Engine:
                 self._changed.notify_all()
 
     def _record(self, write: Callable[[], None]) -> None:
-        """Without a record nothing new may start: what is not written down could not be resumed."""
+        """Without a record nothing new may start: what is not written down could not be resumed. Raises Trouble."""
         try:
             write()
-        except Trouble as trouble:
+        except Exception as error:
+            trouble = error if isinstance(error, Trouble) else _unexpected(error)
+            if trouble is not error:
+                log.exception("recording")
             with self._changed:
                 self._fatal = self._fatal or trouble
                 self._draining = True
-            raise
+            raise trouble from error
 
     # -- statuses
 
@@ -440,13 +444,9 @@ class Engine:
         else:
             status = Status.FAILED
         if self._recorded(step) and self._fatal is None:
-            try:
-                ended = "skipped" if status is Status.SKIPPED else "failed"
-                self._journal.end(step.id, ended, one_line(trouble.what))
-            except Trouble as unwritten:
-                with self._changed:
-                    self._fatal = unwritten
-                    self._draining = True
+            ended = "skipped" if status is Status.SKIPPED else "failed"
+            with suppress(Trouble):  # it ends the run
+                self._record(lambda: self._journal.end(step.id, ended, one_line(trouble.what)))
         with self._changed:
             self._trouble[step.id] = trouble
         self._finish(step, status, trouble.what, remedy=trouble.remedy, seconds=seconds)
@@ -563,6 +563,11 @@ def _dependants(plan: Plan) -> dict[str, list[str]]:
         for id in step.needs + step.joins:
             found[id].append(step.id)
     return found
+
+
+def _unexpected(error: Exception, where: str = "") -> Failed:
+    place = f"{where}: " if where else ""
+    return Failed(f"{place}unexpected {type(error).__name__}: {one_line(error)}", "Please report this, with the log.")
 
 
 def _at(step: Step) -> str:

@@ -68,7 +68,7 @@ class RealIstioctl:
             "-f",
             "-",
         ]
-        done = process.run(argv, stdin=operator, seconds=seconds, line=say, cancelled=cancelled)
+        done = process.run(argv, stdin=operator, seconds=seconds, line=say, cancelled=cancelled, changes=True)
         if done.stopped:
             if cancelled():
                 raise Interrupted(f"istioctl install in {cluster.name} was stopped")
@@ -95,7 +95,8 @@ class RealIstioctl:
             # Without -n istioctl takes the namespace of the kubeconfig's *current* context, whatever --context says.
             "-n", SYSTEM_NAMESPACE, "--name", cluster.name, "--server", server,
         ]  # fmt: skip
-        done = process.run(argv, seconds=60)
+        # Where no token is there yet, it makes one in the cluster.
+        done = process.run(argv, seconds=60, changes=True)
         if done.code or done.stopped:
             raise Failed(f"istioctl create-remote-secret: {last_words(done.stderr)}", "")
         try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.clusters.contexts import ContextEntry, ContextFacts
+from wizard.clusters.contexts import SIMULATED_KUBECONFIG, ContextEntry, ContextFacts
 from wizard.simulated.names import context_of, server_of
 from wizard.simulated.pace import Pace
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from wizard.simulated.machine import Machine
     from wizard.simulated.town import Town
 
-KUBECONFIG = Path("(simulated)") / "kubeconfig"
 ISTIOCTL = "(simulated) istioctl"
 
 
@@ -74,7 +73,7 @@ class SimulatedOutside:
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
         return [
             ContextEntry(
-                context_of(index), KUBECONFIG, server_of(index), f"kubernetes-admin{index}", "client certificate",
+                context_of(index), SIMULATED_KUBECONFIG, server_of(index), f"kubernetes-admin{index}", "client certificate",
                 current=index == 1,
             )
             for index in range(1, self._count + 1)

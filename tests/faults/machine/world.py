@@ -179,8 +179,6 @@ class Place:
         with session.engine(process.hear, operation="uninstall") as engine:
             outcome = engine.undo()
         self._orderly(process, session.plan, outcome, engine._fatal, undo=True)
-        if outcome.ok:
-            session.folder.forget(session.mesh.name)
         return _ended(outcome)
 
     def _work(self, process: Process, session: Session) -> Ended:
