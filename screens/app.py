@@ -270,13 +270,20 @@ class WizardApp(App[int]):
     # -- the end
 
     def action_leave(self) -> None:
-        """Leave; while something runs, ask what should become of it."""
+        """Leave; while something runs, ask what should become of it, and before that, of what was answered."""
         from screens.dialogs import Confirm
 
-        if self._too_small or not self.running:
+        unsaved = self.active_run is None and "draft" in vars(self) and self.draft.answered
+        if self._too_small or not (self.running or unsaved):
             self.finish()
             return
         if isinstance(self.screen, Confirm):
+            return
+        if unsaved:
+            text = (
+                "Nothing was changed in any cluster. What you answered is lost; the review can save it as a mesh file."
+            )
+            self.push_screen(Confirm("Leave?", text, "Leave", "Go on"), lambda yes: self.finish() if yes else None)
             return
         assert self.active_run is not None  # noqa: S101 - running
         view = self.active_run.view

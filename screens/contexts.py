@@ -15,6 +15,7 @@ from screens.base import Refusal, WizardScreen
 from screens.candidates import Candidate, ContextId
 from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
+from wizard.paths import expanded, is_file
 from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class ContextsScreen(WizardScreen):
     def _find_missing(self) -> None:
         """A mesh that is taken up again may have contexts in other files."""
         missing = self.wizard.draft.missing
-        files = {Path(kubeconfig).expanduser() for kubeconfig, _ in missing if kubeconfig} - self._tried
+        files = {expanded(kubeconfig) for kubeconfig, _ in missing if kubeconfig} - self._tried
         self._tried |= files
         if files:
             found = self.wizard.outside.contexts
@@ -296,12 +297,12 @@ class ContextsScreen(WizardScreen):
         from screens.dialogs import Ask
 
         def check(typed: str) -> str | None:
-            path = Path(typed).expanduser()
-            return None if self.wizard.outside.simulated or path.is_file() else f"{one_line(path)} is not a file"
+            path = expanded(typed)
+            return None if self.wizard.outside.simulated or is_file(path) else f"{one_line(path)} is not a file"
 
         def given(typed: str | None) -> None:
             if typed:
-                path = Path(typed).expanduser().absolute()
+                path = expanded(typed).absolute()
                 self.wizard.background(lambda: self.wizard.outside.contexts([path]), self._offer)
 
         self.app.push_screen(Ask("Add a kubeconfig", "Path of a kubeconfig file; it is only read.", "", check), given)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from screens.candidates import Candidate, ContextId, id_of
@@ -18,6 +17,7 @@ from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
 from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
 from wizard.mesh.rules import value_at
+from wizard.paths import expanded
 from wizard.proposal import DEPENDENT, worth_asking
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Draft:
         self.typed: dict[ContextId, dict[str, Value]] = {}
         self.istioctl = istioctl
         self.istioctls: list[IstioctlFound] | None = None
+        self.answered = False  # whether a person answered anything that a start anew would not know
         self.serving: dict[ContextId, ContextId] = {}  # remote → the primary chosen for it
         self._given: list[Mapping[str, Any]] = []
         self._rows: dict[ContextId, Row] | None = None
@@ -75,7 +76,7 @@ class Draft:
         for given in list(self._given):
             for candidate in self.candidates.values():
                 entry, kubeconfig = candidate.entry, given.get("kubeconfig")
-                same_file = not kubeconfig or Path(str(kubeconfig)).expanduser() == entry.kubeconfig
+                same_file = not kubeconfig or expanded(str(kubeconfig)) == entry.kubeconfig
                 if entry.context == given.get("context") and same_file and candidate.id not in self.chosen:
                     self.chosen.append(candidate.id)
                     self.typed[candidate.id] = {
@@ -146,6 +147,7 @@ class Draft:
 
     def answer(self, key: str, value: Value) -> None:
         """Record an answer about the whole mesh."""
+        self.answered |= value != self.mesh_value(key)
         put(self.mesh, key, value)
         self.forget()
 
@@ -174,6 +176,7 @@ class Draft:
         """Record the same answer about each of these clusters."""
         rows = self.rows
         for chosen in targets:
+            self.answered |= value != value_at(rows[chosen].entry, key)
             typed = self.typed.setdefault(chosen, {})
             if key == "gateway.exposure" and value != value_at(rows[chosen].entry, key):
                 for other in DEPENDENT:  # an address of one kind says nothing about another

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -16,6 +15,7 @@ from screens.base import Refusal
 from screens.fields import FieldInput, FieldRow
 from screens.form import FormScreen
 from wizard.outside import IstioctlFound
+from wizard.paths import expanded, is_file
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ class IstioScreen(FormScreen):
         from screens.dialogs import Ask
 
         def check(typed: str) -> str | None:
-            path = Path(typed).expanduser()
-            return None if self.wizard.outside.simulated or path.is_file() else f"{one_line(path)} is not a file"
+            path = expanded(typed)
+            return None if self.wizard.outside.simulated or is_file(path) else f"{one_line(path)} is not a file"
 
         def given(typed: str | None) -> None:
             if typed:
-                path = str(Path(typed).expanduser().absolute())
+                path = str(expanded(typed).absolute())
                 self.wizard.draft.istioctl = path
                 others = [one for one in self.wizard.draft.istioctls or [] if one.path != path]
                 self._found([IstioctlFound(path), *others])

@@ -199,6 +199,8 @@ class Run:
         self.session = session
         self.view = RunView(Board(session.mesh))
         self.engine: Engine | None = None
+        self._stopping = threading.Lock()
+        self._given_up = False
         self.stale = False  # whether it ended before it began: what was agreed to is to be looked at again
         self._events: SimpleQueue[Event] = SimpleQueue()
         # A daemon thread: one that hangs in a call to a dead cluster must not keep the program from ending.
@@ -226,12 +228,22 @@ class Run:
         return any_event
 
     def give_up(self) -> None:
-        """Stop: what failed stays failed, what runs is ended. What was done stays recorded."""
-        if self.engine:
+        """Stop: what failed stays failed, what runs is ended, and nothing begins that has not. What was done stays recorded."""
+        with self._stopping:
+            self._given_up = True
+            engine = self.engine
+        if engine:
             if self.view.active:
-                self.engine.abort()
+                engine.abort()
             else:
-                self.engine.drain()
+                engine.drain()
+
+    def _steer(self, engine: Engine) -> None:
+        """This engine obeys from now on."""
+        with self._stopping:
+            self.engine = engine
+            if self._given_up:
+                engine.abort()
 
     def join(self, seconds: float) -> None:
         """Wait for the thread's end, so that the state is closed properly."""
@@ -253,12 +265,12 @@ class Run:
             if self.session.leaving:
                 # Agreed to at the review.
                 with self.session.departure(heard) as engine:
-                    self.engine = engine
+                    self._steer(engine)
                     left = engine.undo().ok
                 if not left:
                     return
             with self.session.engine(heard, linger=True, attended=True) as engine:
-                self.engine = engine
+                self._steer(engine)
                 engine.run()
                 self.stale = engine.refused
         except Trouble as trouble:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.errors import Failed
+from wizard.paths import expanded, is_folder, is_there
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ def save_mesh(screen: WizardScreen, mesh: Mesh) -> None:
     from screens.dialogs import Ask
 
     def check(typed: str) -> str | None:
-        path = Path(typed).expanduser()
-        if path.is_dir():
+        path = expanded(typed)
+        if is_folder(path):
             return f"{one_line(path)} is a folder"
-        return None if path.absolute().parent.is_dir() else f"there is no folder {one_line(path.absolute().parent)}"
+        return None if is_folder(path.absolute().parent) else f"there is no folder {one_line(path.absolute().parent)}"
 
     def given(typed: str | None) -> None:
         if typed is None:
             return
-        path = Path(typed).expanduser()
-        if path.exists():
+        path = expanded(typed)
+        if is_there(path):
             screen.confirm(
                 "Overwrite it?", f"{one_line(path)} exists already.", "Overwrite", lambda: _write(screen, mesh, path)
             )
@@ -40,11 +40,9 @@ def save_mesh(screen: WizardScreen, mesh: Mesh) -> None:
 
 def _write(screen: WizardScreen, mesh: Mesh, path: Path) -> None:
     def work() -> None:
+        from wizard.console.files import write
         from wizard.mesh.meshfile import write_meshfile
 
-        try:
-            path.write_text(write_meshfile(mesh), encoding="utf-8")
-        except OSError as error:
-            raise Failed(f"{one_line(path)} could not be written: {error.strerror}.", "Choose another path.") from error
+        write(path, write_meshfile(mesh), overwrite=True, mode=0o644)
 
     screen.wizard.background(work, lambda _: screen.say(f"Saved as {one_line(path)}."))

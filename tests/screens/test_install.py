@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from screens.filtering import Filter
 from screens.run import Run
+from state import StateFolder
 from tests.screens.driving import Driver, driving
-from wizard.engine.events import Status
+from tests.unit.conftest import setting
+from wizard.engine.engine import Engine
+from wizard.engine.events import Event, Status
 from wizard.engine.step import Plan
 from wizard.errors import Failed
+from wizard.session import Session
 from wizard.simulated.outside import SimulatedOutside
 
 INSTALL = "cluster1/install"
@@ -282,3 +291,30 @@ def test_pressing_on_too_early_is_no_mistake(tmp_path: Path) -> None:
             assert not driver.app.stage.query_one("#sentence").has_class("-wrong")
 
     asyncio.run(play())
+
+
+@pytest.mark.promise(32, 33)
+def test_a_stop_before_the_run_has_an_engine_is_not_lost(tmp_path: Path) -> None:
+    made = setting(2)
+    opening, go_on = threading.Event(), threading.Event()
+
+    class Slow(Session):
+        @contextmanager
+        def engine(self, listener: Callable[[Event], None], **options: Any) -> Iterator[Engine]:
+            opening.set()
+            go_on.wait(20)
+            with super().engine(listener, **options) as engine:
+                yield engine
+
+    session = Slow(made.mesh, made.outside, StateFolder(tmp_path))
+    session.prepare()
+    run = Run(session)
+    run.start()
+    assert opening.wait(20)
+    run.give_up()
+    go_on.set()
+    run.join(20)
+    run.drain()
+    assert run.view.ended is not None
+    assert (run.view.ended.ok, run.view.ended.exit_code) == (False, 130)
+    assert made.outside.istioctl.installs == 0

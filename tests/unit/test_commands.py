@@ -273,6 +273,25 @@ def test_verify_reports_and_exits_4_where_something_is_missing(shell: Shell) -> 
     assert [path.name for path in shell.folder.iterdir() if path.name.startswith(".")] == []
 
 
+def test_where_no_report_can_be_written_nothing_is_asked_of_the_clusters(shell: Shell) -> None:
+    shell("apply", "-f", shell.mesh)
+    asked: list[object] = []
+    shell.put("wizard.verification", "verify", lambda plan, world, listener: asked.append(plan) or [])
+    assert shell("verify", "--junit", shell.folder / "absent" / "report.xml") == 2
+    assert "no folder that you may write in" in shell.err
+    assert asked == []
+
+
+def test_what_was_found_weighs_more_than_a_report_that_cannot_be_written(shell: Shell) -> None:
+    shell("apply", "-f", shell.mesh)
+    bad = Verdict("cluster2", {"v2": 4}, ("v1",), 3, "timed out", "Open the gateway.", 60.0)
+    shell.put("wizard.verification", "verify", lambda plan, world, listener: [bad])
+    (shell.folder / "report").mkdir()
+    assert shell("verify", "--junit", shell.folder / "report") == 4
+    assert "report cannot be written" in shell.err
+    assert "Open the gateway." in shell.err
+
+
 def test_check_lists_findings(shell: Shell) -> None:
     warning = Finding("clock", "cluster1", "warning", "its clock is off", "Set it.")
     shell.put("wizard.preflight", "check", lambda mesh, world: [warning])

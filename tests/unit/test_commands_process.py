@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -24,7 +25,13 @@ def mesh(tmp_path: Path) -> Path:
     return path
 
 
-def start(mesh: Path, *arguments: str, stdout: int = subprocess.PIPE, **behaviours: str) -> subprocess.Popen[str]:
+def start(
+    mesh: Path,
+    *arguments: str,
+    stdout: IO[str] | int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    **behaviours: str,
+) -> subprocess.Popen[str]:
     """The command line in a child, on toy steps of these behaviours."""
     given = ["--state-dir", str(mesh.parent / "state"), *arguments]
     code = f"from tests.unit.commands_fakes import child; child({given!r}, **{behaviours!r})"
@@ -33,7 +40,7 @@ def start(mesh: Path, *arguments: str, stdout: int = subprocess.PIPE, **behaviou
         cwd=ROOT,
         text=True,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         stdin=subprocess.DEVNULL,
     )
 
@@ -121,9 +128,8 @@ def test_a_closed_pipe_is_no_trouble_for_the_work(mesh: Path) -> None:
     read_until(process, "▸ Toy a")
     process.stdout.close()
     err = process.stderr.read()
-    process.wait(timeout=30)
-    assert "Traceback" not in err
-    assert "Exception ignored" not in err
+    assert process.wait(timeout=30) == 0
+    assert err == ""
     status = start(mesh, "status", a="done", b="done")
     assert status.communicate(timeout=30)[0].count("done 20") == 2  # both were done and recorded
 
@@ -155,6 +161,40 @@ def test_a_full_disk_is_a_sentence_at_most(arguments: list[str]) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.promise(35)
+@pytest.mark.parametrize(("behaviour", "code"), [("works", 0), ("fails", 1), ("conflict", 3), ("silent", 4)])
+def test_where_nobody_reads_anything_the_exit_code_says_how_it_went(mesh: Path, behaviour: str, code: int) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(mesh, "apply", "-f", str(mesh), stdout=writing, stderr=writing, a=behaviour)
+    os.close(writing)
+    assert process.wait(timeout=30) == code
+
+
+@pytest.mark.promise(3, 35)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_on_a_full_disk_the_work_is_done_and_an_uninstalled_mesh_forgotten(mesh: Path) -> None:
+    for arguments, behaviour in (["apply", "-f", str(mesh)], "works"), (["uninstall", "--yes"], "done"):
+        with Path("/dev/full").open("w") as full:
+            process = start(mesh, *arguments, stdout=full, a=behaviour)
+            err = process.communicate(timeout=30)[1]
+        assert (process.returncode, err) == (0, "")
+    assert not list((mesh.parent / "state" / "mesh1").glob("state.json*"))
+    with Path("/dev/full").open("w") as full:
+        process = start(mesh, "plan", "-f", str(mesh), stdout=full, a="works")
+        err = process.communicate(timeout=30)[1]
+    assert (process.returncode, err) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_on_a_full_disk_takes_nothing_with_it(mesh: Path) -> None:
+    process = start(mesh, "apply", "-f", str(mesh), "--log", "/dev/full", a="works")
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "all 1 steps done" in out
+    assert err == "The log is not whole: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.promise(35)

@@ -12,6 +12,7 @@ import pytest
 import wizard.commands.demo
 import wizard.console.settings
 from wizard.commands.main import run
+from wizard.real import RealOutside
 from wizard.simulated.outside import SimulatedOutside
 
 FAST = 0.01
@@ -83,3 +84,18 @@ def test_plain_with_enter_all_the_way(
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     assert run(["--state-dir", str(tmp_path / "state"), "plain"]) == 0
     assert "all 25 steps done" in capsys.readouterr().out
+
+
+@pytest.mark.promise(38)
+def test_of_the_demo_nothing_is_left_to_resume(
+    outside: SimulatedOutside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside.istioctl.fail_at["Pilot"] = "no memory"
+    place = str(tmp_path / "state")
+    assert run(["demo", "--state-dir", place]) == 1
+    shown = capsys.readouterr()
+    assert "meshwizard resume" not in shown.err
+    assert "It was the demo" in shown.err
+    monkeypatch.setattr(wizard.console.settings, "outside_of", lambda settings: RealOutside(None, ()))
+    assert run(["resume", "demo", "--state-dir", place]) == 2
+    assert "mesh demo was made by the demo, on simulated clusters, which are gone" in capsys.readouterr().err

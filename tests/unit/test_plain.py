@@ -15,6 +15,7 @@ from prompt_toolkit.output import DummyOutput
 
 from tests.unit.commands_fakes import Toy, ToyOutside, put_in_place
 from wizard.commands.main import run
+from wizard.engine.step import Difference, Done, Needed, Probe, World
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field, mesh_field
 from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
@@ -334,3 +335,36 @@ def test_what_failed_can_be_tried_again(talk: Talk, toy: Toy) -> None:
     assert "meshwizard resume mesh1" in talk.err
     assert talk([""]) == 130
     assert "Mesh mesh1 is unfinished" in talk.out
+
+
+@pytest.mark.promise(38)
+def test_leaving_after_a_failure_keeps_its_exit_code(talk: Talk, toy: Toy) -> None:
+    toy.behaviour = "fails"
+    assert talk([*DEFAULTS, "1"]) == 1  # the answers end at "try again, or leave"
+    assert "Go on with: meshwizard resume mesh1 --state-dir" in talk.err
+    assert "stopped by you" not in talk.err
+    assert talk([""]) == 130
+    assert f"go on with it by: meshwizard resume mesh1 --state-dir {talk.folder / 'state'}" in talk.out
+
+
+@pytest.mark.promise(22)
+def test_what_changed_since_it_was_shown_is_shown_again(talk: Talk, toy: Toy) -> None:
+    class Changing(Toy):
+        looks = 0
+
+        def probe(self, world: World) -> Probe:
+            self.looks += 1
+            if self.made:
+                return Done()
+            image = "old" if self.looks == 1 else "of somebody"
+            return Needed((Difference("Deployment toy", "spec.image", image, "ours", by=""),))
+
+    changing = Changing("cluster1/a")
+    put_in_place([changing], put=talk.put)
+    assert talk([*DEFAULTS, "1"]) == 130
+    assert "this is not what was agreed to, so nothing was changed" in talk.err
+    assert not changing.made
+    assert "spec.image: of somebody → ours" in talk.out
+    changing.looks = 0
+    assert talk([*DEFAULTS, "1", "1"]) == 0
+    assert changing.made

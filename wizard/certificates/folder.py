@@ -16,6 +16,7 @@ from wizard.certificates import pem
 from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, ROOT, Flaw, Inspection, fingerprint_of, inspect
 from wizard.errors import Mistake
 from wizard.mesh.model import Cluster, Mesh
+from wizard.paths import is_folder
 from wizard.text import listing, one_line
 
 MAX_BYTES = 1 << 20
@@ -42,7 +43,7 @@ def given_for(place: Path, cluster: str, trust_domain: str, *, awaiting: bool = 
     root may be absent; else what is absent is a mistake.
     """
     folder = place / cluster
-    if not awaiting and not folder.is_dir():
+    if not awaiting and not is_folder(folder):
         return Given(Inspection(()), (_no_folder(place, folder),), ())
     files: dict[str, bytes] = {}
     places = {name: folder / name for name in FILES}
@@ -93,7 +94,7 @@ def folder_mistakes(mesh: Mesh, clusters: Sequence[Cluster]) -> tuple[Mistake, .
     if mesh.certificates.source not in ("directory", "offline") or mesh.certificates.path is None or not clusters:
         return ()
     place = mesh.certificates.path
-    if mesh.certificates.source == "directory" and not place.is_dir():
+    if mesh.certificates.source == "directory" and not is_folder(place):
         return (Mistake(FIELD, _no_place(place)),)
     given = all_given(mesh, clusters)
     # What is said of a root that all share is said once.

@@ -22,6 +22,7 @@ from wizard.clusters.contexts import ContextEntry
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.mesh.meshfile import parse
 from wizard.mesh.model import Mesh
+from wizard.paths import expanded, is_there
 from wizard.text import listing, one_line, printable
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,9 @@ class Kubeconfig:
 
 def default_files() -> list[Path]:
     """The files that kubectl would use and that exist. Raises BadInput where there are none."""
-    told = [Path(part).expanduser() for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    files = told or [Path("~/.kube/config").expanduser()]
-    found = [path for path in dict.fromkeys(files) if path.exists()]
+    told = [expanded(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    files = told or [expanded("~/.kube/config")]
+    found = [path for path in dict.fromkeys(files) if is_there(path)]
     if not found:
         where = "of $KUBECONFIG " if told else ""
         raise BadInput(
@@ -58,13 +59,14 @@ def default_files() -> list[Path]:
 def read(path: Path) -> Kubeconfig:
     """What this file names. Raises BadInput, naming the file and the lines, where it is no kubeconfig."""
     name = one_line(path)
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     remedy = "Give another kubeconfig, or correct this one."
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"the kubeconfig {name} cannot be read: {error.strerror}", remedy) from error
+    except (OSError, ValueError) as error:  # the latter: a NUL in it
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"the kubeconfig {name} cannot be read: {why}", remedy) from error
     if len(raw) > MAX_BYTES:
         raise BadInput(f"{name} is larger than {MAX_BYTES >> 20} MiB, which no kubeconfig is", remedy)
     if not raw.strip():
@@ -175,7 +177,7 @@ def _authority(config: Kubeconfig, cluster: Item) -> str:
         if inline:
             data = base64.b64decode(str(inline))
         elif file:
-            with (config.path.parent / str(file)).expanduser().open("rb") as opened:
+            with expanded(config.path.parent / str(file)).open("rb") as opened:
                 data = opened.read(MAX_BYTES)
     except (OSError, ValueError, binascii.Error) as error:
         log.info("the certificate authority of %s cannot be read: %s", config.path, type(error).__name__)

@@ -71,7 +71,7 @@ def merge(paths: Sequence[Path], *, by_file_name: bool = False) -> Merged:
     }
     told: dict[str, MergedContext] = {}
     for (index, was), name in contexts.names.items():
-        server = clusters.entries.get(contexts.entries[name].get("cluster", ""), {}).get("server") or ""
+        server = clusters.entries.get(str(contexts.entries[name].get("cluster", "")), {}).get("server") or ""
         told.setdefault(name, MergedContext(name, was, configs[index].path, one_line(server)))
     return Merged(yamltext.dump(document), tuple(told.values()))
 

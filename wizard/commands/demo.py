@@ -73,13 +73,17 @@ def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
 
     document = {"apiVersion": API_VERSION, "kind": "Mesh", "name": "demo", "clusters": proposals(outside.contexts())}
     session = settings.session(mesh_from(document), outside, folder)
+    session.passing = True
     out = settings.out
     try:
         looks = looked(session)
         steps = planned.found(session.plan, looks)
         out.line(planned.drawing(session.mesh, steps))
         out.line()
-        return work(session, out)
+        code = work(session, out)
+        if code:
+            out.remark("It was the demo: simulated clusters, nothing is left behind.")
+        return code
     finally:
         session.close()
 

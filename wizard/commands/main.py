@@ -15,8 +15,8 @@ import click
 from wizard import __version__
 from wizard.console.background import signals_interrupt
 from wizard.console.flags import mesh_flags
-from wizard.console.output import has_terminal
-from wizard.console.report import Trail, keeping, proposed, write
+from wizard.console.output import OutputLost, has_terminal, losable
+from wizard.console.report import TRAIL, Trail, keeping, proposed, write
 from wizard.console.settings import Settings, common_options, settings_of
 from wizard.errors import BadInput, Busy, Failed, Interrupted, Trouble
 from wizard.text import one_line, printable
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, SystemExit):
         return 1  # nobody listens any more; click has made the streams quiet
     except OSError as error:
-        with contextlib.suppress(OSError):
+        with losable():
             settings.out.remark(f"Error: the output cannot be written: {error.strerror}")
         return 1
     finally:
@@ -101,10 +101,11 @@ def _run(arguments: list[str], settings: Settings) -> int:
     except click.ClickException as error:
         return _usage(error, settings)
     except (click.Abort, KeyboardInterrupt, EOFError):
-        return _tell(Interrupted("stopped by you; nothing was changed"), settings)
+        done = "" if TRAIL.worked else "; nothing was changed"
+        return _tell(Interrupted(f"stopped by you{done}", "To go on, give the same command again."), settings)
     except Trouble as trouble:
         return _tell(trouble, settings)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputLost):
         raise
     except Exception as error:
         return _tell(_as_trouble(error, settings), settings)
@@ -167,14 +168,16 @@ def _consented(settings: Settings) -> Path | None:
 
 def _tell(trouble: Trouble, settings: Settings) -> int:
     log.info("%s: %s", type(trouble).__name__, trouble.what)
-    settings.out.trouble(trouble)
+    with losable():
+        settings.out.trouble(trouble)
     return trouble.exit_code
 
 
 def _usage(error: click.ClickException, settings: Settings) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else PROGRAM
-    settings.out.trouble(BadInput(printable(error.format_message()), f"See `{path} --help`."))
+    with losable():
+        settings.out.trouble(BadInput(printable(error.format_message()), f"See `{path} --help`."))
     return BadInput.exit_code
 
 

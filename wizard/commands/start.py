@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from wizard.console import settings as doors
@@ -12,6 +11,7 @@ from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
+from wizard.paths import expanded
 
 
 def start(settings: Settings, flags: Mapping[str, Any]) -> int:
@@ -24,7 +24,7 @@ def start(settings: Settings, flags: Mapping[str, Any]) -> int:
         )
     document = prefilled(flags)
     contexts, kubeconfigs = flags.get("context") or (), flags.get("kubeconfig") or ()
-    settings.kubeconfigs = tuple(Path(name).expanduser() for name in kubeconfigs)
+    settings.kubeconfigs = tuple(expanded(name) for name in kubeconfigs)
     outside = doors.outside_of(settings)
     if contexts:
         from wizard.console.choosing import chosen_clusters

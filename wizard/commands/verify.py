@@ -10,6 +10,7 @@ import click
 
 from wizard.commands.names import recorded
 from wizard.console.settings import Settings, with_settings
+from wizard.errors import Trouble
 from wizard.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
 
     NAME may be left out where only one mesh is recorded.
     """
+    from wizard.console import files
     from wizard.console.background import reading
     from wizard.console.progress import Lines, heard
     from wizard.verification import failure, verify
 
     out = settings.out
+    if junit:
+        files.check(junit)
     session, _ = recorded(settings, name)
 
     def work() -> list[Verdict]:
@@ -44,10 +48,6 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
         verdicts = reading(work)
     finally:
         session.close()
-    if junit:
-        from wizard.console.files import write
-
-        write(junit, junit_report(session.mesh, verdicts), overwrite=True, mode=0o644)
     if json:
         out.json(_shape(session.mesh, verdicts))
     else:
@@ -55,6 +55,13 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")
             out.line(f"{mark} {verdict.cluster}: {heard(verdict.counts.items(), verdict.missing, verdict.errors)}")
     failed = failure(verdicts)
+    if junit:
+        try:
+            files.write(junit, junit_report(session.mesh, verdicts), overwrite=True, mode=0o644)
+        except Trouble as unwritten:
+            if not failed:
+                raise
+            out.trouble(unwritten)  # what was found weighs more
     if failed:
         raise failed
     return 0

@@ -90,6 +90,6 @@ def reading(work: Callable[[], T]) -> T:
     """The result of work that changes nothing; the first signal gives it up at once."""
 
     def give_up(_: int) -> None:
-        raise Interrupted("stopped by you; nothing was changed")
+        raise Interrupted("stopped by you; nothing was changed", "To go on, give the same command again.")
 
     return in_background(work, give_up)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import Document
 from wizard.outside import ContextEntry, Outside
+from wizard.paths import expanded
 from wizard.text import listing, one_line
 
 
@@ -15,7 +15,7 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
     """A cluster for each of these contexts, or for every context of the kubeconfigs where none is named. Raises
     BadInput naming every context that is not there.
     """
-    entries = outside.contexts([Path(name).expanduser() for name in kubeconfigs])
+    entries = outside.contexts([expanded(name) for name in kubeconfigs])
     if not contexts:
         return proposals(entries)
     by_name: dict[str, ContextEntry] = {}

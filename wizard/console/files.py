@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from wizard.errors import BadInput, Failed
+from wizard.paths import is_folder
 from wizard.text import one_line
 
 
 def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
-    """Write the file with these permissions, by way of a temporary file beside it. Raises BadInput where it exists and
-    may not be overwritten, Failed where the disk refuses.
+    """Write the file with these permissions, by way of a temporary file beside it. What is overwritten keeps what it denies
+    to others; a link keeps leading where it does; into what is no file (a pipe, a device) the text is just written. Raises
+    BadInput where it exists and may not be overwritten, Failed where the disk refuses.
     """
     name = one_line(path)
+    before = _status(path) if overwrite else None
+    if before is not None:
+        if _streams(path, before):
+            _pour(path, text)
+            return
+        path, mode = path.resolve(), mode & stat.S_IMODE(before.st_mode)
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
-    except OSError as error:
-        raise BadInput(f"{name} cannot be written: {error.strerror}", "Give another place.") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{name} cannot be written: {_why(error)}", "Give another place.") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             os.fchmod(file.fileno(), mode)
@@ -35,3 +44,46 @@ def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
         raise Failed(f"{name} cannot be written: {error.strerror}", "Give another place.") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def check(path: Path) -> None:
+    """Raises BadInput where there is no folder for the file, or none that this user may write in."""
+    before = _status(path)
+    if before is not None and _streams(path, before):
+        return
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{one_line(path)} cannot be written: {_why(error)}", "Give another place.") from error
+    folder = (path.resolve() if before else path.absolute()).parent
+    if not is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(
+            f"{one_line(path)} cannot be written: {one_line(folder)} is no folder that you may write in",
+            "Give another place.",
+        )
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _streams(path: Path, status: os.stat_result) -> bool:
+    """Whether it is no file to be replaced, or one that somebody holds open, under a name like /dev/stdout."""
+    return not stat.S_ISREG(status.st_mode) or path.absolute().is_relative_to("/dev")
+
+
+def _pour(path: Path, text: str) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise Failed(f"{one_line(path)} cannot be written: {_why(error)}", "Give another place.") from error
+
+
+def _why(error: OSError | ValueError) -> object:
+    return error.strerror if isinstance(error, OSError) else error

@@ -54,7 +54,7 @@ def _consent(session: Session, out: Output, undecided: list[str], json: bool) ->
 
 
 def _depart(session: Session, out: Output, forget: Collection[str], json: bool) -> int:
-    brake = Brake(out.remark)
+    brake = Brake(out.remark, session.resume_command)
 
     def body() -> Outcome:
         listener = JsonLines() if json else Lines(out, session.mesh)

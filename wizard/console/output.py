@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 import click
 
 from wizard.errors import BadInput, Trouble
 from wizard.text import as_json, one_line, printable, shown, tamed
+
+log = logging.getLogger(__name__)
 
 _ASCII = str.maketrans(
     {"✔": "+", "✘": "x", "▸": ">", "…": "...", "–": "-", "·": ".", "→": "->", "↩": "<-", "│": "|", "⚠": "!", "×": "x"}
@@ -33,6 +37,40 @@ def speaks_unicode() -> bool:
     return "utf" in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
 
 
+class OutputLost(OSError):
+    """What was to be written to stdout or stderr could not be: a full disk, a terminal that is gone."""
+
+
+@contextmanager
+def losable() -> Iterator[None]:
+    """What is written inside may get lost, and nothing is raised where nobody reads it: neither what else is to be done nor an
+    exit code may depend on that.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        log.info("not shown: %s", error)
+
+
+def _silence(stream: TextIO | None) -> None:
+    """Let what is still to come on this broken stream go nowhere. Else the interpreter would complain of it at its end, with an
+    exit code of its own.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+
+
+def echo(text: str, *, err: bool = False, color: bool | None = None) -> None:
+    """Write a line. Raises OutputLost where it cannot be; what comes after it on that stream goes nowhere, and raises nothing."""
+    try:
+        click.echo(text, err=err, color=color)
+    except OSError as error:
+        _silence(sys.stderr if err else sys.stdout)
+        raise OutputLost(error.errno, error.strerror) from error
+
+
 class Output:
     """Writes for a person. Results go to stdout, troubles and remarks to stderr."""
 
@@ -47,7 +85,7 @@ class Output:
 
     def data(self, text: str) -> None:
         """Something for a program to read: on stdout, never changed."""
-        click.echo(text, color=False)
+        echo(text, color=False)
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         """One JSON value on stdout."""
@@ -78,7 +116,7 @@ class Output:
         stream = sys.stderr if err else sys.stdout
         if stream is not None and "utf" not in (getattr(stream, "encoding", None) or "utf-8").lower():
             text = text.translate(_ASCII)
-        click.echo(shown(text), err=err, color=self._color)
+        echo(shown(text), err=err, color=self._color)
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:

@@ -6,9 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-import click
-
-from wizard.console.output import Output, speaks_unicode
+from wizard.console.output import Output, echo, speaks_unicode
 from wizard.engine.events import Answered, Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Board
@@ -154,7 +152,7 @@ class JsonLines:
     """An engine's listener that prints each event as one JSON object on one line of stdout."""
 
     def __init__(self) -> None:
-        self._line = _Quiet(click.echo)
+        self._line = _Quiet(echo)
 
     def __call__(self, event: Event) -> None:
         """Write one event."""

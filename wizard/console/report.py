@@ -106,6 +106,11 @@ class Trail:
 
         return heard
 
+    @property
+    def worked(self) -> bool:
+        """Whether a run began."""
+        return bool(self._events)
+
     def met(self, error: BaseException, where: str) -> None:
         """Keep a defect, condensed: neither the exception nor its frames are held on to. Never raises."""
         with contextlib.suppress(Exception):

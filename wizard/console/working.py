@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
 
 from wizard import process
 from wizard.console.background import in_background, reading
-from wizard.console.output import Output, has_terminal
+from wizard.console.output import Output, has_terminal, losable
 from wizard.console.progress import JsonLines, Lines
 from wizard.console.report import TRAIL
 from wizard.engine.engine import Engine, Look, Outcome
 from wizard.engine.events import Event
 from wizard.session import Session
 from wizard.text import printable
-
-log = logging.getLogger(__name__)
 
 
 def prepared(session: Session, *, undo: bool = False) -> None:
@@ -51,8 +48,10 @@ class Brake:
     May be pressed before there is an engine.
     """
 
-    def __init__(self, say: Callable[[str], None], leave: Callable[[int], object] = leave_now) -> None:
+    def __init__(self, say: Callable[[str], None], resume: str, leave: Callable[[int], object] = leave_now) -> None:
+        """`resume`: the command that goes on later. It is told before the last signal, which has no time for words."""
         self._say = say
+        self._resume = resume
         self._leave = leave
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -72,7 +71,8 @@ class Brake:
         if count == 1:
             self._tell("Stopping: nothing new starts, what runs comes to its end. Once more to end it now.")
         elif count == 2:
-            self._tell("Ending what runs. Once more to leave without waiting.")
+            later = f"; then go on with: {self._resume}" if self._resume else "."
+            self._tell(f"Ending what runs. Once more to leave without waiting{later}")
         else:
             self._leave(130)
 
@@ -83,10 +83,8 @@ class Brake:
             self._engine.abort()
 
     def _tell(self, text: str) -> None:
-        try:
+        with losable():  # the terminal may be gone, which may be why the signal came
             self._say(text)
-        except (OSError, ValueError) as error:  # the terminal is gone, which may be why the signal came
-            log.info("not shown: %s", error)
 
 
 def work(session: Session, out: Output, *, operation: str = "apply", json: bool = False) -> int:
@@ -95,7 +93,7 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
     """
     lines = Lines(out, session.mesh)
     listener: Callable[[Event], None] = JsonLines() if json else lines
-    brake = Brake(out.remark)
+    brake = Brake(out.remark, session.resume_command)
 
     def body() -> Outcome:
         attended = has_terminal() and not json
@@ -103,9 +101,10 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
             brake.attach(engine)
             outcome = engine.undo() if operation == "uninstall" else engine.run()
         # Here, where a signal is heard but ends nothing: it must not take the last words away.
-        if not json and operation == "apply":
-            lines.picture()
-        tell(outcome, out, json=json)
+        with losable():
+            if not json and operation == "apply":
+                lines.picture()
+            tell(outcome, out, json=json)
         return outcome
 
     return in_background(body, brake.press).exit_code

@@ -14,6 +14,7 @@ from wizard.errors import BadInput, Mistake
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
 from wizard.mesh.rules import exposure_of, mistakes_together, primary_of, value_at
+from wizard.paths import expanded
 
 Document = dict[str, Any]
 MAX_CLUSTERS = 200
@@ -52,7 +53,7 @@ def contexts_of(data: object, base: Path = Path()) -> Mesh:
     clusters = []
     for entry in entries[:MAX_CLUSTERS] if isinstance(entries, list) else []:
         kubeconfig = text(entry, "kubeconfig")
-        path = base / Path(kubeconfig).expanduser() if kubeconfig else None
+        path = base / expanded(kubeconfig) if kubeconfig else None
         clusters.append(Cluster(name=text(entry, "name"), context=text(entry, "context"), network="", kubeconfig=path))
     return Mesh(name="", clusters=tuple(clusters))
 
@@ -83,7 +84,7 @@ def mesh_from(
         raise TypeError("unreachable: mistakes_in refuses what is no mapping")
 
     def path(value: object) -> Path | None:
-        return (base / Path(str(value)).expanduser()) if value else None
+        return (base / expanded(str(value))) if value else None
 
     def setting(field: Field, of: Mapping[str, Any] = data) -> Any:
         value = value_at(of, field.key)
@@ -110,7 +111,7 @@ def mesh_from(
                 sample=of["sample"],
             )
         )
-    overlays = tuple(base / Path(name).expanduser() for name in mesh["istio.overlays"] or [])
+    overlays = tuple(base / expanded(name) for name in mesh["istio.overlays"] or [])
     return Mesh(
         name=mesh["name"],
         clusters=tuple(clusters),

@@ -15,6 +15,8 @@ from typing import Literal
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Istio, Mesh, Verify
 
 Value = str | int | list[str] | None
+_NO_PATH = "no path may hold a NUL character"
+
 Kind = Literal["text", "choice", "integer", "path", "paths"]
 Scope = Literal["mesh", "cluster"]
 
@@ -65,9 +67,11 @@ class Field:
         if self.kind == "paths":
             if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
                 return f"must be a list of file names, not {_named(value)}"
-            return None
+            return _NO_PATH if any("\0" in item for item in value) else None
         if not isinstance(value, str):
             return f"must be text, not {_named(value)}"
+        if self.kind == "path" and "\0" in value:
+            return _NO_PATH
         if self.kind == "choice":
             if any(choice.value == value for choice in self.choices):
                 return None

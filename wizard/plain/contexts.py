@@ -12,6 +12,7 @@ from wizard.console.output import Output, columns
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
 from wizard.outside import ContextEntry, ContextFacts, Outside
+from wizard.paths import expanded
 from wizard.plain.asking import Asker, Option
 from wizard.text import listing, one_line
 
@@ -26,7 +27,7 @@ def clusters(
         named = chosen_clusters(outside, contexts, kubeconfigs)
         return named, [None] * len(named)
     while True:
-        paths = [Path(name).expanduser() for name in kubeconfigs] or _kubeconfigs(asker)
+        paths = [expanded(name) for name in kubeconfigs] or _kubeconfigs(asker)
         try:
             entries = outside.contexts(paths)
         except BadInput as mistake:
@@ -70,7 +71,7 @@ def _kubeconfigs(asker: Asker) -> list[Path]:
         hint="Files that hold the contexts, separated by commas. Empty: those that kubectl would use.",
         check=lambda _: None,
     )
-    return [Path(name.strip()).expanduser() for name in answer.split(",") if name.strip()]
+    return [expanded(name.strip()) for name in answer.split(",") if name.strip()]
 
 
 def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[ContextFacts]) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
+
+import click
 
 from wizard.console import planned
 from wizard.console import settings as doors
@@ -13,12 +14,14 @@ from wizard.console.files import write
 from wizard.console.flags import prefilled
 from wizard.console.settings import Settings
 from wizard.console.working import looked, prepared, work
+from wizard.engine.approval import Stale
 from wizard.errors import Interrupted, Trouble
 from wizard.mesh.document import Document, mesh_from, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.rules import is_remote, value_at
 from wizard.outside import ContextFacts, Outside
+from wizard.paths import expanded
 from wizard.plain import contexts
 from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
@@ -68,7 +71,10 @@ class Flow:
             try:
                 choice = self._menu(session is not None, document)
                 if choice == _GO and session:
-                    return self._go(session)
+                    code = self._go(session)
+                    if code is not None:
+                        return code
+                    continue
             finally:
                 if session:
                     session.close()
@@ -91,7 +97,8 @@ class Flow:
     def _tell_unfinished(self) -> None:
         for state in self._settings.folder().summaries():
             if not getattr(state, "finished", True):
-                self._out.line(f"Mesh {state.name} is unfinished; go on with it by: meshwizard resume {state.name}")
+                command = f"meshwizard resume {state.name}{self._settings.place}"
+                self._out.line(f"Mesh {state.name} is unfinished; go on with it by: {command}")
 
     def _choose_istioctl(self, outside: Outside) -> None:
         if self._settings.istioctl:
@@ -183,6 +190,7 @@ class Flow:
         for line in planned.lines(steps, self._out):
             self._out.line(line)
         self._out.line(planned.summary(steps))
+        session.agreed = session.approval(looks, "Look at it again, below.")
         return session
 
     def _menu(self, ready: bool, document: Document) -> str:
@@ -202,19 +210,29 @@ class Flow:
         try:
             text = write_meshfile(mesh_from(document))
             name = self._asker.text("File", default="mesh.yaml", hint="It is not overwritten.", check=check)
-            write(Path(name).expanduser(), text, overwrite=False, mode=0o644)
+            write(expanded(name), text, overwrite=False, mode=0o644)
             self._out.line(f"Written to {one_line(name)}.")
         except Trouble as trouble:
             self._out.trouble(trouble)
 
     # -- the run
 
-    def _go(self, session: Session) -> int:
+    def _go(self, session: Session) -> int | None:
+        """Do what was agreed to; gives the exit code, None where that must be looked at again first."""
         while True:
-            code = work(session, self._out)
+            try:
+                code = work(session, self._out)
+            except Stale as stale:
+                self._out.trouble(stale)
+                return None
+            if session.agreed:
+                return None  # refused before it began
             if code in (0, 130):
                 return code
             options = [Option("Try again what failed"), Option("Leave; it can be resumed")]
-            if self._asker.choose("What now", options) == 1:
-                return code
+            try:
+                if self._asker.choose("What now", options) == 1:
+                    return code
+            except (KeyboardInterrupt, EOFError, click.Abort):
+                return code  # the run told what to do next
             prepared(session)
