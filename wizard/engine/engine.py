@@ -290,17 +290,13 @@ class Engine:
 
     def _one(self, step: Step, act: Callable[[Step], None]) -> None:
         began = time.monotonic()
-        trouble: Trouble | None = None
         try:
             act(step)
-        except Trouble as known:
-            trouble = known
+        except Trouble as trouble:
+            self._fail(step, trouble, time.monotonic() - began)
         except Exception as error:  # a mistake of ours must not take the other lanes down
             log.exception("step %s", step.id)
-            trouble = _unexpected(error)
-        try:
-            if trouble is not None:
-                self._fail(step, trouble, time.monotonic() - began)
+            self._fail(step, _unexpected(error), time.monotonic() - began)
         finally:
             with self._changed:
                 if step.id in self._attending:
@@ -421,14 +417,19 @@ class Engine:
         """Without a record nothing new may start: what is not written down could not be resumed. Raises Trouble."""
         try:
             write()
+        except Trouble as trouble:
+            self._cannot_record(trouble)
+            raise
         except Exception as error:
-            trouble = error if isinstance(error, Trouble) else _unexpected(error)
-            if trouble is not error:
-                log.exception("recording")
-            with self._changed:
-                self._fatal = self._fatal or trouble
-                self._draining = True
-            raise trouble from error
+            log.exception("recording")
+            unexpected = _unexpected(error)
+            self._cannot_record(unexpected)
+            raise unexpected from error
+
+    def _cannot_record(self, trouble: Trouble) -> None:
+        with self._changed:
+            self._fatal = self._fatal or trouble
+            self._draining = True
 
     # -- statuses
 

@@ -302,10 +302,6 @@ class MortalEngine(Engine):
                 self._process.errors.append(repr(error))
             with self._changed:
                 self._draining = self._aborted = True
-                if step.id in self._attending:
-                    self._attending.discard(step.id)
-                else:
-                    self._busy[step.cluster] -= 1
                 self._changed.notify_all()
         finally:
             _here.step = None
