@@ -211,7 +211,7 @@ class Session:
         # Not those that left: a lease that a killed run leaves there, no later run would give up.
         clusters = {each.name: self.world.cluster(each.name) for each in mesh.clusters if each.name not in untouched}
         fence = Fence(clusters, mesh.name, holder, resume=self.resume_command, take_over=self.take_over)
-        # Children inherit the lock: an istioctl that outlives us keeps a second writer out until it ends.
+        # What changes a cluster inherits the lock: an istioctl that outlives us keeps a second writer out until it ends.
         with journal, process.holding(journal.lock_fd), fence:
             self._hold_state(fence, holder, listener)
             if not options:

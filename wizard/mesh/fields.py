@@ -15,10 +15,9 @@ from typing import Literal
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Istio, Mesh, Verify
 
 Value = str | int | list[str] | None
-_NO_PATH = "no path may hold a NUL character"
-
 Kind = Literal["text", "choice", "integer", "path", "paths"]
 Scope = Literal["mesh", "cluster"]
+_NO_PATH = "no path may hold a NUL character"
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import click
-
 from wizard.console import planned
 from wizard.console import settings as doors
 from wizard.console.files import write
@@ -233,6 +231,6 @@ class Flow:
             try:
                 if self._asker.choose("What now", options) == 1:
                     return code
-            except (KeyboardInterrupt, EOFError, click.Abort):
+            except (KeyboardInterrupt, EOFError):
                 return code  # the run told what to do next
             prepared(session)
