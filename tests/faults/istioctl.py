@@ -22,6 +22,7 @@ import yaml
 from tests.faults.client import Client, Object
 from wizard.clusters.kinds import (
     DEPLOYMENT,
+    MUTATING_WEBHOOK,
     NAMESPACE,
     SECRET,
     SERVICE_ACCOUNT,
@@ -49,10 +50,20 @@ class _Changes:
         self._count = 0
 
     def apply(self, manifest: Object, manager: str = "istio-operator") -> None:
+        self._next()
+        self.client.apply(manifest, manager)
+
+    def switch_off(self, injector: str) -> None:
+        """Before the default tag is made."""
+        self._next()
+        ref = Ref(MUTATING_WEBHOOK, injector)
+        live = self.client.get(ref) or {}
+        self.client.merge(ref, {"webhooks": charts.switched_off(live.get("webhooks") or [])}, "istioctl")
+
+    def _next(self) -> None:
         self._count += 1
         if self._plan and self._count == self._plan["at"]:
             _break(self._plan["do"])
-        self.client.apply(manifest, manager)
 
 
 def _break(how: str) -> None:
@@ -102,6 +113,8 @@ def install(client: Client, files: list[str]) -> None:
         for name in [each["metadata"]["name"] for each in made if each["kind"] == "Deployment"]:
             _wait(client, name)
         _say(f"✔ {component} installed")
+    if not operators.at(wanted, "spec.revision"):
+        changes.switch_off("istio-sidecar-injector")
     for manifest in charts.default_webhooks(wanted):
         if manifest["kind"] in _MADE:
             changes.apply(_owned(manifest, wanted, ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from tests.lab import audit
 from tests.lab.lab import Lab
+from tests.lab.proc import wait_for
 from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
+from wizard.steps.sample import has_sidecar
 
 pytestmark = pytest.mark.lab
 GATEWAY = ("get", "deployment,service", "istio-eastwestgateway", "-n", "istio-system", "-o", "name")
@@ -90,6 +93,30 @@ def test_one_drift_is_shown_and_mended_alone(mesh: Mesh) -> None:
         "get", "ns", "istio-system", "-o", r"jsonpath={.metadata.labels.topology\.istio\.io/network}"
     )
     assert label == "network2"
+
+
+def test_a_pod_that_was_made_while_nothing_injected_is_replaced(mesh: Mesh) -> None:
+    """At its end an install switches injection off for a moment."""
+    cluster = mesh.lab.clusters[0]
+    tag = ("mutatingwebhookconfiguration", "istio-revision-tag-default")
+    hooks = json.loads(cluster.kubectl("get", *tag, "-o", "json"))["webhooks"]
+    never = {"matchLabels": {"istio.io/deactivated": "never-match"}}
+    off = [{**hook, "namespaceSelector": never, "objectSelector": never} for hook in hooks]
+
+    def is_bare() -> bool:
+        pods = json.loads(cluster.kubectl("get", "pods", "-n", "sample", "-l", "app=curl", "-o", "json"))["items"]
+        if pods and not any(has_sidecar(pod) for pod in pods):
+            return True
+        cluster.kubectl("delete", "pods", "-n", "sample", "-l", "app=curl")
+        return False
+
+    for wanted, then in ((off, is_bare), (hooks, lambda: True)):
+        patch = json.dumps({"webhooks": wanted})
+        cluster.kubectl("patch", *tag, "--type=merge", "--field-manager=istioctl", "-p", patch)
+        wait_for("a client without a sidecar", then, every=1.0)
+    mended = mesh.wizard.apply()
+    assert mended.code == 0, mended.text
+    assert_verified(mesh.wizard)
 
 
 @pytest.mark.proves("A deleted state file: the mesh is adopted without a change")

@@ -37,6 +37,7 @@ _CRDS = {
 _RBAC = "rbac.authorization.k8s.io/v1"
 _HOOKS = ("rev.namespace", "rev.object", "namespace", "object")
 _UNNAMED = {"install.operator.istio.io/owning-resource": "unknown", "release": "istio"}
+_NEVER = {"matchLabels": {"istio.io/deactivated": "never-match"}}
 _SIMPLE_ADDRESS = re.compile(r"([0-9]*\.){3}[0-9]*")
 
 
@@ -51,6 +52,13 @@ def rendered(operator: Object) -> dict[str, list[Object]]:
     if gateways:
         components[INGRESS] = gateways
     return components
+
+
+def switched_off(hooks: list[Object]) -> list[Object]:
+    """An injector's hooks as `istioctl install` leaves them before it makes the default tag: they match nothing, until another
+    install applies them anew.
+    """
+    return [{**hook, "namespaceSelector": _NEVER, "objectSelector": _NEVER} for hook in hooks]
 
 
 def default_webhooks(operator: Object) -> list[Object]:
@@ -309,7 +317,7 @@ def _injector(operator: Object, name: str, labels: dict[str, str]) -> Object:
         {"istio.io/rev": operators.revision(operator), "app": "sidecar-injector", **labels}, cluster_wide=True,
         webhooks=[
             {"name": f"{hook}.sidecar-injector.istio.io", "clientConfig": {"service": dict(service)}, "failurePolicy": "Fail",
-             "sideEffects": "None", "admissionReviewVersions": ["v1"]}
+             "sideEffects": "None", "admissionReviewVersions": ["v1"], "namespaceSelector": {}, "objectSelector": {}}
             for hook in _HOOKS
         ],
     )  # fmt: skip

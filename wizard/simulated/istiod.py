@@ -167,7 +167,8 @@ def _wanted(namespace: dict[str, str], pod: dict[str, str]) -> str | None:
 def _injector(machine: Machine, revision: str) -> Object | None:
     for record in machine.store.all(MUTATING_WEBHOOK, labels="app=sidecar-injector"):
         labels = _labels(record.manifest)
-        if revision == labels.get("istio.io/tag", labels.get("istio.io/rev", "default")):
+        known = revision == labels.get("istio.io/tag", labels.get("istio.io/rev", "default"))
+        if known and not any(hook.get("namespaceSelector") for hook in record.manifest["webhooks"]):
             return record.manifest
     return None
 

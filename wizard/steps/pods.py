@@ -16,6 +16,18 @@ def available(deployment: Object) -> bool:
     return bool(current and status.get("availableReplicas", 0) >= 1 and status.get("updatedReplicas", 0) >= 1)
 
 
+def is_pod_of(pod: Object, deployment: str) -> bool:
+    """Whether the Deployment of this name, in the Pod's namespace, made the Pod: by a ReplicaSet named `deployment-hash`."""
+    metadata = pod["metadata"]
+    replica_set = f"{deployment}-{(metadata.get('labels') or {}).get('pod-template-hash', '')}"
+    return any(owner.get("name") in (deployment, replica_set) for owner in metadata.get("ownerReferences") or [])
+
+
+def is_going(pod: Object) -> bool:
+    """Whether the Pod was deleted and only ends yet."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def image_trouble(cluster: Cluster, namespace: str, labels: str = "") -> str:
     """The sentence that an image cannot be pulled in this namespace, empty where all can."""
     for pod in cluster.objects(POD, namespace, labels):

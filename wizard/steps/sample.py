@@ -4,6 +4,9 @@ client. Our own manifests; the images come from the chosen hub.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
@@ -14,7 +17,7 @@ from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
 from wizard.steps.declared import Declared, kubectl, put_missing, take_back
 from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
-from wizard.steps.pods import available, image_trouble, pod_trouble
+from wizard.steps.pods import available, image_trouble, is_going, is_pod_of, pod_trouble
 from wizard.text import listing, one_line
 
 SERVICE = "helloworld"
@@ -24,6 +27,7 @@ HELLO_TAG = "1.0"
 CURL_TAG = "8.16.0"
 SIDECAR = "istio-proxy"
 READY_SECONDS = 180
+FIRST_PAUSE_SECONDS = 1.0
 _UPSTREAM_HUB = "docker.io/istio"
 
 
@@ -108,34 +112,29 @@ class Sample(Declared):
         cluster = world.cluster(self.cluster)
         needed = pullsecret.differences(cluster, self.mesh, self.mesh.verify.namespace)
         needed += [Difference(str(ref), "", "of an earlier version", None) for ref in self._outdated(cluster)]
-        needed += [
-            Difference(str(ref), "status.availableReplicas", "0", "at least 1", passing=True)
-            for ref in self._deployments()
-            if not available(cluster.get(ref) or {"metadata": {}})
-        ]
+        waiting, bare = self._unready(cluster)
+        needed += [Difference(str(ref), "status.availableReplicas", "0", "at least 1", passing=True) for ref in waiting]
         needed += [
             Difference(
                 f"Pod {one_line(pod['metadata']['name'])}", "containers", "no sidecar", f"with {SIDECAR}", passing=True
             )
-            for pod in self._pods(cluster)
-            if not has_sidecar(pod)
+            for pod in bare
         ]
         return Needed(tuple(needed)) if needed else Done(f"helloworld {self.version}")
 
     def settle(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
-        for pod in self._pods(cluster):
-            # Made before injection worked; its Deployment makes another.
-            if not has_sidecar(pod):
-                cluster.delete(Ref(POD, pod["metadata"]["name"], self.mesh.verify.namespace))
+        replacing = _Replacing(cluster)
 
         def look() -> tuple[bool | None, str]:
-            waiting = [ref.name for ref in self._deployments() if not available(cluster.get(ref) or {"metadata": {}})]
-            if not waiting and all(has_sidecar(pod) for pod in self._pods(cluster)):
+            waiting, bare = self._unready(cluster)
+            if not waiting and not bare:
                 return True, ""
-            trouble = image_trouble(cluster, self.mesh.verify.namespace)
-            seen = pod_trouble(cluster, self.mesh.verify.namespace) or f"not available yet: {listing(waiting)}"
-            return None, trouble or seen
+            replacing.look(bare)
+            said = [f"not available yet: {listing(ref.name for ref in waiting)}"] if waiting else []
+            said += [f"without a sidecar: {listing(one_line(pod['metadata']['name']) for pod in bare)}"] if bare else []
+            namespace = self.mesh.verify.namespace
+            return None, image_trouble(cluster, namespace) or pod_trouble(cluster, namespace) or "; ".join(said)
 
         job.wait(
             "the sample to be ready", look, seconds=READY_SECONDS, every=0.4,
@@ -178,9 +177,41 @@ class Sample(Declared):
             },
         }
 
-    def _pods(self, cluster: Cluster) -> list[Object]:
-        pods = cluster.objects(POD, self.mesh.verify.namespace, f"app in ({SERVICE},{CLIENT})")
-        return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    def _unready(self, cluster: Cluster) -> tuple[list[Ref], list[Object]]:
+        """(the Deployments of which no Pod serves, their Pods that were not injected)."""
+        namespace = self.mesh.verify.namespace
+        pods = [pod for pod in cluster.objects(POD, namespace, f"app in ({SERVICE},{CLIENT})") if not is_going(pod)]
+        waiting: list[Ref] = []
+        bare: list[Object] = []
+        for ref in self._deployments():
+            own = [pod for pod in pods if is_pod_of(pod, ref.name)]
+            # Its status still counts, for a moment, a Pod that is gone.
+            if not own or not available(cluster.get(ref) or {"metadata": {}}):
+                waiting.append(ref)
+            bare += [pod for pod in own if not has_sidecar(pod)]
+        return waiting, bare
+
+
+class _Replacing:
+    """Deletes Pods that were made while nothing injected, so that their Deployments make others. There is such a moment even
+    after istiod injects: at its end `istioctl install` switches the injection webhook off, before it makes that of the default
+    tag. After an install that was killed in between, it lasts until the next one comes to it; so the pauses between attempts
+    grow, each twice as long as the one before.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._pause = FIRST_PAUSE_SECONDS
+        self._next = time.monotonic()
+
+    def look(self, bare: Sequence[Object]) -> None:
+        """Delete these Pods, if it is time."""
+        now = time.monotonic()
+        if bare and now >= self._next:
+            self._next = now + self._pause
+            self._pause *= 2
+            for pod in bare:
+                self._cluster.delete(Ref(POD, pod["metadata"]["name"], pod["metadata"]["namespace"]))
 
 
 def has_sidecar(pod: Object) -> bool:
@@ -204,7 +235,7 @@ def client_pod(cluster: Cluster, namespace: str) -> Ref:
     """A running client pod with its sidecar. Failed where there is none."""
     for pod in cluster.objects(POD, namespace, f"app={CLIENT}"):
         running = (pod.get("status") or {}).get("phase") == "Running"
-        if running and has_sidecar(pod) and not pod["metadata"].get("deletionTimestamp"):
+        if running and is_pod_of(pod, CLIENT) and has_sidecar(pod) and not is_going(pod):
             return Ref(POD, pod["metadata"]["name"], namespace)
     raise Failed(
         f"{cluster.name}: no {CLIENT} pod with a sidecar runs in namespace {namespace}", "Run `meshwizard apply` again."
