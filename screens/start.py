@@ -159,12 +159,12 @@ class StartScreen(WizardScreen):
 
 def _summaries(folder: StateFolder) -> list[MeshState | Unreadable]:
     from state import StateError
-    from wizard.errors import Failed
+    from wizard.session import state_trouble
 
     try:
         return folder.summaries()
     except StateError as error:
-        raise Failed(error.what, error.remedy) from error
+        raise state_trouble(error) from error
 
 
 def _prompt(title: str, rest: str) -> Content:

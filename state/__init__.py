@@ -10,7 +10,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost more than all the rest here
 if TYPE_CHECKING:
-    from .errors import StateBusy, StateDamaged, StateError, StateTooNew, StateWriteFailed, WrongCluster
+    from .errors import NotAName, StateBusy, StateDamaged, StateError, StateTooNew, StateWriteFailed, WrongCluster
     from .folder import StateFolder, default_folder
     from .guard import redact
     from .journal import Journal
@@ -20,6 +20,7 @@ __all__ = [
     "EndStatus",
     "Journal",
     "MeshState",
+    "NotAName",
     "Operation",
     "StateBusy",
     "StateDamaged",
@@ -36,7 +37,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "errors": ("StateBusy", "StateDamaged", "StateError", "StateTooNew", "StateWriteFailed", "WrongCluster"),
+    "errors": (
+        "NotAName",
+        "StateBusy",
+        "StateDamaged",
+        "StateError",
+        "StateTooNew",
+        "StateWriteFailed",
+        "WrongCluster",
+    ),
     "folder": ("StateFolder", "default_folder"),
     "guard": ("redact",),
     "journal": ("Journal",),

@@ -17,6 +17,10 @@ class StateError(Exception):
         self.remedy = remedy
 
 
+class NotAName(StateError):
+    """No state can be kept under this name."""
+
+
 class StateBusy(StateError):
     """Another run holds this mesh. `pid` is the process that took the lock, where it is known."""
 

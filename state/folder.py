@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from . import generations, lock
-from .errors import StateError
+from .errors import NotAName, StateError
 from .files import Directory, open_folder
 from .generations import BACKUP, FILE, put_aside, survey
 from .journal import Journal
@@ -53,7 +53,7 @@ class StateFolder:
     def path_of(self, name: str) -> Path:
         """The folder of this mesh's files; log files may live there too. Not created."""
         if not _NAME.fullmatch(name):
-            raise StateError(
+            raise NotAName(
                 f"{name[:80]!r} is not a name for a mesh; no state is kept under it.",
                 "Use lower-case letters, digits and '-', at most 63 of them, with a letter or digit at both ends.",
             )

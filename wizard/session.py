@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from state import Journal as StateJournal
-from state import MeshState, StateBusy, StateDamaged, StateError, StateFolder, StateTooNew, WrongCluster, redact
+from state import (
+    MeshState,
+    NotAName,
+    StateBusy,
+    StateDamaged,
+    StateError,
+    StateFolder,
+    StateTooNew,
+    WrongCluster,
+    redact,
+)
 from wizard import process
 from wizard.clusters.contexts import SIMULATED_KUBECONFIG
 from wizard.clusters.lease import Holder, Lease, this_run
@@ -24,7 +34,7 @@ from wizard.engine.approval import Approval, seen
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson
+from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson, Trouble
 from wizard.fence import Fence
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
@@ -200,12 +210,8 @@ class Session:
     ) -> Iterator[Engine]:
         try:
             journal = self.folder.open(mesh.name)
-        except StateBusy as busy:
-            raise Busy(busy.what, busy.remedy) from busy
-        except StateTooNew as new:
-            raise BadInput(new.what, new.remedy) from new
         except StateError as error:
-            raise Failed(error.what, error.remedy) from error
+            raise state_trouble(error) from error
         holder = this_run(journal.lock_id)
         untouched = options.get("untouched") or ()
         # Not those that left: a lease that a killed run leaves there, no later run would give up.
@@ -315,7 +321,7 @@ class Session:
             return None  # the clusters are the truth; opening the state for the work will say what is wrong with it
         except StateError as error:
             # What is only out of reach for a moment must not count as nothing: a cluster would be forgotten.
-            raise Failed(error.what, error.remedy) from error
+            raise state_trouble(error) from error
 
 
 def _stamp(state: MeshState | None) -> str:
@@ -410,15 +416,27 @@ class _Recorder:
         except WrongCluster:
             raise
         except StateError as error:
-            raise Failed(error.what, error.remedy) from error
+            raise state_trouble(error) from error
+
+
+def state_trouble(error: StateError) -> Trouble:
+    """What the state refused, with the exit code that it has everywhere: Busy where another run holds the mesh, BadInput for what
+    is no name of a mesh, cannot be believed, or was written by a newer release (nothing is touched), Failed where it cannot be
+    read or written now.
+    """
+    if isinstance(error, StateBusy):
+        return Busy(error.what, error.remedy)
+    return (BadInput if isinstance(error, NotAName | StateDamaged | StateTooNew) else Failed)(error.what, error.remedy)
 
 
 def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
-    """The mesh of that name as its state file holds it. Raises BadInput where there is none or it cannot be read."""
+    """The mesh of that name as its state file holds it. BadInput where there is none; where it cannot be read, see
+    `state_trouble`.
+    """
     try:
         state = folder.read(name)
     except StateError as error:
-        raise BadInput(error.what, error.remedy) from error
+        raise state_trouble(error) from error
     if state is None:
         known = ", ".join(folder.names()) or "none"
         raise BadInput(f"no mesh {name!r} is recorded in {folder.place}", f"Recorded are: {known}.")

@@ -213,6 +213,23 @@ def test_a_mesh_that_is_held_exits_5(shell: Shell) -> None:
         assert shell("apply", "-f", shell.mesh) == 5
 
 
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    "arguments", [("apply", "-f", "mesh.yaml"), ("resume",), ("status",), ("verify",), ("uninstall", "--yes")]
+)
+def test_every_command_refuses_a_newer_release_s_state_and_touches_nothing(
+    shell: Shell, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("apply", "-f", shell.mesh) == 0
+    file = shell.folder / "state" / "mesh1" / "state.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 99}))
+    before = file.read_bytes()
+    monkeypatch.chdir(shell.mesh.parent)
+    assert shell(*arguments) == 2
+    assert "written by a newer meshwizard" in shell.err
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize("command", ["resume", "status", "verify", "uninstall"])
 def test_a_name_may_be_left_out_only_where_one_is_recorded(shell: Shell, command: str) -> None:
     assert shell(command) == 2

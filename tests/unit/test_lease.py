@@ -1,4 +1,4 @@
-"""Two machines: one works on a mesh, the other is kept out; whoever lost a cluster changes nothing there any more."""
+"""One Lease: held, renewed, taken over and lost; and what changes a cluster under it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from state import StateFolder
-from tests.unit.conftest import Setting, setting
+from tests.unit.conftest import Setting
+from tests.unit.lease_fakes import ALICE, BOB, PLACE, dead, held, make, quick_and_quiet
 from wizard.clusters import lease as leases
-from wizard.clusters.kinds import KINDS, LEASE, Object, Ref
-from wizard.clusters.lease import LOCK, Holder, Lease, Times
+from wizard.clusters.kinds import Object
+from wizard.clusters.lease import Holder, Lease, Times
 from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
-from wizard.engine.engine import Outcome
-from wizard.engine.events import Event, Status, StepChanged, StepSaid
-from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, NotAllowed, Trouble, Unreachable
+from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, Trouble, Unreachable
 from wizard.fence import Fence, FencedCluster, FencedIstioctl
-from wizard.session import Session
-from wizard.simulated.machine import Machine
 
 pytestmark = pytest.mark.promise(14)
-
-PLACE = Ref(LEASE, "meshwizard-mesh1", "kube-system")
-ALICE, BOB = Holder("alice@one/1", "lock-of-alice"), Holder("bob@two/2", "lock-of-bob")
-WRITING = ("apply", "create", "replace", "delete")
 
 
 class Clock:
@@ -43,57 +34,13 @@ class Clock:
 
 
 @pytest.fixture
-def made() -> Setting:
-    return setting(2)
-
-
-@pytest.fixture
-def cluster(made: Setting) -> Cluster:
-    return made.world.clusters["cluster1"]
+def cluster(two: Setting) -> Cluster:
+    return two.world.clusters["cluster1"]
 
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test leaves a thread that renews."""
-    monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
-    yield
-    end = time.monotonic() + 20
-    while any(thread.name.startswith("lease of") for thread in threading.enumerate()) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease of")]
-
-
-def held(cluster: Cluster) -> Object:
-    found = cluster.get(PLACE)
-    assert found is not None
-    return found
-
-
-def dead(cluster: Cluster, holder: Holder = BOB, seconds: int = 1, **spec: Any) -> Object:
-    """What a run left that was killed."""
-    moment = "2025-01-01T00:00:00.000000Z"
-    return cluster.create(
-        {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {"name": PLACE.name, "namespace": PLACE.namespace, "annotations": {LOCK: holder.lock}},
-            "spec": {
-                "holderIdentity": holder.identity,
-                "leaseDurationSeconds": seconds,
-                "acquireTime": moment,
-                "renewTime": moment,
-                "leaseTransitions": 3,
-                **spec,
-            },
-        }
-    )
-
-
-def make(cluster: Cluster, holder: Holder = ALICE, **options: Any) -> Lease:
-    return Lease(cluster, PLACE.name, holder, resume="meshwizard resume mesh1", **options)
-
-
-# -- one lease
+    yield from quick_and_quiet(monkeypatch)
 
 
 def test_held_renewed_and_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,15 +183,15 @@ def test_it_is_given_up_also_where_the_time_to_trust_it_is_over(cluster: Cluster
     assert cluster.get(PLACE) is None
 
 
-def test_cut_off_it_changes_nothing_until_it_has_renewed(made: Setting, cluster: Cluster) -> None:
+def test_cut_off_it_changes_nothing_until_it_has_renewed(two: Setting, cluster: Cluster) -> None:
     clock = Clock()
     mine = make(cluster, clock=clock)
     mine.take()
     clock.now += 3600
-    made.machine(1).unreachable = True
+    two.machine(1).unreachable = True
     with pytest.raises(Unreachable):
         mine.check()
-    made.machine(1).unreachable = False
+    two.machine(1).unreachable = False
     mine.check()
     mine.release()
 
@@ -283,8 +230,8 @@ def test_of_many_that_begin_at_once_one_holds(cluster: Cluster, monkeypatch: pyt
         lease.release()
 
 
-def test_without_the_right_to_leases_it_is_said_once_and_work_goes_on(made: Setting, cluster: Cluster) -> None:
-    made.machine(1).missing_rights.add("create leases.coordination.k8s.io")
+def test_without_the_right_to_leases_it_is_said_once_and_work_goes_on(two: Setting, cluster: Cluster) -> None:
+    two.machine(1).missing_rights.add("create leases.coordination.k8s.io")
     said: list[str] = []
     mine = make(cluster)
     for _ in range(2):
@@ -296,7 +243,7 @@ def test_without_the_right_to_leases_it_is_said_once_and_work_goes_on(made: Sett
 
 
 def test_an_istioctl_is_ended_when_its_cluster_is_lost(
-    made: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    two: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "TIMES", Times(margin=30, renew=60))
 
@@ -313,7 +260,7 @@ def test_an_istioctl_is_ended_when_its_cluster_is_lost(
     endless: Any = Endless()
     fence = Fence({"cluster1": cluster}, "mesh1", ALICE, resume="", take_over=False)
     istioctl = FencedIstioctl(endless, fence)
-    member = made.mesh.clusters[0]
+    member = two.mesh.clusters[0]
     with pytest.raises(Busy, match="bob@two/2"):
         istioctl.install(member, "", (), say=lambda _: None, cancelled=lambda: False, seconds=60)
     fence.__exit__()
@@ -364,7 +311,7 @@ def test_what_cannot_be_renewed_is_over_in_time_though_the_renewal_hangs(
     mine.release()
 
 
-def test_after_a_sleep_of_the_machine_there_is_a_moment_to_renew(made: Setting, cluster: Cluster) -> None:
+def test_after_a_sleep_of_the_machine_there_is_a_moment_to_renew(two: Setting, cluster: Cluster) -> None:
     clock = Clock()
     mine = make(cluster, clock=clock)
     mine.take()
@@ -376,19 +323,19 @@ def test_after_a_sleep_of_the_machine_there_is_a_moment_to_renew(made: Setting, 
         time.sleep(0.01)
     assert mine.over() is None
     clock.now += 3600
-    made.machine(1).unreachable = True
+    two.machine(1).unreachable = True
     assert mine.over() is None, "it has not been tried yet"
     while mine._trying is None and time.monotonic() < end:
         time.sleep(0.01)
     clock.now += 5
     assert mine.over() is not None
-    made.machine(1).unreachable = False
+    two.machine(1).unreachable = False
     mine.release()
 
 
 @pytest.mark.parametrize("living", [True, False])
 def test_who_may_not_create_leases_is_kept_out_by_one_all_the_same(
-    made: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, living: bool
+    two: Setting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, living: bool
 ) -> None:
     monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
     if living:
@@ -396,7 +343,7 @@ def test_who_may_not_create_leases_is_kept_out_by_one_all_the_same(
         theirs.take()
     else:
         dead(cluster)
-    made.machine(1).missing_rights.add("create leases.coordination.k8s.io")
+    two.machine(1).missing_rights.add("create leases.coordination.k8s.io")
     with pytest.raises(Busy if living else NeedsPerson, match="bob@two/2"):
         make(cluster).take()
     if living:
@@ -459,234 +406,3 @@ def test_a_change_that_is_sent_again_is_sent_only_under_the_lease(tmp_path: Path
 
 def lose(fence: Fence) -> None:
     fence._leases["cluster1"]._lost = Busy("somebody took over", "")
-
-
-# -- whole runs
-
-
-def session(made: Setting, folder: Path) -> Session:
-    fresh = Session(made.mesh, made.outside, StateFolder(folder))
-    fresh.prepare()
-    return fresh
-
-
-def run(session: Session, listener: Callable[[Event], None] = lambda _: None, operation: str = "apply") -> Outcome:
-    with session.engine(listener, operation=operation) as engine:
-        return engine.undo() if operation == "uninstall" else engine.run()
-
-
-def standing(machine: Machine) -> dict[str, str]:
-    """Every object of a cluster but its Leases, with its version."""
-    return {
-        f"{kind.resource}/{item['metadata'].get('namespace')}/{item['metadata']['name']}": item["metadata"][
-            "resourceVersion"
-        ]
-        for kind in KINDS
-        if kind != LEASE
-        for item in machine.listed(kind)
-    }
-
-
-def writes(machine: Machine) -> int:
-    return sum(machine.asked.get(call, 0) for call in WRITING)
-
-
-@pytest.mark.promise(18)
-def test_a_run_holds_all_clusters_while_it_works_and_leaves_no_lease(made: Setting, tmp_path: Path) -> None:
-    seen: set[tuple[int, bool]] = set()
-
-    def listen(event: Event) -> None:
-        if isinstance(event, StepChanged) and event.step.endswith("/install") and event.status is Status.DONE:
-            seen.update((number, made.machine(number).found(PLACE) is not None) for number in (1, 2))
-
-    assert run(session(made, tmp_path), listen).ok
-    assert seen == {(1, True), (2, True)}
-    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
-    before = [writes(made.machine(number)) for number in (1, 2)]
-    assert run(session(made, tmp_path)).ok
-    assert [writes(made.machine(number)) for number in (1, 2)] == before, "a finished mesh costs no writing request"
-    assert run(session(made, tmp_path), operation="uninstall").ok
-    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
-
-
-def test_a_run_that_fails_leaves_no_lease(made: Setting, tmp_path: Path) -> None:
-    made.outside.istioctl.fail_at["Pilot"] = "no"
-    assert not run(session(made, tmp_path)).ok
-    assert [made.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
-
-
-def test_the_second_machine_is_refused_before_anything_is_touched(
-    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
-    second = session(made, tmp_path / "second")
-    entered, leave = threading.Event(), threading.Event()
-
-    def listen(event: Event) -> None:
-        if isinstance(event, StepChanged) and event.step == "cluster2/install" and event.status is Status.RUNNING:
-            entered.set()
-            assert leave.wait(60)
-
-    outcomes: list[Outcome] = []
-    first = session(made, tmp_path / "first")
-    thread = threading.Thread(target=lambda: outcomes.append(run(first, listen)))
-    thread.start()
-    assert entered.wait(60)
-    time.sleep(0.2)  # what the first began before it was held up comes to its end
-    before = [standing(made.machine(number)) for number in (1, 2)]
-    second.take_over = True
-    refused = run(second)
-    assert (refused.ok, refused.exit_code) == (False, 5)
-    assert "holds Lease meshwizard-mesh1 in kube-system since" in refused.what
-    assert [standing(made.machine(number)) for number in (1, 2)] == before
-    leave.set()
-    thread.join(60)
-    assert outcomes[0].ok, outcomes[0].what
-    assert run(second).ok
-
-
-def test_a_dead_machine_is_taken_over_by_consent_only(made: Setting, tmp_path: Path) -> None:
-    dead(made.world.clusters["cluster2"])
-    heard: list[Event] = []
-    fresh = session(made, tmp_path)
-    before = [standing(made.machine(number)) for number in (1, 2)]
-    refused = run(fresh, heard.append)
-    assert (refused.ok, refused.exit_code) == (False, 3)
-    assert "meshwizard resume mesh1 --take-over" in refused.remedy
-    assert [standing(made.machine(number)) for number in (1, 2)] == before
-    assert any(isinstance(event, StepSaid) and "bob@two/2" in event.text for event in heard)
-    assert made.machine(1).found(PLACE) is None, "what was taken already is given up"
-    fresh.take_over = True
-    assert run(fresh).ok
-
-
-@pytest.mark.promise(11, 34)
-def test_the_same_machine_goes_on_at_once(made: Setting, tmp_path: Path) -> None:
-    with StateFolder(tmp_path).open("mesh1") as journal:
-        lock = journal.lock_id
-    with StateFolder(tmp_path).open("mesh1") as journal:
-        assert journal.lock_id == lock
-    with StateFolder(tmp_path / "other").open("mesh1") as journal:
-        assert journal.lock_id != lock
-    for cluster in made.world.clusters.values():
-        dead(cluster, Holder("me@here/0", lock), seconds=86400)
-    assert run(session(made, tmp_path)).ok
-
-
-@pytest.mark.promise(11)
-def test_what_a_run_left_that_was_killed_after_its_last_step_goes(made: Setting, tmp_path: Path) -> None:
-    assert run(session(made, tmp_path)).ok
-    with StateFolder(tmp_path).open("mesh1") as journal:
-        state = journal.state
-        journal.start("apply", state.document, state.options, {})
-        ours = Holder("me@here/0", journal.lock_id)
-    dead(made.world.clusters["cluster1"], ours, seconds=86400)
-    dead(made.world.clusters["cluster2"], seconds=86400)
-    assert run(session(made, tmp_path)).ok
-    assert made.machine(1).found(PLACE) is None
-    assert made.machine(2).found(PLACE), "that of another machine is none of ours"
-
-
-@pytest.mark.promise(11)
-def test_what_a_run_could_not_remove_at_its_end_goes_with_the_next(made: Setting, tmp_path: Path) -> None:
-    made.machine(1).fail_next("delete Lease", Failed("Internal error occurred", ""))
-    assert run(session(made, tmp_path)).ok
-    assert made.machine(1).found(PLACE), "the run is over all the same"
-    assert run(session(made, tmp_path)).ok
-    assert made.machine(1).found(PLACE) is None
-
-
-@pytest.mark.promise(34)
-def test_a_run_that_was_stopped_and_taken_over_changes_nothing_when_it_goes_on(
-    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entered, leave = threading.Event(), threading.Event()
-
-    def listen(event: Event) -> None:
-        # Held up here, nothing of the run moves on: as when it is stopped.
-        if isinstance(event, StepChanged) and event.step == "cluster2/namespace" and event.status is Status.DONE:
-            entered.set()
-            assert leave.wait(60)
-
-    monkeypatch.setattr(leases, "TIMES", Times(duration=1, margin=0.9, renew=3600, look=0.01))
-    outcomes: list[Outcome] = []
-    first = session(made, tmp_path / "first")
-    thread = threading.Thread(target=lambda: outcomes.append(run(first, listen)))
-    thread.start()
-    assert entered.wait(60)
-    monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
-    second = session(made, tmp_path / "second")
-    second.take_over = True
-    finished = run(second)
-    assert finished.ok, finished.what
-    after = [standing(made.machine(number)) for number in (1, 2)]
-    leave.set()
-    thread.join(60)
-    assert [standing(made.machine(number)) for number in (1, 2)] == after
-    assert (outcomes[0].ok, outcomes[0].exit_code) == (False, 1)
-    assert "another run may have worked there" in outcomes[0].what
-    assert "Go on with: meshwizard resume mesh1" in outcomes[0].remedy
-
-
-@pytest.mark.promise(29)
-def test_a_cluster_that_is_cut_off_is_left_alone_and_the_others_go_on(
-    made: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # With no time left, every change must be preceded by a renewal.
-    monkeypatch.setattr(leases, "TIMES", Times(margin=30, renew=3600))
-    fresh = session(made, tmp_path)
-    before = standing(made.machine(1))
-    made.machine(1).fail_next("replace Lease", Unreachable("cut off", ""), times=1000)
-    outcome = run(fresh)
-    assert (outcome.ok, outcome.exit_code) == (False, 1)
-    assert "cut off" in outcome.what
-    assert standing(made.machine(1)) == before
-    assert outcome.statuses["cluster2/namespace"] is Status.DONE
-
-
-def test_a_cluster_that_is_dead_at_the_beginning_is_held_as_soon_as_it_answers(made: Setting, cluster: Cluster) -> None:
-    machine = made.machine(1)
-    fence = Fence(made.world.clusters, "mesh1", ALICE, resume="", take_over=False)
-    world = fence.world(made.world)
-    machine.unreachable = True
-    fence.take()
-    assert made.machine(2).found(PLACE) is not None
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "made"}}
-    with pytest.raises(Unreachable):
-        world.clusters["cluster1"].apply(manifest)
-    machine.unreachable = False
-    world.clusters["cluster1"].apply(manifest, dry_run=True)
-    assert machine.found(PLACE) is None, "a dry run needs no lease"
-    world.clusters["cluster1"].apply(manifest)
-    assert machine.found(PLACE) is not None
-    fence.__exit__()
-    for change in (
-        lambda: world.clusters["cluster1"].apply(manifest),
-        lambda: world.clusters["cluster1"].create(manifest),
-        lambda: world.clusters["cluster1"].replace(manifest),
-        lambda: world.clusters["cluster1"].delete(PLACE),
-        lambda: world.istioctl.remote_secret(made.mesh.clusters[0], server=""),
-    ):
-        with pytest.raises(Failed, match="given up"):
-            change()
-
-
-def test_a_cluster_that_leaves_is_held_and_given_back_and_a_forgotten_one_is_not_asked(tmp_path: Path) -> None:
-    made = setting(3)
-    assert run(session(made, tmp_path)).ok
-    smaller = replace(made.mesh, clusters=made.mesh.clusters[:2])
-    fresh = Session(smaller, made.outside, StateFolder(tmp_path))
-    fresh.prepare()
-    before = writes(made.machine(3))
-    with fresh.departure(lambda _: None, untouched=["cluster3"]) as engine:
-        assert engine.undo().ok
-    assert writes(made.machine(3)) == before
-    assert [made.machine(number).found(PLACE) for number in (1, 2, 3)] == [None, None, None]
-
-
-def test_not_allowed_is_not_taken_for_dead(made: Setting, tmp_path: Path) -> None:
-    made.machine(2).fail_next("create Lease", NotAllowed("no leases for you", ""))
-    heard: list[Event] = []
-    assert run(session(made, tmp_path), heard.append).ok
-    said = [event for event in heard if isinstance(event, StepSaid) and "leases may not be used here" in event.text]
-    assert [event.cluster for event in said] == ["cluster2"]

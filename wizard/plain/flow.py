@@ -64,14 +64,21 @@ class Flow:
             self._asker, self._out, outside, self._flags.get("context") or (), self._flags.get("kubeconfig") or ()
         )
         self._fill(document, facts)
+        refused = 0
         while True:
             session = self._review(document, outside)
             try:
-                choice = self._menu(session is not None, document)
+                try:
+                    choice = self._menu(session is not None, document)
+                except EOFError:
+                    if refused:
+                        return refused  # answers that come from a pipe are over
+                    raise
                 if choice == _GO and session:
-                    code = self._go(session)
-                    if code is not None:
+                    code, again = self._go(session)
+                    if not again:
                         return code
+                    refused = code
                     continue
             finally:
                 if session:
@@ -215,22 +222,22 @@ class Flow:
 
     # -- the run
 
-    def _go(self, session: Session) -> int | None:
-        """Do what was agreed to; gives the exit code, None where that must be looked at again first."""
+    def _go(self, session: Session) -> tuple[int, bool]:
+        """Do what was agreed to; gives the exit code, and whether it was refused and must be looked at again first."""
         while True:
             try:
                 code = work(session, self._out)
             except Stale as stale:
                 self._out.trouble(stale)
-                return None
+                return stale.exit_code, True
             if session.agreed:
-                return None  # refused before it began
+                return code, True  # refused before it began
             if code in (0, 130):
-                return code
+                return code, False
             options = [Option("Try again what failed"), Option("Leave; it can be resumed")]
             try:
                 if self._asker.choose("What now", options) == 1:
-                    return code
+                    return code, False
             except (KeyboardInterrupt, EOFError):
-                return code  # the run told what to do next
+                return code, False  # the run told what to do next
             prepared(session)

@@ -1,0 +1,58 @@
+"""Leases as another machine, or a run that was killed, leaves them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wizard.clusters import lease as leases
+from wizard.clusters.kinds import LEASE, Object, Ref
+from wizard.clusters.lease import LOCK, Holder, Lease, Times
+from wizard.clusters.port import Cluster
+
+PLACE = Ref(LEASE, "meshwizard-mesh1", "kube-system")
+ALICE, BOB = Holder("alice@one/1", "lock-of-alice"), Holder("bob@two/2", "lock-of-bob")
+
+
+def quick_and_quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Look often at the Leases of others; at the end, no thread that renews is left."""
+    monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
+    yield
+    end = time.monotonic() + 20
+    while any(thread.name.startswith("lease of") for thread in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease of")]
+
+
+def held(cluster: Cluster) -> Object:
+    found = cluster.get(PLACE)
+    assert found is not None
+    return found
+
+
+def dead(cluster: Cluster, holder: Holder = BOB, seconds: int = 1, **spec: Any) -> Object:
+    """What a run left that was killed."""
+    moment = "2025-01-01T00:00:00.000000Z"
+    return cluster.create(
+        {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"name": PLACE.name, "namespace": PLACE.namespace, "annotations": {LOCK: holder.lock}},
+            "spec": {
+                "holderIdentity": holder.identity,
+                "leaseDurationSeconds": seconds,
+                "acquireTime": moment,
+                "renewTime": moment,
+                "leaseTransitions": 3,
+                **spec,
+            },
+        }
+    )
+
+
+def make(cluster: Cluster, holder: Holder = ALICE, **options: Any) -> Lease:
+    return Lease(cluster, PLACE.name, holder, resume="meshwizard resume mesh1", **options)
