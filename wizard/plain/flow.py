@@ -68,18 +68,17 @@ class Flow:
         while True:
             session = self._review(document, outside)
             try:
-                try:
-                    choice = self._menu(session is not None, document)
-                except EOFError:
-                    if refused:
-                        return refused  # answers that come from a pipe are over
-                    raise
+                choice = self._menu(session is not None, document)
                 if choice == _GO and session:
                     code, again = self._go(session)
                     if not again:
                         return code
                     refused = code
                     continue
+            except EOFError:
+                if refused:
+                    return refused  # answers that come from a pipe are over
+                raise
             finally:
                 if session:
                     session.close()
