@@ -159,7 +159,7 @@ class StartScreen(WizardScreen):
 
 def _summaries(folder: StateFolder) -> list[MeshState | Unreadable]:
     from state import StateError
-    from wizard.session import state_trouble
+    from wizard.errors import state_trouble
 
     try:
         return folder.summaries()

@@ -7,6 +7,10 @@ the command line promises: 1 failed, 2 bad input, 3 a person is needed, 4 verifi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from state import StateError
 
 
 class Trouble(Exception):
@@ -81,3 +85,15 @@ class BadInput(Trouble):
     def __init__(self, what: str, remedy: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
         super().__init__(what, remedy)
         self.mistakes = mistakes
+
+
+def state_trouble(error: StateError) -> Trouble:
+    """What the state refused, with the exit code that it has everywhere: Busy where another run holds the mesh, BadInput for what
+    is no name of a mesh, cannot be believed, or was written by a newer release (nothing is touched), Failed where it cannot be
+    read or written now.
+    """
+    from state import NotAName, StateBusy, StateDamaged, StateTooNew
+
+    if isinstance(error, StateBusy):
+        return Busy(error.what, error.remedy)
+    return (BadInput if isinstance(error, NotAName | StateDamaged | StateTooNew) else Failed)(error.what, error.remedy)

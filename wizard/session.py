@@ -15,17 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from state import Journal as StateJournal
-from state import (
-    MeshState,
-    NotAName,
-    StateBusy,
-    StateDamaged,
-    StateError,
-    StateFolder,
-    StateTooNew,
-    WrongCluster,
-    redact,
-)
+from state import MeshState, StateDamaged, StateError, StateFolder, StateTooNew, WrongCluster, redact
 from wizard import process
 from wizard.clusters.contexts import SIMULATED_KUBECONFIG
 from wizard.clusters.lease import Holder, Lease, this_run
@@ -34,7 +24,7 @@ from wizard.engine.approval import Approval, seen
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Busy, Failed, Mistake, NeedsPerson, Trouble
+from wizard.errors import BadInput, Mistake, NeedsPerson, state_trouble
 from wizard.fence import Fence
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
@@ -419,19 +409,9 @@ class _Recorder:
             raise state_trouble(error) from error
 
 
-def state_trouble(error: StateError) -> Trouble:
-    """What the state refused, with the exit code that it has everywhere: Busy where another run holds the mesh, BadInput for what
-    is no name of a mesh, cannot be believed, or was written by a newer release (nothing is touched), Failed where it cannot be
-    read or written now.
-    """
-    if isinstance(error, StateBusy):
-        return Busy(error.what, error.remedy)
-    return (BadInput if isinstance(error, NotAName | StateDamaged | StateTooNew) else Failed)(error.what, error.remedy)
-
-
 def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
     """The mesh of that name as its state file holds it. BadInput where there is none; where it cannot be read, see
-    `state_trouble`.
+    `wizard.errors.state_trouble`.
     """
     try:
         state = folder.read(name)

@@ -113,7 +113,7 @@ def install(client: Client, files: list[str]) -> None:
         for name in [each["metadata"]["name"] for each in made if each["kind"] == "Deployment"]:
             _wait(client, name)
         _say(f"✔ {component} installed")
-    if not operators.at(wanted, "spec.revision"):
+    if operators.revision(wanted) == "default":
         changes.switch_off("istio-sidecar-injector")
     for manifest in charts.default_webhooks(wanted):
         if manifest["kind"] in _MADE:

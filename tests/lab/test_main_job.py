@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.lab import audit
 from tests.lab.lab import Lab
 from tests.lab.proc import wait_for
 from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
+from wizard.simulated import charts
 from wizard.steps.sample import has_sidecar
 
 pytestmark = pytest.mark.lab
@@ -100,8 +102,10 @@ def test_a_pod_that_was_made_while_nothing_injected_is_replaced(mesh: Mesh) -> N
     cluster = mesh.lab.clusters[0]
     tag = ("mutatingwebhookconfiguration", "istio-revision-tag-default")
     hooks = json.loads(cluster.kubectl("get", *tag, "-o", "json"))["webhooks"]
-    never = {"matchLabels": {"istio.io/deactivated": "never-match"}}
-    off = [{**hook, "namespaceSelector": never, "objectSelector": never} for hook in hooks]
+
+    def put(wanted: list[dict[str, Any]]) -> None:
+        patch = json.dumps({"webhooks": wanted})
+        cluster.kubectl("patch", *tag, "--type=merge", "--field-manager=istioctl", "-p", patch)
 
     def is_bare() -> bool:
         pods = json.loads(cluster.kubectl("get", "pods", "-n", "sample", "-l", "app=curl", "-o", "json"))["items"]
@@ -110,10 +114,11 @@ def test_a_pod_that_was_made_while_nothing_injected_is_replaced(mesh: Mesh) -> N
         cluster.kubectl("delete", "pods", "-n", "sample", "-l", "app=curl")
         return False
 
-    for wanted, then in ((off, is_bare), (hooks, lambda: True)):
-        patch = json.dumps({"webhooks": wanted})
-        cluster.kubectl("patch", *tag, "--type=merge", "--field-manager=istioctl", "-p", patch)
-        wait_for("a client without a sidecar", then, every=1.0)
+    put(charts.switched_off(hooks))
+    try:
+        wait_for("a client without a sidecar", is_bare, every=1.0)
+    finally:
+        put(hooks)
     mended = mesh.wizard.apply()
     assert mended.code == 0, mended.text
     assert_verified(mesh.wizard)

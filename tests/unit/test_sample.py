@@ -55,7 +55,7 @@ def test_pods_made_while_nothing_injects_are_replaced_until_one_is_injected(
         if number == 3:
             inject(finished, on=True)
 
-    monkeypatch.setattr(sample, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(sample, "REPLACING_PAUSE_SECONDS", 0.02)
     deleted = on_delete(finished, monkeypatch, again)
     inject(finished, on=False)
     finished.machine(1).store.remove(CURL)

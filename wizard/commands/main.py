@@ -18,7 +18,7 @@ from wizard.console.flags import mesh_flags
 from wizard.console.output import OutputLost, has_terminal, losable
 from wizard.console.report import TRAIL, Trail, keeping, proposed, write
 from wizard.console.settings import Settings, common_options, settings_of
-from wizard.errors import BadInput, Failed, Interrupted, Trouble
+from wizard.errors import BadInput, Failed, Interrupted, Trouble, state_trouble
 from wizard.text import one_line, printable
 
 log = logging.getLogger(__name__)
@@ -185,8 +185,6 @@ def _as_trouble(error: Exception, settings: Settings) -> Trouble:
     from state import StateError
 
     if isinstance(error, StateError):
-        from wizard.session import state_trouble
-
         return state_trouble(error)
     log.error("unexpected %s", type(error).__name__, exc_info=error)
     if settings.verbose:

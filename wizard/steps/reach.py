@@ -20,6 +20,7 @@ from wizard.steps.curlpod import Answer, CurlPods, remove_probes
 from wizard.steps.discovery import discovery_address
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import ingress_of
+from wizard.steps.pods import is_going
 from wizard.text import listing, one_line
 
 DISCOVERY_PORT = 15012
@@ -184,11 +185,7 @@ class ReachGateways(Reach):
         for pod in world.cluster(peer.name).objects(POD, "kube-system", "k8s-app=kube-dns"):
             status = pod.get("status") or {}
             address = str(status.get("podIP") or "")
-            if (
-                status.get("phase") == "Running"
-                and not pod["metadata"].get("deletionTimestamp")
-                and _is_address(address)
-            ):
+            if status.get("phase") == "Running" and not is_going(pod) and _is_address(address):
                 remedy = (
                     f"{self.cluster} and {peer.name} share network {one_line(peer.network)}, so their Pods must reach each "
                     "other directly: route the Pod networks to each other, or give the clusters different networks."

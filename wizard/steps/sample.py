@@ -27,7 +27,7 @@ HELLO_TAG = "1.0"
 CURL_TAG = "8.16.0"
 SIDECAR = "istio-proxy"
 READY_SECONDS = 180
-FIRST_PAUSE_SECONDS = 1.0
+REPLACING_PAUSE_SECONDS = 1.0  # after the first attempt
 _UPSTREAM_HUB = "docker.io/istio"
 
 
@@ -201,7 +201,7 @@ class _Replacing:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause = REPLACING_PAUSE_SECONDS
         self._next = time.monotonic()
 
     def look(self, bare: Sequence[Object]) -> None:
