@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# LONG: the tests that have a core and shares (tests/shares.py): SHARD=core, SHARD=2/6, SHARD=core+2/6; without SHARD all of them.
+LONG := $(BIN)/python -m pytest -p tests.shares --dist loadgroup --no-loadscope-reorder
 N ?= 2
 ISTIO ?= 1.29.1
 MINUTES ?= 30
@@ -12,7 +14,7 @@ WORKERS := $(shell expr $(JOBS) + $(JOBS) / 2)
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
-.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults soak proven clean
+.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,22 +52,23 @@ lab-status: $(VENV)/.dev ## what runs
 lab-reset: $(VENV)/.dev ## back to fresh clusters
 	$(BIN)/python -m tests.lab reset
 
-test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --timeout 1500 tests/faults
+test-all: ## everything, and docs/proven.md from what it saw (root, Debian; hours)
+	$(PYTHON) -m tests.proof all
+
+test-package: $(VENV)/.dev ## the wheel, installed by pip, uv and pipx, as another user
+	$(BIN)/python -m pytest -n 3 --dist loadgroup tests/packaging
+
+test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian; SHARD)
+	$(LONG) -n $(JOBS) --timeout 1500 --times .times-faults.json tests/faults
 
 soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, with a report
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --jobs $$((2 * $(JOBS))) --report soak.json
 
-test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian)
+test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian; SHARD)
 	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
-	$(BIN)/python -m pytest -p tests.lab.proven -n $(LABS) --dist loadfile tests/lab --timeout 900 --proven .proven.json
-	$(BIN)/python -m tests.lab.proven --check .proven.json
+	$(LONG) -p tests.lab.proven -n $(LABS) --timeout 900 --times .times-lab.json --proven .proven.json tests/lab
 
-proven: $(VENV)/.dev ## write what the last `make test-lab` proved into docs/proven.md
-	$(BIN)/python -m tests.lab.proven .proven.json
-
-lock: | $(VENV)/bin/python ## pin again what pyproject.toml asks for
-	@$(PIP) uv==0.13.9
+lock: $(VENV)/.dev ## pin again what pyproject.toml asks for
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group build --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

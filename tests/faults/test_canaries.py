@@ -42,7 +42,9 @@ class Watch:
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize("shape", [Shape(2, "multi-primary"), Shape(2, "primary-remote")], ids=str)
+@pytest.mark.parametrize(
+    "shape", [pytest.param(Shape(2, "multi-primary"), marks=pytest.mark.core), Shape(2, "primary-remote")], ids=str
+)
 def test_nothing_planted_is_found_after_any_kind_of_end(rig: Rig, shape: Shape) -> None:
     rig.fresh(shape)
     watch = Watch(rig)

@@ -5,7 +5,8 @@ The boundaries: every mutating request, of the wizard and of its istioctl, befor
 state write, after it, and for two clusters also before it; every start of a child, before and after; every end of one, before
 the wizard knows of it. Of an uninstall: every mutating request, before its commit or after it.
 Killed at its own request, state write or child, the wizard's istioctl lives on as an orphan; killed at a request of istioctl's,
-both die, as when a machine does. Each case runs until a wizard was too quick to be killed: then all were.
+both die, as when a machine does. Each case takes every n-th boundary from its first on, and runs until a wizard was too quick to
+be killed: then all were. Those of two clusters that begin at the first are the core's sample.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.faults.rig import MESH, Change, Reaper, Rig, Shape, made, tally
 from tests.faults.zygote import Death, Ended
 
 SHAPES = [Shape(number, topology) for topology in ("multi-primary", "primary-remote") for number in (2, 3)]
-SLICES = {"request": 4, "state": 3, "spawn": 1, "exit": 1}
+SLICES = {2: {"request": 8, "state": 8, "spawn": 3, "exit": 3}, 3: {"request": 4, "state": 3, "spawn": 1, "exit": 1}}
 TAKEN_BACK = [(Shape(2, "multi-primary"), False), (Shape(2, "primary-remote"), True)]  # whether after the commit
 ORPHAN_SECONDS = 60
 
@@ -54,12 +55,23 @@ def _cases() -> list[pytest.param]:  # type: ignore[valid-type]
     kinds = [("request", False), ("request", True), ("state", False), ("state", True)]
     kinds += [("spawn", False), ("spawn", True), ("exit", False)]
     return [
-        pytest.param(shape, kind, after, first, id=f"{shape}-{'after' if after else 'before'}-{kind}-{first}")
+        pytest.param(
+            shape,
+            kind,
+            after,
+            first,
+            id=f"{shape}-{'after' if after else 'before'}-{kind}-{first}",
+            marks=[pytest.mark.core] if _sampled(shape, first) else [],
+        )
         for shape in SHAPES
         for kind, after in kinds
         if after or kind != "state" or shape.clusters == 2
-        for first in range(1, SLICES[kind] + 1)
+        for first in range(1, SLICES[shape.clusters][kind] + 1)
     ]
+
+
+def _sampled(shape: Shape, first: int) -> bool:
+    return shape.clusters == 2 and first == 1
 
 
 @pytest.mark.promise(9, 11, 12, 15, 17, 19, 28)
@@ -75,7 +87,7 @@ def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
     record_property: Callable[[str, object], None],
 ) -> None:
     reference = _reference(rig, shape, references)
-    number, killed = first, 0
+    number, killed, every = first, 0, SLICES[shape.clusters][kind]
     while True:
         rig.fresh(shape)
         marks = rig.marks()
@@ -95,8 +107,11 @@ def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
         assert rig.leases() == [], where
         assert not list((rig.home / "tmp").iterdir()), f"{where}: temporary files are left"
         assert rig.leaks() == [], where
-        number += SLICES[kind]
-    record_property(f"count:kill matrix, {shape}, {'after' if after else 'before'} {kind}", killed)
+        number += every
+    which = (
+        f", every {every}. from the first" if _sampled(shape, first) else ", the others" if shape.clusters == 2 else ""
+    )
+    record_property(f"count:kill matrix, {shape}, {'after' if after else 'before'} {kind}{which}", killed)
 
 
 @pytest.mark.promise(9, 11, 21)

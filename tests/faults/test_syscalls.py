@@ -22,6 +22,8 @@ from tests.faults.tracing import FAMILIES, Traced, ensure_strace, traced
 
 ALL = 1 + 2 * STEPS  # records
 CALLS = [name for name in FAMILIES if name != "flock"]
+# The core's sample are those that decide what a reader sees and what a disk holds.
+KILLED_AT = [pytest.param(name, marks=[pytest.mark.core] if name in ("rename", "fsync") else []) for name in CALLS]
 DISK = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EDQUOT", "EROFS")}
 
 pytestmark = pytest.mark.usefixtures("strace")
@@ -78,7 +80,7 @@ def check_nothing_lost(folder: StateFolder, done: Traced) -> None:
 
 @pytest.mark.promise(1, 2, 15)
 @pytest.mark.parametrize("grown", [False, True], ids=["fresh", "grown"])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", KILLED_AT)
 def test_killed_at_any_system_call_a_reader_sees_the_old_generation_or_the_new(
     tmp_path: Path, call: str, grown: bool, record_property: Callable[[str, object], None]
 ) -> None:
@@ -152,6 +154,7 @@ def test_where_the_kernel_cannot_lock_nothing_is_recorded(tmp_path: Path, proble
     assert [entry.name for entry in folder.path_of(MESH).iterdir()] == ["lock"]
 
 
+@pytest.mark.core
 @pytest.mark.promise(2)
 def test_before_each_answer_the_file_is_flushed_and_renamed_and_the_folder_flushed(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "state")

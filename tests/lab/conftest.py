@@ -71,7 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder as needing the lab, and put tests of one shape together: a switch takes half a minute."""
+    """Mark everything in this folder as needing the lab, and put tests of one shape together: a switch takes half a minute.
+    Which of them one of xdist's workers gets at once is another matter (`tests/shares.py`).
+    """
     order: dict[Shape, int] = {_default(): 0}
     for item in _ours(items):
         item.add_marker(pytest.mark.lab)

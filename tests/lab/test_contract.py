@@ -21,7 +21,7 @@ from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")

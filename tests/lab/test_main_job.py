@@ -16,7 +16,7 @@ from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, as
 from wizard.simulated import charts
 from wizard.steps.sample import has_sidecar
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.in_order, pytest.mark.core]
 GATEWAY = ("get", "deployment,service", "istio-eastwestgateway", "-n", "istio-system", "-o", "name")
 
 

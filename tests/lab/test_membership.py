@@ -16,6 +16,7 @@ from tests.lab.standing import LabOf
 from tests.lab.wizard import Ran, Wizard, answers, assert_untouched
 
 pytestmark = [
+    pytest.mark.in_order,
     pytest.mark.lab_shape(Shape(3)),
     pytest.mark.proves("A third cluster joins a finished mesh and leaves it: no restart, no change that need not be"),
 ]

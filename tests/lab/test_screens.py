@@ -66,7 +66,7 @@ class Terminal:
         subprocess.run(["tmux", "-L", self._socket, "kill-server"], capture_output=True, check=False)
 
 
-@pytest.fixture(params=[(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.fixture(params=[pytest.param((80, 24), marks=pytest.mark.core), (120, 40)], ids=["80x24", "120x40"])
 def terminal(request: pytest.FixtureRequest) -> Iterator[Terminal]:
     made = Terminal(*request.param)
     yield made

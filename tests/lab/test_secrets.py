@@ -71,6 +71,7 @@ def needles(lab: Lab, home: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.core
 @pytest.mark.promise(9)
 def test_no_secret_in_argv_state_log_or_events(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path)

@@ -20,6 +20,7 @@ from tests.lab.versions import SECOND_HUB
 from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
 from wizard.certificates import authority
 
+pytestmark = pytest.mark.in_order("life")
 Document = dict[str, Any]
 OLD = "1.26.0"
 
@@ -83,17 +84,20 @@ def balanced(lab: Lab) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """One topology. `prepare`: what the lab needs beside its shape; `bring`: files beside the mesh file."""
+    """One topology. `core`: proven at every commit; `prepare`: what the lab needs beside its shape;
+    `bring`: files beside the mesh file.
+    """
 
     title: str
     changes: Callable[[Document], None]
     shape: Shape = field(default_factory=Shape)
+    core: bool = False
     prepare: Callable[[Lab], None] = lambda lab: None
     bring: Callable[[Path], None] = lambda home: None
 
 
 CASES = {
-    "primary-remote-external-ips": Case("Primary-remote, external-ips", primary_remote),
+    "primary-remote-external-ips": Case("Primary-remote, external-ips", primary_remote, core=True),
     "primary-remote-cluster-ip-route": Case(
         "Primary-remote, cluster-ip-route", exposed("cluster-ip-route", primary_remote), Shape(services="distinct")
     ),
@@ -143,7 +147,8 @@ def type_in_routes(lab: Lab, ran: Ran) -> int:
 
 
 def _marks(case: Case) -> tuple[pytest.MarkDecorator, ...]:
-    return pytest.mark.lab_shape(case.shape), pytest.mark.proves(case.title, istio=case.shape.istio)
+    marks = pytest.mark.lab_shape(case.shape), pytest.mark.proves(case.title, istio=case.shape.istio)
+    return (*marks, pytest.mark.core) if case.core else marks
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=_marks(case)) for name, case in CASES.items()])

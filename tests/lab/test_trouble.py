@@ -67,6 +67,7 @@ def test_one_api_server_stops_during_the_install(fresh_lab: Lab, tmp_path: Path)
     assert_verified(wizard)
 
 
+@pytest.mark.core
 @pytest.mark.proves("Interrupted in the install, killed in the middle of the resume, and resumed again")
 def test_interrupted_by_the_keyboard_then_killed(fresh_lab: Lab, tmp_path: Path) -> None:
     wizard = Wizard(fresh_lab, tmp_path)
