@@ -19,6 +19,8 @@ from tests.lab.settings import ClusterSpec
 
 ADMIN = "lab-admin"
 WEAK = "lab-weak"
+TOOL = "lab-tool"
+USERS = (ADMIN, WEAK, TOOL)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def create(spec: ClusterSpec) -> None:
     users = {
         ADMIN: (ADMIN, ["system:masters"]),
         WEAK: (WEAK, []),
-        "lab": ("lab-tool", ["system:masters"]),
+        "lab": (TOOL, ["system:masters"]),
         "apiserver-client": ("kube-apiserver-kubelet-client", ["system:masters"]),
         "kube-controller-manager": ("system:kube-controller-manager", []),
         "kube-scheduler": ("system:kube-scheduler", []),

@@ -32,6 +32,7 @@ class Cluster:
         self.api = api.Api(spec.server, spec.pki) if (spec.pki / "lab.crt").exists() else None
         self._programs = programs
         self._store = store
+        self._settled = 0  # where the audit log ended when the cluster was ready
 
     @property
     def name(self) -> str:
@@ -99,6 +100,8 @@ class Cluster:
         wait_for(f"{self.name}: containerd (see {spec.logs})", self._runtime_answers, timeout=30, every=0.05)
         self._spawn("kubelet")
         wait_for(f"{self.name}: node and DNS (see {spec.logs})", self._workable, timeout=90)
+        self._settled = self.audit_mark()
+        self.machine.touched = False
         say(f"{self.name}: ready after {time.monotonic() - began:.1f} s")
 
     def _start_control_plane(self) -> None:
@@ -160,6 +163,11 @@ class Cluster:
             self.spec.disk.rename(self.spec.dir / f"old-disk-{time.time_ns()}")
         self.spec.audit_log.unlink(missing_ok=True)
         self.start()
+
+    def is_untouched(self) -> bool:
+        """Whether it is as it came up: nothing was done on its node since, and nobody meant to change an object."""
+        entries = self.audit_since(self._settled)
+        return not self.machine.touched and not any(any(audit.mutations(entries, user)) for user in certs.USERS)
 
     # -- faults -------------------------------------------------------------------------------------------------
 

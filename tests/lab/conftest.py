@@ -80,8 +80,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shape = _shape(item)
         order.setdefault(shape, len(order))
         module = item.getparent(pytest.Module)
-        if "lab" in getattr(item, "fixturenames", ()) and module and _shape(module) != shape:
-            raise pytest.UsageError(f"{item.nodeid}: `lab` has its module's shape; use `fresh_lab`, or mark the module")
+        for name in {"lab", "module_lab"}.intersection(getattr(item, "fixturenames", ())):
+            if module and _shape(module) != shape:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: `{name}` has its module's shape; use `fresh_lab`, or mark the module"
+                )
     items.sort(key=lambda item: order[_shape(item)] if item.path.is_relative_to(_HERE) else -1)
 
 
@@ -118,6 +121,12 @@ def lab_of(lab_host: None) -> Iterator[LabOf]:
 def lab(lab_of: LabOf, request: pytest.FixtureRequest) -> Lab:
     """A lab of the module's shape (without a `lab_shape`: MESHWIZARD_LAB_N clusters, default 2), for tests that only look."""
     return lab_of(_shape(request.node), fresh=False)
+
+
+@pytest.fixture(scope="module")
+def module_lab(lab_of: LabOf, request: pytest.FixtureRequest) -> Lab:
+    """A lab of the module's shape as it was right after it came up, for a module whose tests follow each other (`in_order`)."""
+    return lab_of(_shape(request.node))
 
 
 @pytest.fixture

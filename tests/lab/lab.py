@@ -65,6 +65,10 @@ class Lab:
         """The cluster of that name."""
         return next(c for c in self.clusters if c.name == name)
 
+    def is_untouched(self) -> bool:
+        """Whether every cluster is as it came up."""
+        return all(each.is_untouched() for each in self.clusters)
+
     def reset(self) -> None:
         """Bring every cluster back to its baseline; kubeconfigs stay valid."""
         os.umask(READABLE)

@@ -44,6 +44,7 @@ class Machine:
     def __init__(self, settings: Settings, spec: ClusterSpec) -> None:
         self._settings = settings
         self._spec = spec
+        self.touched = True  # whether anything was done on it; who has it as it should be says so with False
 
     @property
     def pid(self) -> int | None:
@@ -108,10 +109,12 @@ class Machine:
 
     def run(self, argv: Sequence[str | Path], *, timeout: float = 60, check: bool = True) -> str:
         """Run a command inside and return its stdout."""
+        self.touched = True
         return run([*self._enter(), *argv], timeout=timeout, check=check)
 
     def spawn(self, name: str, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> None:
         """Start a daemon inside, in a cgroup of its own name; it outlives this process."""
+        self.touched = True
         log = self._spec.logs / f"{name}.log"
         # Most of them are Go's, and start again with every reset: there is memory enough to collect garbage seldom.
         settings = [f"{key}={value}" for key, value in {"GOGC": "400", **(env or {})}.items()]
@@ -140,6 +143,7 @@ class Machine:
 
     def stop(self, name: str) -> None:
         """Kill one daemon, as a crash would."""
+        self.touched = True
         cgroups.kill(f"{self._spec.cgroup}/{name}")
 
     def off(self) -> None:

@@ -22,15 +22,13 @@ class Standing:
 
     def __init__(self) -> None:
         self._lab: Lab | None = None
-        self._pristine = False
 
     def __call__(self, shape: Shape, *, fresh: bool = True) -> Lab:
         """See `LabOf`."""
         lab = self._lab if self._lab and self._lab.shape == shape else self._found_or_made(shape)
         self._lab = lab
-        if fresh and not self._pristine:
+        if fresh and not lab.is_untouched():
             lab.reset()
-        self._pristine = False
         return lab
 
     def _found_or_made(self, shape: Shape) -> Lab:
@@ -42,9 +40,7 @@ class Standing:
             say("tests use the lab that is already up")
             return found
         self.end()
-        made = lab_module.up(shape)
-        self._pristine = True
-        return made
+        return lab_module.up(shape)
 
     def end(self) -> None:
         """Take the lab down, if there is one."""

@@ -25,9 +25,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")
-def cleared(lab: Lab) -> Lab:
-    lab.reset()
-    return lab
+def cleared(module_lab: Lab) -> Lab:
+    return module_lab
 
 
 @pytest.fixture(scope="class")

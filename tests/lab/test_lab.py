@@ -108,6 +108,21 @@ def test_reset_restores_every_object_and_the_node(fresh_lab: Lab) -> None:
     assert not cluster.machine.alive("load-balancer")
 
 
+def test_only_what_was_touched_counts_as_touched(fresh_lab: Lab) -> None:
+    assert fresh_lab.is_untouched()
+    first = fresh_lab.clusters[0]
+    first.kubectl("get", "pods", "-A")
+    first.kubectl("create", "namespace", "only-asked", "--dry-run=server")
+    assert _as(fresh_lab, fresh_lab.kubeconfig, "auth", "can-i", "create", "pods").returncode == 0
+    assert fresh_lab.is_untouched(), "looking changes nothing"
+    assert _as(fresh_lab, fresh_lab.kubeconfig_weak, "create", "namespace", "mine").returncode != 0
+    assert not fresh_lab.is_untouched()
+    fresh_lab.reset()
+    assert fresh_lab.is_untouched()
+    first.firewall_close(6443)
+    assert not fresh_lab.is_untouched()
+
+
 def test_the_audit_log_tells_who_changed_what(fresh_lab: Lab) -> None:
     cluster = fresh_lab.clusters[0]
     mark = cluster.audit_mark()

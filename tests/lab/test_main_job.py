@@ -24,7 +24,6 @@ class Mesh:
     """One mesh through its life; the tests below follow it in order."""
 
     def __init__(self, lab: Lab, home: Path) -> None:
-        lab.reset()
         self.lab = lab
         self.before = [cluster.snapshot_objects() for cluster in lab.clusters]
         self.wizard = Wizard(lab, home)
@@ -32,8 +31,8 @@ class Mesh:
 
 
 @pytest.fixture(scope="module")
-def mesh(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    yield Mesh(lab, tmp_path_factory.mktemp("home"))
+def mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    yield Mesh(module_lab, tmp_path_factory.mktemp("home"))
 
 
 @pytest.mark.proves("Multi-primary, node-port", aspect="traffic")

@@ -12,7 +12,6 @@ import yaml
 from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
-from tests.lab.standing import LabOf
 from tests.lab.wizard import Ran, Wizard, answers, assert_untouched
 
 pytestmark = [
@@ -50,8 +49,8 @@ class Mesh:
 
 
 @pytest.fixture(scope="module")
-def mesh(lab_of: LabOf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    yield Mesh(lab_of(Shape(3)), tmp_path_factory.mktemp("home"))
+def mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    yield Mesh(module_lab, tmp_path_factory.mktemp("home"))
 
 
 def pods(cluster: Cluster) -> list[str]:
