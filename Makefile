@@ -59,6 +59,7 @@ test-package: $(VENV)/.dev ## the wheel, installed by pip, uv and pipx, as anoth
 	$(BIN)/python -m pytest -n 3 --dist loadgroup tests/packaging
 
 test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian; SHARD)
+	$(BIN)/python -m tests.lab prepare --kubernetes-only
 	$(LONG) -n $(JOBS) --timeout 1500 --times .times-faults.json tests/faults
 
 soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, with a report

@@ -126,10 +126,14 @@ def _lab(settings: Settings, shape: Shape) -> Lab:
     return Lab(settings, shape, programs, list(cluster.clusters(settings, shape, programs, store)))
 
 
-def prepare(settings: Settings, istio: str) -> None:
-    """Fill the cache, so that `up` has nothing left to build."""
+def prepare(settings: Settings, istio: str | None) -> None:
+    """Fill the cache, so that `up` has nothing left to build; without an Istio only with Kubernetes and Debian's packages."""
     _need_root()
-    _lab(settings, Shape(1, istio))
+    if istio:
+        _lab(settings, Shape(1, istio))
+    else:
+        packages.ensure_debian_packages(settings.cache)
+        build.kubernetes(settings.cache)
 
 
 def up(shape: Shape | None = None, settings: Settings | None = None) -> Lab:
