@@ -282,6 +282,12 @@ class Rig:
                 found.add(secret["data"]["root-cert.pem"])
         return found
 
+    def begun(self) -> list[str]:
+        """The steps that the state says were begun and not ended."""
+        file = self.home / "state" / MESH / "state.json"
+        steps = json.loads(file.read_text())["state"]["steps"] if file.exists() else {}
+        return [step for step, record in steps.items() if record["status"] == "running"]
+
     def leases(self) -> list[str]:
         """The clusters in which a run holds the mesh, or left its Lease."""
         lease = Ref(LEASE, f"meshwizard-{MESH}", "kube-system")

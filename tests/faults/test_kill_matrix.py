@@ -97,6 +97,9 @@ def test_killed_at_a_boundary_and_resumed_it_ends_as_if_nothing_had_happened(
             assert ended.code == 0, f"{where}: {ended.text}"
             break
         killed += 1
+        if kind == "request":
+            assert rig.begun(), f"{where}: nothing was recorded of what it was about to change"
+            assert rig.leases(), f"{where}: nothing kept other machines out"
         _resume(rig, where)
         changes = rig.changes(marks)
         assert rig.objects() == reference.objects, where
