@@ -190,8 +190,8 @@ class _Timed:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather them."""
-        part = next(value for name, value in report.user_properties if name == _PROPERTY)
-        self._seconds[part] = self._seconds.get(part, 0.0) + report.duration
+        for part in [value for name, value in report.user_properties if name == _PROPERTY]:  # none where a worker died
+            self._seconds[part] = self._seconds.get(part, 0.0) + report.duration
 
     def pytest_sessionfinish(self) -> None:
         """Write them."""
