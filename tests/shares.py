@@ -153,7 +153,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Timed(Path(target)))
 
 
-@pytest.hookimpl(trylast=True)
+# xdist reads the groups in a hook that comes last: this one may not.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take what SHARD says, the longest bundles first, so that none begins when all others end; each goes to one worker."""
     try:

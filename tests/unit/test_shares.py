@@ -28,6 +28,19 @@ def test_two(): pass
 """
 
 
+IN_ORDER = """
+import os
+import pytest
+
+pytestmark = pytest.mark.in_order
+
+@pytest.mark.parametrize("number", range(8))
+def test_step(number):
+    with open(os.environ["SEEN"], "a") as seen:
+        seen.write(f"{__name__} {number} {os.environ['PYTEST_XDIST_WORKER']}\\n")
+"""
+
+
 def selections(*numbers: int) -> Selections:
     words = [sys.executable, "-m", "tests.shares", "--json", *map(str, numbers)]
     told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -87,6 +100,22 @@ def test_the_core_may_not_part_what_belongs_together(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR, ran.stdout
     assert "partly in the core" in ran.stdout + ran.stderr
+
+
+def test_what_belongs_together_runs_on_one_worker_in_its_order(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"test_{name}.py").write_text(IN_ORDER)
+    words = ["-m", "pytest", "-p", "tests.shares", "-c", str(ROOT / "pyproject.toml"), "-n", "2", "--dist", "loadgroup"]
+    ran = subprocess.run(
+        [sys.executable, *words, "--no-loadscope-reorder", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        check=False, env={**os.environ, "SEEN": str(tmp_path / "seen")},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    for name in ("test_one", "test_two"):
+        mine = [(number, worker) for module, number, worker in seen if module == name]
+        assert [number for number, _ in mine] == [str(number) for number in range(8)]
+        assert len({worker for _, worker in mine}) == 1
 
 
 def _result(claim: str, outcome: str, aspect: str = "") -> dict[str, str]:
