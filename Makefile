@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # LONG: the tests that have a core and shares (tests/shares.py): SHARD=core, SHARD=2/6, SHARD=core+2/6; without SHARD all of them.
-LONG := $(BIN)/python -m pytest -p tests.shares --dist loadgroup --no-loadscope-reorder
+LONG := $(BIN)/python -m pytest -p tests.shares
 N ?= 2
 ISTIO ?= 1.29.1
 MINUTES ?= 30
@@ -56,7 +56,7 @@ test-all: ## everything, and docs/proven.md from what it saw (root, Debian; hour
 	$(PYTHON) -m tests.proof all
 
 test-package: $(VENV)/.dev ## the wheel, installed by pip, uv and pipx, as another user
-	$(BIN)/python -m pytest -n 3 --dist loadgroup tests/packaging
+	$(BIN)/python -m pytest -n 3 --dist loadscope tests/packaging
 
 test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian; SHARD)
 	$(BIN)/python -m tests.lab prepare --kubernetes-only

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import termios
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,54 +118,59 @@ def place() -> Iterator[Place]:
         shutil.rmtree(folder)
 
 
-def _by_pip(place: Place) -> Path:
-    place.install(place.python, "-m", "venv", place.folder / "venv")
-    place.install(place.folder / "venv/bin/python", "-m", "pip", "install", "--quiet", place.wheel)
-    return place.folder / "venv/bin"
+class Installed:
+    """What must hold however it was installed. Each way is a class, so that each can have one of xdist's workers."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def command(cls, place: Place) -> Path:
+        return cls.install(place) / "meshwizard"
+
+    @classmethod
+    def install(cls, place: Place) -> Path:
+        """Install the wheel; the folder that the command is in."""
+        raise NotImplementedError
+
+    def test_it_says_its_version(self, place: Place, command: Path) -> None:
+        assert place.run(command, "--version") == (0, f"meshwizard {__version__}\n")
+
+    def test_the_demo_plays_by_itself_on_its_screens(self, place: Place, command: Path) -> None:
+        code, written = place.run_in_terminal(command, "demo", "--auto")
+        assert code == 0, written[-3000:]
+        assert "is verified" in written
+
+    def test_a_check_names_what_is_wrong(self, place: Place, command: Path) -> None:
+        file = place.folder / "mesh.yaml"
+        file.write_text(MESH)
+        code, written = place.run(command, "check", "-f", file)
+        assert code == 2, written
+        assert str(place.folder / "one") in written
+        assert "Traceback" not in written
 
 
-def _by_uv(place: Place) -> Path:
-    places = {"UV_TOOL_DIR": str(place.folder / "uv/tools"), "UV_TOOL_BIN_DIR": str(place.folder / "uv/bin")}
-    how = {"UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy", **places}
-    place.install(BIN / "uv", "tool", "install", "--python", place.python, place.wheel, **how)
-    return place.folder / "uv/bin"
+class TestByPip(Installed):
+    @classmethod
+    def install(cls, place: Place) -> Path:
+        place.install(place.python, "-m", "venv", place.folder / "venv")
+        place.install(place.folder / "venv/bin/python", "-m", "pip", "install", "--quiet", place.wheel)
+        return place.folder / "venv/bin"
 
 
-def _by_pipx(place: Place) -> Path:
-    places = {"PIPX_HOME": str(place.folder / "pipx/home"), "PIPX_BIN_DIR": str(place.folder / "pipx/bin")}
-    place.install(BIN / "pipx", "install", "--python", place.python, place.wheel, **places)
-    return place.folder / "pipx/bin"
+class TestByUv(Installed):
+    @classmethod
+    def install(cls, place: Place) -> Path:
+        places = {"UV_TOOL_DIR": str(place.folder / "uv/tools"), "UV_TOOL_BIN_DIR": str(place.folder / "uv/bin")}
+        how = {"UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy", **places}
+        place.install(BIN / "uv", "tool", "install", "--python", place.python, place.wheel, **how)
+        return place.folder / "uv/bin"
 
 
-INSTALLERS = {"pip": _by_pip, "uv": _by_uv, "pipx": _by_pipx}
-
-
-# One of xdist's workers each: what they do is mostly waiting.
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(how, id=name, marks=pytest.mark.xdist_group(name)) for name, how in INSTALLERS.items()],
-)
-def command(request: pytest.FixtureRequest, place: Place) -> Path:
-    install: Callable[[Place], Path] = request.param
-    return install(place) / "meshwizard"
-
-
-def test_it_says_its_version(place: Place, command: Path) -> None:
-    assert place.run(command, "--version") == (0, f"meshwizard {__version__}\n")
-
-
-def test_the_demo_plays_by_itself_on_its_screens(place: Place, command: Path) -> None:
-    code, written = place.run_in_terminal(command, "demo", "--auto")
-    assert code == 0, written[-3000:]
-    assert "is verified" in written
-
-
-def test_a_check_names_what_is_wrong(place: Place, command: Path) -> None:
-    file = place.folder / "mesh.yaml"
-    file.write_text(MESH)
-    code, written = place.run(command, "check", "-f", file)
-    assert code == 2, written
-    assert "one" in written and "Traceback" not in written
+class TestByPipx(Installed):
+    @classmethod
+    def install(cls, place: Place) -> Path:
+        places = {"PIPX_HOME": str(place.folder / "pipx/home"), "PIPX_BIN_DIR": str(place.folder / "pipx/bin")}
+        place.install(BIN / "pipx", "install", "--python", place.python, place.wheel, **places)
+        return place.folder / "pipx/bin"
 
 
 def test_nothing_but_the_program_is_in_the_wheel(place: Place) -> None:

@@ -105,9 +105,9 @@ def test_the_core_may_not_part_what_belongs_together(tmp_path: Path) -> None:
 def test_what_belongs_together_runs_on_one_worker_in_its_order(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"test_{name}.py").write_text(IN_ORDER)
-    words = ["-m", "pytest", "-p", "tests.shares", "-c", str(ROOT / "pyproject.toml"), "-n", "2", "--dist", "loadgroup"]
+    words = ["-m", "pytest", "-p", "tests.shares", "-c", str(ROOT / "pyproject.toml"), "-n", "2"]
     ran = subprocess.run(
-        [sys.executable, *words, "--no-loadscope-reorder", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, *words, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
         check=False, env={**os.environ, "SEEN": str(tmp_path / "seen")},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
