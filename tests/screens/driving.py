@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from textual.events import Paste
-from textual.pilot import Pilot
+from textual.events import Key, Paste, Resize
+from textual.geometry import Size
 
 from screens.app import WizardApp
 from screens.stages import PATH
@@ -18,34 +19,66 @@ from wizard.simulated.outside import SimulatedOutside
 
 SIZES = ((80, 24), (120, 40))
 PATIENCE = 90  # seconds: on a slow machine whose every core runs another test, a step of the screens can take many
+LOOK = 0.01  # seconds between two looks at what comes from a thread
+TYPED = {"space": " ", "slash": "/"}  # the characters of keys that have a name
 
 
 class Driver:
     """One app under test."""
 
-    def __init__(self, app: WizardApp, pilot: Pilot[int]) -> None:
+    def __init__(self, app: WizardApp) -> None:
         self.app = app
-        self.pilot = pilot
+
+    async def settle(self) -> None:
+        """Until nothing of the app is ready to run, and what came of it is painted; threads and timers are not waited for.
+
+        Textual's own pilot waits until the process uses little of the processor. That takes a second where a thread is at
+        work, and on a busy machine it takes an app that waits for its turn for one that has ended its work.
+        """
+        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+        while True:
+            await asyncio.sleep(0)
+            while ready:
+                await asyncio.sleep(0)
+            if not self.app.is_running:
+                return
+            if self.app.animator._animations:
+                await self.app.animator.wait_until_complete()
+            elif self.app.screen._update_timer._active.is_set():
+                self.app.screen._on_timer_update()
+            else:
+                return
 
     async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait for it, or fail with what is painted."""
         end = time.monotonic() + seconds
+        await self.settle()
         while not condition():
             assert time.monotonic() < end, f"waited too long on {self.app.stage.STAGE}:\n{self.text}"
-            await self.pilot.pause(0.02)
-        await self.pilot.pause()
+            await asyncio.sleep(LOOK)
+        await self.settle()
 
     async def ready(self) -> None:
         await self.until(lambda: self.app.stage.is_mounted and self.app.stage.ready())
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
+        """Each when what the one before has caused is done."""
+        for key in keys:
+            self.app.post_message(Key(key, key if len(key) == 1 else TYPED.get(key)))
+            await self.settle()
+
+    async def resize(self, *size: int) -> None:
+        """The terminal has that size now."""
+        driver = self.app._driver
+        assert driver is not None
+        driver._size = size  # type: ignore[assignment]
+        self.app.post_message(Resize(Size(*size), Size(*size)))
+        await self.until(lambda: self.app.screen.size == size)  # the app collects sizes for a moment
 
     async def type(self, text: str) -> None:
         """As a paste, which is what a terminal makes of fast typing."""
         self.app.screen.post_message(Paste(text))
-        await self.pilot.pause()
+        await self.settle()
 
     async def to(self, stage: str) -> None:
         """Go on by keys until that stage, or one after it, is shown: the install goes on to the verification by itself."""
@@ -83,7 +116,7 @@ async def driving(
 ) -> AsyncIterator[Driver]:
     """The app on simulated clusters."""
     app = WizardApp(outside or SimulatedOutside(speed=0), StateFolder(folder), **arguments)
-    async with app.run_test(size=size) as pilot:
-        driver = Driver(app, pilot)
-        await pilot.pause()
+    async with app.run_test(size=size):
+        driver = Driver(app)
+        await driver.settle()
         yield driver

@@ -71,7 +71,7 @@ def test_hostile_events(tmp_path: Path) -> None:
             for stage in ("install", "verify"):
                 driver.app.go(stage)
                 await driver.until(lambda stage=stage: driver.stage == stage)  # type: ignore[misc]
-                await driver.pilot.pause(0.2)
+                await asyncio.sleep(0.2)
                 assert not UNSAFE.search(driver.text)
             run._events.put(RunEnded(ok=False, exit_code=1, what=HUGE, remedy=EVIL, seconds=1))
             await driver.until(lambda: run.view.ended)
@@ -113,10 +113,10 @@ def test_a_whole_install_in_a_hostile_town(tmp_path: Path, how: str, monkeypatch
                 await driver.press("escape")
             app = driver.app
             await driver.until(lambda: app.session is not None)
-            await driver.pilot.pause(0.3)
+            await asyncio.sleep(0.3)
             harmless(driver)
             await driver.press("ctrl+n")
-            await driver.pilot.pause(0.2)
+            await asyncio.sleep(0.2)
             run = app.active_run
             if run is None:
                 harmless(driver)  # it was refused at the review
@@ -128,7 +128,7 @@ def test_a_whole_install_in_a_hostile_town(tmp_path: Path, how: str, monkeypatch
                 await driver.until(lambda stage=stage: driver.stage == stage)  # type: ignore[misc]
                 for step in [*run.view.broken, *run.view.steps.values()][:4]:
                     getattr(app.stage, "show_note", print)(step)
-                    await driver.pilot.pause()
+                    await driver.settle()
                     harmless(driver)
                 await driver.press("f1")
                 harmless(driver)
@@ -148,12 +148,12 @@ def test_too_small_says_so_and_recovers(tmp_path: Path, size: tuple[int, int]) -
                 flat = " ".join(driver.text.split())
                 assert f"{size[0]}×{size[1]}" in flat
                 assert "80×24" in flat
-            await driver.pilot.resize_terminal(80, 24)
+            await driver.resize(80, 24)
             await driver.until(lambda: "New mesh" in driver.text)
             await driver.to("names")
-            await driver.pilot.resize_terminal(*size)
-            await driver.pilot.pause(0.1)
-            await driver.pilot.resize_terminal(100, 30)
+            await driver.resize(*size)
+            await asyncio.sleep(0.1)
+            await driver.resize(100, 30)
             await driver.until(lambda: "Mesh name" in driver.text)
 
     asyncio.run(play())

@@ -86,7 +86,7 @@ def test_what_comes_by_itself_takes_nothing_from_who_types(tmp_path: Path) -> No
             assert driver.stage == "verify"
             await driver.press("slash")
             driver.app.stage.tell_end(run.view)  # type: ignore[attr-defined]  # as where it ends just now
-            await driver.pilot.pause()
+            await driver.settle()
             await driver.type("cluster2")
             await driver.until(lambda: "cluster2 hears" in driver.text and "cluster1 hears" not in driver.text, 20)
 
@@ -176,7 +176,7 @@ def test_pause_starts_nothing_further(tmp_path: Path) -> None:
             await driver.until(lambda: view.paused and not view.active)
             assert "paused" in driver.text
             passed = view.passed
-            await driver.pilot.pause(0.3)
+            await asyncio.sleep(0.3)
             assert view.passed == passed < len(view.steps)
             await driver.press("p")
             await driver.to("done")

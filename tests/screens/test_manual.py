@@ -58,7 +58,7 @@ def test_a_manual_step_is_shown_copied_hidden_and_done(tmp_path: Path, size: tup
                 assert command in driver.app.clipboard.splitlines()
                 assert "Sent to the terminal's clipboard" in driver.text
             await driver.press("escape")
-            await driver.pilot.pause(0.3)
+            await asyncio.sleep(0.3)
             assert driver.app.screen is driver.app.stage, "hidden, it stays hidden"
             assert "needs you" in driver.text and "M shows what to do" in driver.text
             await driver.press("m")
@@ -126,7 +126,7 @@ async def with_events(driver: Driver, *events: StepChanged | StepWaits | PersonN
         run._events.put(event)
     driver.app.go("install")
     await driver.until(lambda: driver.stage == "install" and run.view.steps)
-    await driver.pilot.pause(0.3)
+    await asyncio.sleep(0.3)
     return run
 
 
