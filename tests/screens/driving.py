@@ -99,6 +99,17 @@ class Driver:
             await self.until(lambda here=here: self.app.stage is not here)  # type: ignore[misc]
         raise AssertionError(f"never came to {stage}")
 
+    async def to_verification(self) -> None:
+        """From the install. It goes on by itself when it sees the verification at work; one that was over between two looks
+        of the app waits for the key.
+        """
+        run = self.app.active_run
+        assert run is not None
+        await self.until(lambda: self.stage == "verify" or run.view.ended)
+        if self.stage == "install":
+            await self.press("ctrl+n")
+        assert self.stage == "verify", self.text
+
     @property
     def stage(self) -> str:
         return self.app.stage.STAGE

@@ -17,7 +17,7 @@ from state import StateFolder
 from tests.screens.driving import Driver, driving
 from tests.unit.conftest import setting
 from wizard.engine.engine import Engine
-from wizard.engine.events import Event, Status
+from wizard.engine.events import Event, RunEnded, Status, StepChanged
 from wizard.engine.step import Plan
 from wizard.errors import Failed
 from wizard.session import Session
@@ -289,6 +289,31 @@ def test_pressing_on_too_early_is_no_mistake(tmp_path: Path) -> None:
             await driver.press("ctrl+n")
             assert driver.app.stage.sentence == "… The verification begins by itself, when every cluster is ready."
             assert not driver.app.stage.query_one("#sentence").has_class("-wrong")
+
+    asyncio.run(play())
+
+
+def test_an_install_that_was_over_at_the_first_look_waits_for_the_key(tmp_path: Path) -> None:
+    """What came between two looks of the app is seen at once: the verification was never seen at work."""
+
+    async def play() -> None:
+        async with driving(tmp_path) as driver:
+            await driver.to("review")
+            assert driver.app.session is not None
+            run = driver.app.active_run = Run(driver.app.session)
+            driver.app.go("install")
+            await driver.until(lambda: driver.stage == "install" and driver.app.stage.stands)
+            for step in (INSTALL, "cluster1/verify"):
+                for status in (Status.PROBING, Status.DONE):
+                    run._events.put(
+                        StepChanged(step=step, cluster="cluster1", title=step, status=status, detail="", remedy="")
+                    )
+            run._events.put(RunEnded(ok=True, exit_code=0, what="all done", remedy="", seconds=1))
+            await driver.until(lambda: run.view.ended)
+            assert driver.stage == "install"
+            assert driver.app.stage.sentence == "All steps are done. Ctrl+N goes on."
+            assert driver.app.focused is driver.app.stage.query_one("#next")
+            await driver.to_verification()
 
     asyncio.run(play())
 

@@ -388,7 +388,7 @@ def test_the_plan_and_its_proof_are_filtered(tmp_path: Path) -> None:
             await driver.press("slash", "escape")
             assert driver.stage == "review" and "cluster1: Fit" in driver.text
             await driver.press("ctrl+n")
-            await driver.until(lambda: driver.stage == "verify", 90)
+            await driver.to_verification()
             await driver.press("slash")
             await driver.type("cluster12")
             await driver.until(lambda: "cluster12 hears" in driver.text)
