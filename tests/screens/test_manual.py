@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,16 @@ from screens.manual import Manual
 from screens.run import Run, RunView
 from tests.screens.driving import SIZES, Driver, driving
 from wizard.engine.events import PersonNeeded, Status, StepChanged, StepWaits
+from wizard.engine.step import Job
 from wizard.simulated.outside import SimulatedOutside
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At what a person did, and at what waits for one."""
+    monkeypatch.setattr(Job, "person", partialmethod(Job.person, every=0.05))
+    monkeypatch.setattr("screens.manual.LOOK", 0.05)
+
 
 SERVICES = {0: "10.97.0.0/16", 1: "10.98.0.0/16"}
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,17 @@ from wizard.errors import Failed
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable
 pytestmark = pytest.mark.promise(31)
+GRACE = 1.0  # seconds that these deaf programs have after TERM
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
 
 
 def python(code: str) -> list[str]:
     return [PYTHON, "-c", code]
+
+
+@pytest.fixture
+def _less_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "end", partial(process.end, grace=GRACE))
 
 
 def test_both_outputs_and_the_code() -> None:
@@ -108,6 +115,7 @@ def test_too_long_is_ended_with_all_its_children(tmp_path: Path) -> None:
     assert gone(int(pidfile.read_text()))
 
 
+@pytest.mark.usefixtures("_less_grace")
 def test_what_ignores_term_is_killed() -> None:
     code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
     done = process.run(python(code), seconds=1)
@@ -134,6 +142,7 @@ def written(pidfile: Path) -> str:
     return f"import os, time\nwhile not (os.path.exists({str(pidfile)!r}) and open({str(pidfile)!r}).read()): time.sleep(0.02)\n"
 
 
+@pytest.mark.usefixtures("_less_grace")
 @pytest.mark.parametrize("deaf", [False, True])
 def test_what_a_child_left_behind_ends_with_it(tmp_path: Path, deaf: bool) -> None:
     pidfile = tmp_path / "pid"
@@ -145,6 +154,7 @@ def test_what_a_child_left_behind_ends_with_it(tmp_path: Path, deaf: bool) -> No
     assert gone(int(pidfile.read_text()), within=0)
 
 
+@pytest.mark.usefixtures("_less_grace")
 def test_what_ignores_term_in_a_group_of_its_own_is_killed_though_its_parent_obeyed(tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     code = running(stay(pidfile, f"import os; os.setpgid(0, 0); {DEAF}")) + f"\n{written(pidfile)}time.sleep(60)"
@@ -160,7 +170,8 @@ def test_a_child_that_closes_its_pipes_is_still_waited_for() -> None:
     assert (done.code, done.stopped) == (7, False)
 
 
-def test_a_daemon_that_holds_the_pipe_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_daemon_that_holds_the_pipe_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "HELD_OPEN", 1.0)  # its threads look twice a second whether it is enough
     pidfile = tmp_path / "pid"
     code = running(stay(pidfile, "import os; os.setsid(); ")) + f"\n{written(pidfile)}print('mine')"
     threads, open_before = threading.active_count(), descriptors()
@@ -217,16 +228,16 @@ def test_a_stop_of_the_program_is_not_counted_against_the_child() -> None:
     code = """
 import sys
 from wizard import process
-process.STOPPED = 1.0
-child = "import os, time\\nos.write(2, b'up\\\\n'); time.sleep(1)\\nos.write(1, b'x' * 200_000); time.sleep(0.5)"
-done = process.run([sys.executable, "-c", child], seconds=3, line=lambda text: print(text, flush=True))
+process.STOPPED = 0.5
+child = "import os, time\\nos.write(2, b'up\\\\n'); time.sleep(0.3)\\nos.write(1, b'x' * 200_000); time.sleep(0.2)"
+done = process.run([sys.executable, "-c", child], seconds=2, line=lambda text: print(text, flush=True))
 print(done.code, done.stopped, len(done.stdout))
 """
     with subprocess.Popen([PYTHON, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         assert program.stdout.readline() == "up\n"
         program.send_signal(signal.SIGSTOP)
-        time.sleep(5)
+        time.sleep(2.5)
         program.send_signal(signal.SIGCONT)
         assert program.stdout.read() == "0 False 200000\n"
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,9 +119,13 @@ def test_a_server_that_never_ends_its_answer_is_given_up(
 def test_a_handshake_that_hangs_is_given_up(tmp_path: Path) -> None:
     with api(tmp_path, tls=False) as deaf:
         config = kubeconfig(tmp_path / "config", deaf.url, deaf.authority, TOKEN)
-        for call in CALLS.values():
-            told = trouble(lambda call=call: call(RealCluster("east", config, "ours", HASTY)), Unreachable)  # type: ignore[misc]
-            assert "its TLS handshake did not end" in told.what
+
+        def given_up(call: Callable[[Cluster], object]) -> str:
+            return trouble(lambda: call(RealCluster("east", config, "ours", HASTY)), Unreachable).what
+
+        with ThreadPoolExecutor(len(CALLS)) as pool:  # each waits for itself
+            for told in pool.map(given_up, CALLS.values()):
+                assert "its TLS handshake did not end" in told
 
 
 @pytest.mark.promise(26)
@@ -157,13 +162,16 @@ def test_a_flood_is_given_up(server: Api, cluster: RealCluster, monkeypatch: pyt
 
 
 @pytest.mark.promise(26)
-def test_the_whole_of_many_requests_has_an_end(server: Api, cluster: RealCluster) -> None:
+def test_the_whole_of_many_requests_has_an_end(server: Api, tmp_path: Path) -> None:
     def late(_: Asked) -> Reaction:
-        time.sleep(0.5)
+        time.sleep(0.2)
         return Said(body={"items": [], "metadata": {"continue": "for ever"}})
 
     server.react = late
-    trouble(lambda: cluster.objects(CONFIG_MAP), Unreachable)
+    config = kubeconfig(tmp_path / "config", server.url, server.authority, TOKEN)
+    brief = Patience(**{**vars(QUICK), "total": 1.0})
+    trouble(lambda: RealCluster("east", config, "ours", brief).objects(CONFIG_MAP), Unreachable)
+    assert len(server.asked) > 1
 
 
 @pytest.mark.promise(26)

@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.api_fakes import Api, Asked, Reaction, Said, api, kubeconfig, pair
+from wizard import process
 from wizard.clusters.patience import Patience
 from wizard.clusters.real import RealCluster
 from wizard.errors import BadInput, Failed, NotKnown
@@ -88,7 +90,10 @@ def test_a_command_gives_a_certificate(server: Api, tmp_path: Path) -> None:
 
 @pytest.mark.promise(26)
 @pytest.mark.parametrize("script", ["exec sleep 600", "yes", "yes >&2", "trap '' TERM; cat /dev/zero"])
-def test_a_command_that_never_returns_is_ended(server: Api, tmp_path: Path, script: str) -> None:
+def test_a_command_that_never_returns_is_ended(
+    server: Api, tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "end", partial(process.end, grace=1.0))  # one of them ignores TERM
     plugin = Plugin(tmp_path / "p", server, script)
     cluster = plugin.cluster(Patience(**{**vars(QUICK), "parked": 600.0}))
     for _ in range(3):  # nor is it run again by each of those who wait for it
@@ -102,11 +107,12 @@ def test_a_command_that_never_returns_is_ended(server: Api, tmp_path: Path, scri
 
 @pytest.mark.promise(26, 29)
 def test_a_command_that_never_returns_holds_up_no_other_cluster(server: Api, tmp_path: Path) -> None:
-    stuck = Plugin(tmp_path / "stuck", server, "exec sleep 600")
+    free = tmp_path / "free"
+    stuck = Plugin(tmp_path / "stuck", server, f"while [ ! -e {free} ]; do sleep 0.1; done; exit 1")
 
     def wait() -> None:
         with pytest.raises(Failed):
-            stuck.cluster(Patience(plugin=5.0)).version()
+            stuck.cluster(PATIENT).version()
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -114,6 +120,7 @@ def test_a_command_that_never_returns_holds_up_no_other_cluster(server: Api, tmp
         time.sleep(0.01)
     Plugin(tmp_path / "other", server, f"echo '{credential(token='abc')}'").cluster().version()
     assert thread.is_alive()
+    free.touch()
     thread.join()
 
 

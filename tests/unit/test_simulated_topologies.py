@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from wizard.clusters.kinds import (
 )
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, PersonNeeded
+from wizard.engine.step import Job
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Istio, Mesh
 from wizard.session import Session
@@ -156,7 +158,8 @@ def test_namespaces_that_were_there_stay_as_they_were(tmp_path: Path) -> None:
         assert not place["metadata"].get("annotations")
 
 
-def test_primary_and_remote_over_routes_that_a_person_lays(tmp_path: Path) -> None:
+def test_primary_and_remote_over_routes_that_a_person_lays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "person", partialmethod(Job.person, every=0.05))
     outside = SimulatedOutside(2, 0, own_services=True)
     town = Town(tmp_path, outside, mesh(members(outside, "cluster-ip-route", [None, "cluster1"])))
     alone = town.run()
