@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,16 +104,71 @@ class TestRootFolder:
         folder.save(root.certificate, root.key)
         (tmp_path / KEY).unlink()
         assert folder.load() is None
-        with pytest.raises(NeedsPerson, match="not its key"):
+        with pytest.raises(NeedsPerson, match=r"without root-key\.pem"):
             folder.save(b"other", b"other")
         assert (tmp_path / CERTIFICATE).read_bytes() == root.certificate
 
-    def test_a_key_without_its_certificate_is_an_unfinished_save(self, tmp_path: Path, root: authority.Root) -> None:
-        (tmp_path / KEY).write_bytes(b"half")
-        folder = RootFolder(tmp_path)
+    @pytest.mark.parametrize("waits", [False, True], ids=["alone", "beside what another save left"])
+    def test_a_key_without_its_certificate_is_somebodys(
+        self, tmp_path: Path, root: authority.Root, waits: bool
+    ) -> None:
+        (tmp_path / KEY).write_bytes(authority.make_key())
+        if waits:
+            (tmp_path / f".{CERTIFICATE}.new").write_bytes(root.certificate)
+        tmp_path.chmod(0o755)
+        before, folder = (tmp_path / KEY).read_bytes(), RootFolder(tmp_path)
         assert folder.load() is None
-        folder.save(root.certificate, root.key)
+        assert str(tmp_path / KEY) in folder.obstacle()
+        with pytest.raises(NeedsPerson, match=KEY):
+            folder.save(root.certificate, root.key)
+        assert (tmp_path / KEY).read_bytes() == before
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+    @pytest.mark.parametrize("stop", range(12))
+    def test_a_save_stopped_anywhere_is_finished_or_made_anew(
+        self, tmp_path: Path, root: authority.Root, monkeypatch: pytest.MonkeyPatch, stop: int
+    ) -> None:
+        left = [stop]
+
+        class Killed(BaseException):
+            pass
+
+        def counted(call: Callable[..., object]) -> Callable[..., object]:
+            def step(*args: object, **more: object) -> object:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+                return call(*args, **more)
+
+            return step
+
+        folder = RootFolder(tmp_path / "root-ca")
+        with monkeypatch.context() as patched, suppress(Killed):
+            for owner, name in ((Path, "hardlink_to"), (Path, "unlink"), (os, "open"), (os, "fsync")):
+                patched.setattr(owner, name, counted(getattr(owner, name)))
+            folder.save(root.certificate, root.key)
+        assert folder.obstacle() == ""
+        if folder.load() is None:
+            folder.save(root.certificate, root.key)
         assert folder.load() == (root.certificate, root.key)
+        names = {entry.name for entry in (tmp_path / "root-ca").iterdir()}
+        assert {CERTIFICATE, KEY} <= names
+        assert f".{KEY}.new" not in names, "a key under a second name"
+
+    def test_two_that_save_at_once_leave_one_root(self, tmp_path: Path) -> None:
+        roots = [authority.make_root(f"mesh{number}") for number in range(4)]
+
+        def save(root: authority.Root) -> bool:
+            try:
+                RootFolder(tmp_path).save(root.certificate, root.key)
+            except NeedsPerson:
+                return False
+            return True
+
+        with ThreadPoolExecutor(len(roots)) as pool:
+            assert sum(pool.map(save, roots)) == 1
+        kept = RootFolder(tmp_path).load()
+        assert kept in [(root.certificate, root.key) for root in roots]
 
     def test_a_planted_link_is_not_followed(self, tmp_path: Path, root: authority.Root) -> None:
         victim = tmp_path / "victim"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.unit.certificates_fakes import CERT, CHAIN, KEY, ROOT, Authority, authority, files_of, put_files
 from wizard.certificates.openssl import REQUEST
+from wizard.certificates.rootstore import RootFolder
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Ref
 from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
 from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared, Step, World
@@ -247,6 +248,30 @@ class TestDirectory:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestGenerate:
+    @pytest.mark.parametrize("name", ["root-key.pem", ROOT])
+    def test_a_file_of_a_persons_is_bad_input_that_names_it(self, tmp_path: Path, name: str) -> None:
+        making = certifying(tmp_path, "generate")
+        making.world = replace(making.world, roots=RootFolder(tmp_path))
+        put_files(tmp_path, {name: TOP.key})
+        (mistake,) = certificate_mistakes(making.mesh, making.world, making.mesh.clusters)
+        assert mistake.path == "certificates.path"
+        assert str(tmp_path / name) in mistake.text
+        assert str(tmp_path / name) in conflict(making.root.probe(making.world)), "it came after the check"
+        with pytest.raises(NeedsPerson, match=name):
+            making.apply(making.root)
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, TOP.key)]
+
+    def test_it_does_not_matter_where_no_root_is_to_be_made(self, tmp_path: Path) -> None:
+        making = certifying(tmp_path, "generate")
+        making.world = replace(making.world, roots=RootFolder(tmp_path))
+        put_files(tmp_path, {"root-key.pem": TOP.key})
+        for number, signed in ((1, FIRST), (2, SECOND)):
+            making.put(number, files_of(signed, TOP))
+        assert certificate_mistakes(making.mesh, making.world, making.mesh.clusters) == ()
+        assert all(isinstance(probe, Done) for probe in making.probes())
+
+
 class TestOffline:
     def test_unattended_it_writes_requests_and_says_what_to_do(self, offline: Certifying) -> None:
         assert certificate_mistakes(offline.mesh, offline.world, offline.mesh.clusters) == ()
@@ -430,6 +455,20 @@ class TestTyped:
         done = self.script(certifying(tmp_path, "generate"), tmp_path)
         assert done.returncode == 0, done.stderr
         assert "certs/cluster2/ca-cert.pem" in (tmp_path / "trace").read_text()
+
+    def test_generate_overwrites_no_key(self, tmp_path: Path) -> None:
+        certs = tmp_path / "work" / "certs"
+        put_files(certs, {"root-key.pem": TOP.key})
+        put_files(certs / "cluster1", {KEY: FIRST.key})
+        done = self.script(certifying(tmp_path, "generate"), tmp_path)
+        assert done.returncode == 3
+        assert "root-key.pem is there" in done.stderr
+        assert (certs / "root-key.pem").read_bytes() == TOP.key
+        put_files(certs, {ROOT: TOP.pem})
+        done = self.script(certifying(tmp_path, "generate"), tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (certs / "root-key.pem").read_bytes() == TOP.key
+        assert (certs / "cluster1" / KEY).read_bytes() == FIRST.key
 
     def test_directory(self, folder: Certifying, tmp_path: Path) -> None:
         (folder.place / "cluster1" / ROOT).rename(folder.place / ROOT)

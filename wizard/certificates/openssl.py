@@ -19,6 +19,7 @@ def make_root(folder: str, mesh: str) -> str:
     return (
         f"mkdir -p {folder} && chmod 700 {folder}\n"
         f"if [ ! -e {folder}/{ROOT} ]; then\n"
+        f"  [ ! -e {folder}/{ROOT_KEY} ] || {{ echo '{ROOT_KEY} is there without {ROOT}' >&2; exit 3; }}\n"
         f"  openssl ecparam -name secp384r1 -genkey -noout -out {folder}/{ROOT_KEY} && chmod 600 {folder}/{ROOT_KEY}\n"
         f"  openssl req -x509 -new -sha384 -key {folder}/{ROOT_KEY} -days {ROOT_DAYS} "
         f"-subj '/O=Istio/CN={mesh} Root CA' -out {folder}/{ROOT} "
@@ -34,7 +35,7 @@ def make_intermediate(folder: str, roots: str, cluster: str, trust_domain: str) 
     return (
         f"mkdir -p {folder} && chmod 700 {folder}\n"
         f"if [ ! -e {folder}/{CHAIN} ]; then\n"
-        f"{NEW_KEY} -out {folder}/{KEY}\n"
+        f"[ -e {folder}/{KEY} ] || {NEW_KEY} -out {folder}/{KEY}\n"
         f"{_request(folder, cluster)}\n"
         f"{sign(folder, roots, trust_domain)}\n"
         f"cat {folder}/{CERT} {roots}/{ROOT} > {folder}/{CHAIN}\n"

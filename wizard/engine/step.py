@@ -86,8 +86,12 @@ class RootStore(ABC):
         """(certificate PEM, key PEM), or None if there is none."""
 
     @abstractmethod
+    def obstacle(self) -> str:
+        """Why `save` would refuse although `load` gives nothing: a sentence that names the file in its place; else empty."""
+
+    @abstractmethod
     def save(self, certificate: bytes, key: bytes) -> None:
-        """Keep it durably and privately; returns when it is safe. Never overwrites another root."""
+        """Keep it durably and privately; returns when it is safe. Never overwrites another root, nor a part of one."""
 
 
 @dataclass(frozen=True)

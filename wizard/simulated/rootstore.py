@@ -21,6 +21,9 @@ class MemoryRoots(RootStore):
         with self._lock:
             return self._kept
 
+    def obstacle(self) -> str:
+        return ""
+
     def save(self, certificate: bytes, key: bytes) -> None:
         with self._lock:
             if self._kept is not None:

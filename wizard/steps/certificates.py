@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from wizard.certificates import authority, openssl
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, Inspection, inspect
-from wizard.certificates.folder import Given, all_given, folder_mistakes, given_for, root_for, shared
+from wizard.certificates.folder import FIELD, Given, all_given, folder_mistakes, given_for, root_for, shared
 from wizard.certificates.openssl import REQUEST
 from wizard.certificates.request import write_request
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
@@ -31,15 +31,22 @@ CACERTS = Ref(SECRET, "cacerts", SYSTEM_NAMESPACE)
 SELF_SIGNED = Ref(SECRET, "istio-ca-secret", SYSTEM_NAMESPACE)  # where istiod keeps a root that it made itself
 _TLS_FORM = {CERT: "tls.crt", KEY: "tls.key", ROOT: "ca.crt"}  # of a Secret of type kubernetes.io/tls
 _TLS_SINCE = (1, 15)
+_OTHER_FOLDER = "put the other file of that root beside it, or name another folder in certificates.path"
 
 
 def certificate_mistakes(mesh: Mesh, world: World, clusters: Sequence[Cluster]) -> tuple[Mistake, ...]:
-    """What is wrong with the certificates that the mesh file's folder brings for those of these clusters that lack them: bad
-    input, told before anything is touched. `clusters`: those that run istiod. Raises Trouble where one cannot be asked.
+    """What is wrong with the certificates that the mesh file's folder brings for those of these clusters that lack them, or
+    with the folder in which a root is to be kept: bad input, told before anything is touched. `clusters`: those that run
+    istiod. Raises Trouble where one cannot be asked.
     """
-    if _source(mesh, world) not in ("directory", "offline"):
+    source = _source(mesh, world)
+    obstacle = world.roots.obstacle() if source == "generate" else ""
+    if not obstacle and source not in ("directory", "offline"):
         return ()
     there = _at_once(clusters, lambda cluster: world.cluster(cluster.name).get(CACERTS))
+    if obstacle:
+        # Where a cluster has a root, none is generated.
+        return () if any(there) else (Mistake(FIELD, one_line(f"{obstacle}; {_OTHER_FOLDER}", 600)),)
     return folder_mistakes(mesh, [cluster for cluster, secret in zip(clusters, there, strict=True) if secret is None])
 
 
@@ -101,6 +108,9 @@ class RootCertificate(Step):
     def _with_kept(self, world: World, adopted: str | None, roots: dict[str, list[str]], lacking: str) -> Probe:
         kept = world.roots.load()
         if kept is None and adopted is None:
+            obstacle = world.roots.obstacle()
+            if obstacle:
+                return Conflict(obstacle, f"{_OTHER_FOLDER.capitalize()}.")
             return Needed((Difference("root certificate", "", None, f"to be generated, kept in {world.roots.place}"),))
         own = authority.fingerprint(kept[0]) if kept else None
         if adopted is None or own == adopted:

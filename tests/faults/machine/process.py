@@ -435,6 +435,9 @@ class DoorToRoots(RootStore):
     def load(self) -> tuple[bytes, bytes] | None:
         return self._process.pass_door("read", self._inner.load)
 
+    def obstacle(self) -> str:
+        return self._process.pass_door("read", self._inner.obstacle)
+
     def save(self, certificate: bytes, key: bytes) -> None:
         self._process._must_be_begun("the root's key")
         self._process.pass_door("root", lambda: self._inner.save(certificate, key))
