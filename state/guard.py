@@ -13,7 +13,8 @@ DEEPEST = 64
 WIDEST_INTEGER = 2**63
 
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# What goes on after its first part is a token; matched with or without that, so that no text is looked at again and again.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*)?")
 _BEARER = re.compile(r"(?<=bearer )\s*[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _ENCODED_PEM = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]*")
 _KUBECONFIG = re.compile(r"(?:client-key|client-certificate|certificate-authority)-data[\"']?\s*[:=]\s*\S*")
@@ -58,8 +59,9 @@ def text(value: str, where: str) -> str:
 
 def redact(value: str) -> str:
     """`value` with everything that `text` would refuse replaced. For foreign messages, before they are recorded."""
-    for pattern in (_PEM, _KUBECONFIG, _TOKEN, _BEARER):
-        value = pattern.sub(_REPLACEMENT, value)
+    value = _KUBECONFIG.sub(_REPLACEMENT, _PEM.sub(_REPLACEMENT, value))
+    value = _TOKEN.sub(lambda found: _REPLACEMENT if found[1] else found[0], value)
+    value = _BEARER.sub(_REPLACEMENT, value)
     return _ENCODED_PEM.sub(lambda found: _REPLACEMENT if _encodes_key(found[0]) else found[0], value)
 
 
@@ -74,7 +76,7 @@ def _key(key: object, value: object, where: str) -> str:
 def _secret_in(value: str) -> str | None:
     if _PEM.search(value) or any(map(_encodes_key, _ENCODED_PEM.findall(value))):
         return "a private key"
-    if _TOKEN.search(value) or _BEARER.search(value):
+    if any(found[1] for found in _TOKEN.finditer(value)) or _BEARER.search(value):
         return "a token"
     if _KUBECONFIG.search(value):
         return "credentials of a kubeconfig"

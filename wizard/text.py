@@ -14,25 +14,45 @@ from typing import Any
 _UNSAFE_CHARACTERS = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # marks that reorder or break lines
-    "\u180e\u200b-\u200d\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # that show nothing
+    # That show nothing: what Unicode calls default-ignorable, marks of notations, and blanks that count as letters or symbols.
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\u2800"
     "\ud800-\udfff"  # lone surrogates cannot be encoded
 )
 _UNSAFE = re.compile(f"[{_UNSAFE_CHARACTERS}]")
 # What `click.style` makes of a colour is let through by `shown`.
 _UNSAFE_BUT_COLOURS = re.compile(rf"(?!\x1b\[(?:3[0-7]|0|1|22)m)[{_UNSAFE_CHARACTERS}]")
+# It asks for the picture of the symbol before it, as in istioctl's own lines: without it nothing is lost.
+_PICTURED = re.compile("(?<=[\u2190-\u2bff])\ufe0f")
+# No pattern looks at the same text again and again, or foreign text could keep the program busy for minutes: what begins like a
+# credential is taken as far as it goes, and then it is decided whether it is one.
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S)
-_JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
-_BEARER = re.compile(  # one such word may stand after the other: `token: bearer …`
-    r"(?i)((?:\b(?:bearer|token|password|client-key-data|client-certificate-data)(?:[\"']?\s*[:=]\s*[\"']?|\s+))+)"
-    r"[^\s\"',;]{8,}"
+_JWT = re.compile(r"\beyJ[\w-]{5,}(\.[\w-]{5,}(?:\.[\w-]*)?)?")
+_ANNOUNCED = re.compile(  # one such word may stand after the other: `token: bearer …`
+    r"(?i)(?:\b(?:bearer|token|password|client-key-data|client-certificate-data)(?:[\"']?\s*[:=]\s*[\"']?|\s+))+"
 )
+_VALUE = re.compile(r"[^\s\"',;]{8,}")
 
 
 def redact(text: str) -> str:
-    """`text` without what looks like a private key, a token or a credential."""
+    """`text` without what looks like a private key, a token or a credential; in time that grows as the text does."""
     text = _PEM.sub("[private key withheld]", text)
-    text = _JWT.sub("[token withheld]", text)
-    return _BEARER.sub(lambda found: f"{found[1]}[withheld]", text)
+    text = _JWT.sub(lambda found: "[token withheld]" if found[1] else found[0], text)
+    parts, at = [], 0
+    while words := _ANNOUNCED.search(text, at):
+        value = _VALUE.match(text, words.end()) or _begun(text, words)
+        end = value.end() if value else words.end()
+        parts.append(f"{text[at : value.start()]}[withheld]" if value else text[at:end])
+        at = end
+    return "".join(parts) + text[at:]
+
+
+def _begun(text: str, words: re.Match[str]) -> re.Match[str] | None:
+    """The value that the last of these words is a part of, as in `token: password=short`."""
+    start = words.end()
+    while start > words.start() and not (text[start - 1].isspace() or text[start - 1] in "\"',;"):
+        start -= 1
+    return _VALUE.match(text, start) if start > words.start() else None
 
 
 def printable(text: object, limit: int = 4000) -> str:
@@ -41,7 +61,7 @@ def printable(text: object, limit: int = 4000) -> str:
     """
     # Cut first with a margin: a megabyte line must not be scanned three times.
     raw = str(text)[: limit * 2 + 4096]
-    clean = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(raw.replace("\r\n", "\n")))
+    clean = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", _PICTURED.sub("", redact(raw.replace("\r\n", "\n"))))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 

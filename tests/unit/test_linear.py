@@ -1,0 +1,69 @@
+"""What looks at foreign text works in proportion to its length, whoever wrote it. Counted in steps, never in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import state.guard
+import wizard.text
+from tests.unit.regex_steps import steps
+
+pytestmark = pytest.mark.promise(37)
+
+PIECES = [
+    "token", "token ", "token = ", "bearer ", "password:", "password: '", "client-key-data", "client-key-data:", "eyJ", "eyJ-",
+    "eyJaaaaaa.", "-", "a", "aaaaaaaa", ".", " ", "\n", "\t", "=", "'", '"', ",", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----",
+    "PRIVATE KEY", "-----END ", "-----END PRIVATE KEY-----", "LS0tLS1CRUdJTi", "\x1b", "\u26f5\ufe0f",
+]  # fmt: skip
+CALLS: dict[str, tuple[ModuleType, Callable[[str], object]]] = {
+    "printable": (wizard.text, wizard.text.printable),
+    "one_line": (wizard.text, wizard.text.one_line),
+    "shown": (wizard.text, wizard.text.shown),
+    "state.redact": (state.guard, state.guard.redact),
+    "state.text": (state.guard, state.guard._secret_in),
+}
+_some = st.lists(st.sampled_from(PIECES), max_size=3).map("".join)
+_unit = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(deadline=None, max_examples=20)
+@given(_some, _unit, _some)
+@example("", "token = ", "")
+@example("", "token ", "x")
+@example("", "eyJ-", "")
+@example("", "eyJ", "")
+@example("", "eyJaaaaaa.", "eyJ")
+@example("bearer", " ", "x")
+@example("client-key-data", "\t", "x")
+@example("-----BEGIN ", "PRIVATE KEY", "")
+@example("-----BEGIN PRIVATE KEY-----", "-----END ", "")
+@example("LS0tLS1CRUdJTi", "LS0tLS1CRUdJTi", "-")
+def test_twice_the_text_is_twice_the_work(name: str, before: str, unit: str, after: str) -> None:
+    module, call = CALLS[name]
+    once, twice = (steps(module, call, before + unit * times + after) for times in (20, 40))
+    assert twice <= 2.2 * once + 100
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_what_is_counted_is_what_python_does(text: str) -> None:
+    for module, call in CALLS.values():
+        counted: list[object] = []
+        steps(module, lambda text, call=call, counted=counted: counted.append(call(text)), text)  # type: ignore[misc]
+        assert counted == [call(text)]
+
+
+def test_no_more_than_what_may_be_shown_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(wizard.text, "redact", lambda text: (looked.append(len(text)), text)[1])
+    wizard.text.printable("x" * (1 << 20))
+    wizard.text.one_line("-----BEGIN PRIVATE KEY-----" * 40_000)
+    wizard.text.one_line("a " * (1 << 19))
+    assert len(looked) == 3
+    assert max(looked) <= 3 * 4096
