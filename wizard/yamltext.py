@@ -2,6 +2,9 @@
 
 What is read may come from anywhere. Brackets without end make libyaml slow and then overflow its stack, which kills the process;
 aliases within aliases make a few lines into more than any memory holds, once somebody walks through them.
+
+What is written is read by Go programs, too, and each reader has its own idea of which bare words are numbers, dates and truth
+values: a cluster named `7e12` or `n` must stay a name.
 """
 
 from __future__ import annotations
@@ -37,11 +40,26 @@ class Loader(_READER):  # type: ignore[misc]
         self._depth -= 1
 
 
+# Words that a resolver of YAML 1.1 or 1.2, or Go's between them, takes for something else than text, whatever their case.
+_WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
+_BEGINNINGS = frozenset("0123456789+-.~=<")  # of all numbers, dates, times, `.inf`, `~`, `=`, `<<`
+
+
 class _Plain(_BASE):  # type: ignore[misc]
-    """Writes every value out: a reader who sees `*id001` in a manifest loses the thread."""
+    """Writes every value out: a reader who sees `*id001` in a manifest loses the thread. Text is quoted where any reader could
+    take it for something else.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _text(dumper: Any, text: str) -> Any:
+    doubtful = text[:1] in _BEGINNINGS or text.casefold() in _WORDS
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if doubtful else None)
+
+
+_Plain.add_representer(str, _text)
 
 
 def load(text: str | bytes) -> Any:
@@ -81,7 +99,7 @@ def _only_yaml_errors() -> Iterator[None]:
 
 
 def dump(*documents: Any) -> str:
-    """These documents as YAML that reads back as the same, keys in their order."""
+    """These documents as YAML that reads back as the same, also in Go; keys in their order. Every string stays a string."""
     text = _dump(documents, True)
     # libyaml writes these line breaks bare, where a reader folds them into spaces.
     return _dump(documents, False) if any(mark in text for mark in "\x85\u2028\u2029") else text
