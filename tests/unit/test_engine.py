@@ -210,6 +210,7 @@ def test_lanes_are_bounded_and_clusters_do_not_wait_for_each_other() -> None:
     engine, _ = engine_of(*steps)
     thread, outcomes = in_thread(engine)
     until(lambda: all(step.made for step in steps if step.cluster == "quick"))
+    until(lambda: running.get("slow", 0) >= LANES_PER_CLUSTER)
     assert not any(step.made for step in steps if step.cluster == "slow")
     release.set()
     thread.join(10)
