@@ -42,7 +42,7 @@ def test_holds_never_overlap(folder: StateFolder, tmp_path: Path) -> None:
             try:
                 journal = folder.open(MESH)
             except StateBusy:
-                time.sleep(dice.random() / 1000)
+                time.sleep(dice.random() / 100)
                 continue
             with journal:
                 os.close(os.open(marker, os.O_CREAT | os.O_EXCL))  # fails if anybody else is inside
