@@ -99,6 +99,19 @@ class Driver:
             await self.until(lambda here=here: self.app.stage is not here)  # type: ignore[misc]
         raise AssertionError(f"never came to {stage}")
 
+    async def straight(self, stage: str) -> None:
+        """To that stage past those before it, whose answers stay as they are or are proposed: for tests of that stage. The
+        whole way is walked by those of test_path.py.
+        """
+        await self.to("contexts")
+        if len(self.app.draft.chosen) < 2:
+            await self.press("space", "down", "space")
+        here = self.app.stage
+        if PATH.index(here.STAGE) < PATH.index("review"):
+            self.app.go(min(stage, "review", key=PATH.index))
+            await self.until(lambda: self.app.stage is not here)
+        await self.to(stage)
+
     async def to_verification(self) -> None:
         """From the install. It goes on by itself when it sees the verification at work; one that was over between two looks
         of the app waits for the key.

@@ -52,7 +52,7 @@ def test_hostile_facts(tmp_path: Path, size: tuple[int, int]) -> None:
 def test_hostile_events(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
-            await driver.to("review")
+            await driver.straight("review")
             session = driver.app.session
             assert session is not None
             run = driver.app.active_run = Run(session)
@@ -150,7 +150,7 @@ def test_too_small_says_so_and_recovers(tmp_path: Path, size: tuple[int, int]) -
                 assert "80×24" in flat
             await driver.resize(80, 24)
             await driver.until(lambda: "New mesh" in driver.text)
-            await driver.to("names")
+            await driver.straight("names")
             await driver.resize(*size)
             await asyncio.sleep(0.1)
             await driver.resize(100, 30)

@@ -39,7 +39,7 @@ def run_of(driver: Driver) -> Run:
 
 async def failed(driver: Driver) -> None:
     """Install, until both installs have failed and nothing is at work."""
-    await driver.to("install")
+    await driver.straight("install")
     view = run_of(driver).view
     await driver.until(lambda: len(view.broken) == 2 and not view.active)
     await driver.until(lambda: "needs you" in driver.text)
@@ -150,7 +150,7 @@ def test_leaving_the_screen_does_not_stop_the_work(tmp_path: Path) -> None:
     async def play() -> None:
         outside = SimulatedOutside(speed=0.3)
         async with driving(tmp_path, outside=outside) as driver:
-            await driver.to("review")
+            await driver.straight("review")
             await driver.press("ctrl+n")
             await driver.until(lambda: driver.stage == "install" and run_of(driver).view.active)
             await driver.press("escape")
@@ -168,7 +168,7 @@ def test_leaving_the_screen_does_not_stop_the_work(tmp_path: Path) -> None:
 def test_pause_starts_nothing_further(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, outside=SimulatedOutside(speed=0.3)) as driver:
-            await driver.to("review")
+            await driver.straight("review")
             await driver.press("ctrl+n")
             await driver.until(lambda: driver.stage == "install" and run_of(driver).view.active)
             await driver.press("p")
@@ -236,7 +236,7 @@ def test_trouble_at_the_review_blocks_the_install(tmp_path: Path) -> None:
     async def play() -> None:
         outside = SimulatedOutside(speed=0)
         async with driving(tmp_path, outside=outside) as driver:
-            await driver.to("networks")
+            await driver.straight("networks")
             outside.machines[1].unreachable = True
             await driver.press("ctrl+n")
             await driver.ready()
@@ -255,7 +255,7 @@ def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path) -> None:
 
     async def play() -> None:
         async with driving(tmp_path) as driver:
-            await driver.to("networks")
+            await driver.straight("networks")
             free = threading.Event()
 
             class Hangs:
@@ -284,7 +284,7 @@ def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path) -> None:
 def test_pressing_on_too_early_is_no_mistake(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, outside=SimulatedOutside(speed=0.3)) as driver:
-            await driver.to("install")
+            await driver.straight("install")
             await driver.until(lambda: run_of(driver).view.active)
             await driver.press("ctrl+n")
             assert driver.app.stage.sentence == "… The verification begins by itself, when every cluster is ready."
@@ -298,7 +298,7 @@ def test_an_install_that_was_over_at_the_first_look_waits_for_the_key(tmp_path: 
 
     async def play() -> None:
         async with driving(tmp_path) as driver:
-            await driver.to("review")
+            await driver.straight("review")
             assert driver.app.session is not None
             run = driver.app.active_run = Run(driver.app.session)
             driver.app.go("install")

@@ -43,9 +43,9 @@ def view_of(driver: Driver) -> RunView:
 
 async def waiting(driver: Driver, count: int = 2) -> None:
     """Both clusters by way of routes, as far as the manual steps."""
-    await driver.to("networks")
+    await driver.straight("networks")
     await driver.press("a", "tab", "enter", "down", "down", "down", "enter")
-    await driver.to("install")
+    await driver.straight("install")
     await driver.until(lambda: len(view_of(driver).wanted) == count, 60)
     await driver.until(lambda: isinstance(driver.app.screen, Manual))
     await driver.until(lambda: f"of {count}" in driver.text)
@@ -129,7 +129,7 @@ REMEDY = "\n".join(f"{number}. remedy line {number} [/b]" for number in range(1,
 
 async def with_events(driver: Driver, *events: StepChanged | StepWaits | PersonNeeded) -> Run:
     """The install screen over a run of just these events."""
-    await driver.to("review")
+    await driver.straight("review")
     assert driver.app.session is not None
     run = driver.app.active_run = Run(driver.app.session)
     for event in events:

@@ -39,7 +39,7 @@ async def third(driver: Driver) -> None:
     """Take the third context in or out, and go on to the review."""
     await driver.press("down", "down", "space", "ctrl+n")
     await driver.until(lambda: driver.stage == "topology")
-    await driver.to("review")
+    await driver.straight("review")
     await driver.ready()
 
 

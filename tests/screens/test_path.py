@@ -81,7 +81,7 @@ def test_wrong_input_is_refused_where_it_is(
 ) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
-            await driver.to(stage)
+            await driver.straight(stage)
             await driver.press(*keys)
             await driver.type(typed)
             wrong = driver.app.focused
@@ -129,7 +129,7 @@ def test_an_emptied_required_answer_is_refused(tmp_path: Path) -> None:
 def test_help_of_the_focused_question(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
-            await driver.to("networks")
+            await driver.straight("networks")
             await driver.press("tab", "tab", "tab", "f1")
             assert "Gateway NodePort" in driver.text
             assert "gateway.port, in each cluster's entry" in driver.text
@@ -144,7 +144,7 @@ def test_the_mesh_file_is_saved_and_not_overwritten_without_consent(tmp_path: Pa
         file = tmp_path / "mesh.yaml"
         file.write_text("mine")
         async with driving(tmp_path / "state") as driver:
-            await driver.to("review")
+            await driver.straight("review")
             await driver.press("s")
             await driver.until(lambda: "Save as mesh file" in driver.text)
             await driver.press("ctrl+u")

@@ -23,7 +23,7 @@ def test_a_review_that_went_stale_is_looked_at_again(tmp_path: Path) -> None:
         theirs = {"apiVersion": "v1", "kind": "Namespace",
                   "metadata": {"name": SYSTEM_NAMESPACE, "labels": {NETWORK: "theirs"}}}  # fmt: skip
         async with driving(tmp_path, (120, 40), outside=outside) as driver:
-            await driver.to("review")
+            await driver.straight("review")
             await driver.ready()
             outside.machines[1].apply_as("somebody", theirs)
             await driver.press("ctrl+n")

@@ -36,7 +36,7 @@ async def all_chosen(driver: Driver, stage: str = "topology") -> None:
     await driver.to("contexts")
     await driver.press("a", "ctrl+n")
     await driver.until(lambda: driver.stage == "topology")
-    await driver.to(stage)
+    await driver.straight(stage)
 
 
 async def primary_remote(driver: Driver) -> None:
@@ -64,7 +64,7 @@ def test_primary_remote_is_proposed_drawn_and_installed(tmp_path: Path, size: tu
             assert "discovery ○ waiting" in driver.text
             assert "its primary's istiod" in driver.text
             assert not driver.app.draft.mistakes()
-            await driver.to("done")
+            await driver.straight("done")
             assert "is verified" in driver.text
             assert "discovery ✓ ok" in driver.text
             await driver.press("ctrl+n")
@@ -119,15 +119,15 @@ def test_several_primaries_each_with_its_remotes(tmp_path: Path) -> None:
 def test_a_shared_network_is_typed_and_drawn(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, outside=SimulatedOutside(flat=True, speed=0)) as driver:
-            await driver.to("names")
+            await driver.straight("names")
             assert "gateway ○" in driver.text
             await driver.press("tab", "tab", "down", "enter", "tab", "ctrl+u")
             await driver.type("network1")
             assert "pods ○" in driver.text and "gateway ○" not in driver.text
-            await driver.to("networks")
+            await driver.straight("networks")
             assert "none needed" in driver.text
             assert "Gateway exposure" not in driver.text
-            await driver.to("done")
+            await driver.straight("done")
             assert "pods ✓" in driver.text
 
     asyncio.run(play())
@@ -136,7 +136,7 @@ def test_a_shared_network_is_typed_and_drawn(tmp_path: Path) -> None:
 def test_exposures_have_a_reason_and_ask_for_what_they_need(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, outside=Balanced(speed=0)) as driver:
-            await driver.to("networks")
+            await driver.straight("networks")
             flat = " ".join(driver.text.split())
             assert "a load balancer works there: Service web in shop has 192.0.2.200" in flat
             assert "Gateway NodePort" not in driver.text
@@ -161,7 +161,7 @@ def test_node_port_cannot_serve_remotes(tmp_path: Path) -> None:
         async with driving(tmp_path) as driver:
             await driver.to("topology")
             await primary_remote(driver)
-            await driver.to("networks")
+            await driver.straight("networks")
             assert clusters(driver)[0]["gateway"]["exposure"] == "external-ips"
             assert "remotes need the ports 15012 and 15017" in " ".join(driver.text.split())
             await driver.press("tab", "enter", "up", "enter", "ctrl+n")
@@ -199,7 +199,7 @@ def test_fifty_clusters_are_filtered_marked_and_answered_at_once(tmp_path: Path,
             await driver.press("end")
             assert "cluster50" in driver.text
             assert not driver.app.draft.mistakes()
-            await driver.to("networks")
+            await driver.straight("networks")
             await driver.press("space", "end", "space")  # the first and the last
             assert "2 clusters are marked" in driver.text
             await driver.press("tab", "enter", "down", "down", "down", "enter")
@@ -275,7 +275,7 @@ def test_a_filtered_drawing_shows_the_rows_that_are_meant(tmp_path: Path) -> Non
 def test_istio_asks_for_revision_pull_secret_and_certificates(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path, (120, 40)) as driver:
-            await driver.to("istio")
+            await driver.straight("istio")
             assert "Pull secret file" not in driver.text
             for _ in range(2):
                 await driver.press("tab")
@@ -359,13 +359,13 @@ def test_whatever_is_chosen_in_the_demo_works_there(tmp_path: Path, exposure: st
         async with driving(tmp_path, outside=outside) as driver:
             await all_chosen(driver)
             await primary_remote(driver)
-            await driver.to("names")
+            await driver.straight("names")
             await driver.press("tab", "tab", "space", "space", "enter", "ctrl+u")
             await driver.type("lan")
-            await driver.to("networks")
+            await driver.straight("networks")
             await driver.press("a", "tab", "enter", *["down"] * (3 + (exposure == "cluster-ip-route")), "enter")
             assert {entry.get("gateway", {}).get("exposure", exposure) for entry in clusters(driver)} == {exposure}
-            await driver.to("install")
+            await driver.straight("install")
             run = driver.app.active_run
             assert run is not None
             await driver.until(lambda: run.view.ended, 90)
