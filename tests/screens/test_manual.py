@@ -20,7 +20,7 @@ from wizard.simulated.outside import SimulatedOutside
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """At what a person did, and at what waits for one."""
-    monkeypatch.setattr(Job, "person", partialmethod(Job.person, every=0.05))
+    monkeypatch.setattr(Job, "person", partialmethod(Job.person, every=0.2))
     monkeypatch.setattr("screens.manual.LOOK", 0.05)
 
 
