@@ -12,7 +12,7 @@ from screens.base import WizardScreen
 from screens.farewell import next_commands
 from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
-from wizard.text import duration, one_line
+from wizard.text import duration, one_line, quoted
 
 
 class DoneScreen(WizardScreen):
@@ -66,7 +66,7 @@ class DoneScreen(WizardScreen):
             yield [Piece(f"  {command:<36} ", "command"), Piece(why, "muted")]
         if not self.wizard.outside.simulated:
             yield [Piece("  S saves the mesh file; then: ", "muted"),
-                   Piece(f"meshwizard export -f {mesh.name}.yaml --as runbook", "command")]  # fmt: skip
+                   Piece(f"meshwizard export -f {quoted(f'{mesh.name}.yaml')} --as runbook", "command")]  # fmt: skip
 
     def _commands(self) -> list[tuple[str, str]]:
         run, wizard = self.wizard.active_run, self.wizard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wizard.text import duration
+from wizard.text import duration, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def next_commands(run: Run, *, simulated: bool) -> list[tuple[str, str]]:
     """(command, what it does) for a mesh that stands."""
     if simulated:
         return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
-    name = run.session.mesh.name
+    name = quoted(run.session.mesh.name)
     place = run.session.resume_command.removeprefix(
         f"meshwizard resume {name}"
     )  # the options that say where its state is

@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from screens.base import Refusal, WizardScreen
 from screens.picture import Picture
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 if TYPE_CHECKING:
     from state import MeshState, StateFolder
@@ -109,7 +109,7 @@ class StartScreen(WizardScreen):
         if state is not None and not _can_go_on(state):
             what = (
                 getattr(state, "what", "")
-                or f"{state.name} is being uninstalled; use `meshwizard uninstall {state.name}`"
+                or f"{state.name} is being uninstalled; use `meshwizard uninstall {quoted(state.name)}`"
             )
             return one_line(f"{what} {getattr(state, 'remedy', '')}"), self._options()
         return None
@@ -204,5 +204,5 @@ def _inspection(state: MeshState | Unreadable) -> str:
     ]
     for step, record in state.steps.items():
         lines.append(f"{record.status:<8} {one_line(step, 60)}  {one_line(record.detail, 120)}".rstrip())
-    lines += ["", f"`meshwizard status {state.name}` probes every step afresh."]
+    lines += ["", f"`meshwizard status {quoted(state.name)}` probes every step afresh."]
     return "\n".join(lines)

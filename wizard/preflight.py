@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from wizard.clusters.kinds import (
 )
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import World
 from wizard.errors import Failed, Trouble, Unreachable
 from wizard.istio.versions import kubernetes_trouble, proven
@@ -306,7 +306,7 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             member.name,
             "error",
             "no node is Ready",
-            f"Look at them: kubectl --context {shlex.quote(member.context)} get nodes",
+            f"Look at them: {kubectl(member)} get nodes",
         )
 
 

@@ -13,9 +13,9 @@ from wizard.clusters.services import free_service_address, overlap, service_cidr
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
+from wizard.mesh.addresses import is_ip
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
-from wizard.mesh.rules import is_ip
 from wizard.preflight import node_addresses, used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version

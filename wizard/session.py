@@ -6,7 +6,6 @@ the lock and gives the engine that works. All block: call them from a thread.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ from wizard.resolve import check_istioctl, identities, resolve
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.pullsecret import file_mistakes
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 
 class Session:
@@ -88,13 +87,13 @@ class Session:
         """What a person types to go on with this mesh; empty where nothing of it outlives the program."""
         if self.passing:
             return ""
-        return f"meshwizard resume {self.mesh.name}{self.place}"
+        return f"meshwizard resume {quoted(self.mesh.name)}{self.place}"
 
     @property
     def place(self) -> str:
         """The options, after a space, that say where this mesh's state is; empty where it is in its usual place."""
-        shared = f" --state {shlex.quote(self.folder.place)}" if self.folder.shelf else ""
-        return shared + (f" --state-dir {shlex.quote(str(self.folder.folder))}" if self._given_folder else "")
+        shared = f" --state {quoted(self.folder.place)}" if self.folder.shelf else ""
+        return shared + (f" --state-dir {quoted(self.folder.folder)}" if self._given_folder else "")
 
     def prepare(self, *, undo: bool = False) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing. `undo`: the
@@ -273,12 +272,12 @@ class Session:
             for name, uid in self._identities.items()
             if name not in self.rebuilt and (state.clusters.get(name) or {}).get("uid", uid) != uid
         ]
-        consent = " ".join(f"--rebuilt {shlex.quote(name)}" for name in (*self.rebuilt, *others))
+        consent = " ".join(f"--rebuilt {quoted(name)}" for name in (*self.rebuilt, *others))
         verb = operation if operation == "uninstall" else "resume"
         return NeedsPerson(
             wrong.what,
             f"{wrong.remedy} Where it was made anew under its old name, say so: "
-            f"meshwizard {verb} {self.mesh.name}{self.place} {consent}",
+            f"meshwizard {verb} {quoted(self.mesh.name)}{self.place} {consent}",
         )
 
     def _hold_state(self, fence: Fence, holder: Holder, listener: Callable[[Event], None]) -> None:
@@ -352,11 +351,11 @@ def _refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState, re
             mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.network", told)))
     if mistakes:
         names = list(dict.fromkeys(name for name, _ in mistakes))
-        consent = " ".join(f"--remove {shlex.quote(name)}" for name in names)
+        consent = " ".join(f"--remove {quoted(name)}" for name in names)
         raise BadInput(
             f"{listing(names)} cannot get another role or network in place; nothing was touched",
             f"Take it out with a mesh file that does not name it (meshwizard apply -f FILE {consent}), then put it back. "
-            f"Where no mesh would be left: meshwizard uninstall {wished.name}",
+            f"Where no mesh would be left: meshwizard uninstall {quoted(wished.name)}",
             tuple(mistake for _, mistake in mistakes),
         )
 

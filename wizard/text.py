@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ _UNSAFE_CHARACTERS = (
     "\ud800-\udfff"  # lone surrogates cannot be encoded
 )
 _UNSAFE = re.compile(f"[{_UNSAFE_CHARACTERS}]")
+_UNSAFE_OR_BREAK = re.compile(f"[\t\n{_UNSAFE_CHARACTERS}]")
 # What `click.style` makes of a colour is let through by `shown`.
 _UNSAFE_BUT_COLOURS = re.compile(rf"(?!\x1b\[(?:3[0-7]|0|1|22)m)[{_UNSAFE_CHARACTERS}]")
 # It asks for the picture of the symbol before it, as in istioctl's own lines: without it nothing is lost.
@@ -85,17 +87,37 @@ def tamed(value: Any, limit: int) -> Any:
     return printable(value, limit) if isinstance(value, str) else value
 
 
+def quoted(value: object) -> str:
+    """One word on one line for a shell, whatever it holds. Every value in a command that is printed or exported passes here."""
+    return _UNSAFE_OR_BREAK.sub(_spelled, shlex.quote(str(value)))
+
+
+def here_document(command: str, text: str, then: str = "") -> str:
+    """The command with this text, which ends with a newline, as its input; `then`: what follows on its line. Nothing of the text
+    is expanded, and no line of it ends it.
+    """
+    end = "EOF"
+    while end in text.split("\n"):
+        end += "_"
+    return f"{command} <<'{end}'{then}\n{text}{end}"
+
+
 def for_bash(script: str) -> str:
     """A script with every control or reordering character spelled out: they can only stand in single quotes, since nothing
     else of it is foreign.
     """
+    return _UNSAFE.sub(_spelled, script)
 
-    def spelled(found: re.Match[str]) -> str:
-        # A file's name that is no UTF-8 has its bytes in the first kind of surrogates.
-        surrogates = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
-        return "'$'" + "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", surrogates)) + "''"
 
-    return _UNSAFE.sub(spelled, script)
+def harmless(text: str) -> bool:
+    """Whether no control, reordering or invisible character is in it."""
+    return _UNSAFE.search(text) is None
+
+
+def _spelled(found: re.Match[str]) -> str:
+    # A file's name that is no UTF-8 has its bytes in the first kind of surrogates.
+    surrogates = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
+    return "'$'" + "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", surrogates)) + "''"
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from wizard.text import harmless
+
 DEEPEST = 100  # levels; Istio's deepest manifest has some 40
 MOST = 200_000  # values in a document, each counted as often as it is met
 _READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -101,8 +103,8 @@ def _only_yaml_errors() -> Iterator[None]:
 def dump(*documents: Any) -> str:
     """These documents as YAML that reads back as the same, also in Go; keys in their order. Every string stays a string."""
     text = _dump(documents, True)
-    # libyaml writes these line breaks bare, where a reader folds them into spaces.
-    return _dump(documents, False) if any(mark in text for mark in "\x85\u2028\u2029") else text
+    # A terminal obeys these characters, a script is pasted with them, and a reader folds some of them: then all is escaped.
+    return text if harmless(text) else _dump(documents, False)
 
 
 def _dump(documents: tuple[Any, ...], allow_unicode: bool) -> str:

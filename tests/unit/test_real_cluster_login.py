@@ -100,7 +100,7 @@ def test_a_command_that_never_returns_is_ended(
         with pytest.raises(Failed, match=r"runs `\./give-me` for credentials, and it did not end within 1 s") as told:
             cluster.version()
         assert "east" in told.value.what
-        assert "kubectl --context ours" in told.value.remedy
+        assert f"`kubectl --kubeconfig={tmp_path}/p/config --context=ours get namespaces`" in told.value.remedy
     assert plugin.count == 1
     assert not server.asked
 

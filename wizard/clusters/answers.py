@@ -9,11 +9,13 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from wizard.clusters.patience import within
 from wizard.clusters.port import Conflicting, Outdated
+from wizard.clusters.typed import kubectl
 from wizard.clusters.wire import Answer, NoAnswer, Route, tls_context
 from wizard.errors import Failed, NotAllowed, NotKnown, Unreachable
 from wizard.text import listing, one_line
@@ -44,6 +46,7 @@ class Asked:
 
     name: str
     context: str
+    kubeconfig: Path | None
     server: str
     what: str
     mutating: bool = False
@@ -171,7 +174,7 @@ def _not_known(asked: Asked, message: str, certificate: bytes) -> NotKnown:
         )
     return NotKnown(
         f"{what}: {message}",
-        f"They may have expired: check with `kubectl --context {one_line(asked.context)} auth whoami`.",
+        f"They may have expired: check with `{kubectl(asked)} auth whoami`.",
     )
 
 

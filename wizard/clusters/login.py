@@ -25,6 +25,7 @@ import yaml
 from wizard import process
 from wizard.clusters.kinds import Object
 from wizard.clusters.patience import within
+from wizard.clusters.typed import file_option, kubectl
 from wizard.clusters.wire import Route, tls_context
 from wizard.errors import BadInput, Failed
 from wizard.text import one_line, redact
@@ -59,6 +60,7 @@ class Chosen:
 
     name: str
     context: str
+    kubeconfig: Path | None
     config: Object
     folder: str
 
@@ -90,8 +92,8 @@ def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
             raise ConfigException("there is no such file")
         config, folder = _only(merged.value, context)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unusable(name, context, source, error) from error
-    return Chosen(name, context, config, folder)
+        raise _unusable(name, context, kubeconfig, source, error) from error
+    return Chosen(name, context, kubeconfig, config, folder)
 
 
 def login(which: Chosen, *, seconds: float) -> Login:
@@ -136,10 +138,10 @@ def login(which: Chosen, *, seconds: float) -> Login:
     except TimeoutError as error:
         raise Failed(
             f"{which.name}: the identity provider of context {one_line(which.context)} gave no token within {seconds:.0f} s",
-            f"Try it with `kubectl --context {one_line(which.context)} get namespaces`.",
+            f"Try it with `{kubectl(which)} get namespaces`.",
         ) from error
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unusable(which.name, which.context, "its kubeconfig", error) from error
+        raise _unusable(which.name, which.context, which.kubeconfig, "its kubeconfig", error) from error
     finally:
         for descriptor in files:
             os.close(descriptor)
@@ -147,10 +149,10 @@ def login(which: Chosen, *, seconds: float) -> Login:
     return Login(route, {"Authorization": str(token)} if token else {}, certificate, renew)
 
 
-def _unusable(name: str, context: str, source: str, error: Exception) -> BadInput:
+def _unusable(name: str, context: str, kubeconfig: Path | None, source: str, error: Exception) -> BadInput:
     return BadInput(
         f"{name}: context {one_line(context)} of {one_line(source)} cannot be used: {one_line(error)}",
-        "Check it with `kubectl config get-contexts`.",
+        f"Check it with `kubectl {file_option(kubeconfig)}config get-contexts`.",
     )
 
 
@@ -214,7 +216,7 @@ def _from_command(which: Chosen, seconds: float) -> tuple[Object, float]:
     wanted: Mapping[str, Any] = which.user["exec"]
     command = str(wanted.get("command") or "")
     shown, at = one_line(command, 120), f"{which.name}: context {one_line(which.context)}"
-    try_it = f"Run `kubectl --context {one_line(which.context)} get namespaces` in a terminal: it may want a login."
+    try_it = f"Run `{kubectl(which)} get namespaces` in a terminal: it may want a login."
     hint = one_line(wanted.get("installHint") or "", 300)
     if wanted.get("interactiveMode") == "Always":
         raise Failed(

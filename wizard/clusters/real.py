@@ -269,7 +269,7 @@ class RealCluster:
     # -- asking
 
     def _asked(self, what: str, *, mutating: bool = False) -> Asked:
-        return Asked(self.name, self._context, self.server, what, mutating)
+        return Asked(self.name, self._context, self._kubeconfig, self.server, what, mutating)
 
     def _until_many(self) -> float:
         """When a call that needs several requests must be done."""

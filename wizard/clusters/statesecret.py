@@ -10,16 +10,17 @@ from __future__ import annotations
 import binascii
 import re
 import secrets
-import shlex
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from state import StateError, StateWriteFailed
 from wizard.clusters.kinds import NAMESPACE, SECRET, Object, Ref
 from wizard.clusters.port import MANAGER, Cluster, Outdated
+from wizard.clusters.typed import kubectl
 from wizard.errors import BadInput, Failed, NotAllowed
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 T = TypeVar("T")
 
@@ -53,11 +54,13 @@ def secret_name(mesh: str) -> str:
 class StateSecrets:
     """The states in one namespace of one cluster. Implements `state.medium.Shelf`; asks nothing before it is used."""
 
-    def __init__(self, cluster: Cluster, context: str, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, context: str, namespace: str, kubeconfig: Path | None = None) -> None:
+        """`kubeconfig`: of the context, where it is not in the one that kubectl would use; for sentences."""
         self.cluster = cluster
         self.namespace = namespace
         self.place = f"{_SCHEME}{context}/{namespace}"
-        self._context = context
+        self.context = context
+        self.kubeconfig = kubeconfig
 
     def names(self) -> list[str]:
         """The meshes whose Secret is there. Raises StateError."""
@@ -83,10 +86,9 @@ class StateSecrets:
                 return  # who may only work inside a namespace cannot look
             raise
         if found is None:
-            context = shlex.quote(self._context)
             raise StateError(
-                f"There is no namespace {self.namespace} in the cluster of context {one_line(self._context)}.",
-                f"Make it: kubectl --context {context} create namespace {self.namespace}",
+                f"There is no namespace {self.namespace} in the cluster of context {one_line(self.context)}.",
+                f"Make it: {kubectl(self)} create namespace {quoted(self.namespace)}",
             )
 
     def close(self) -> None:

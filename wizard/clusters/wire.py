@@ -6,7 +6,6 @@ caller for hours. The sockets here know when the call that uses them ends.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
@@ -28,6 +27,7 @@ from urllib3.exceptions import (
 )
 
 from wizard.clusters.patience import within
+from wizard.mesh.addresses import is_ip
 
 MAX_ANSWER = 128 << 20  # bytes of one answer; a page of objects is far smaller
 _CHUNK = 1 << 20
@@ -301,9 +301,7 @@ class _TlsPool(HTTPSConnectionPool):
 def _addresses(host: str, port: int, seconds: float) -> list[Any]:
     """What the name leads to. The system's resolver has no deadline that we could set."""
     bare = host.strip("[]")
-    try:
-        ipaddress.ip_address(bare.partition("%")[0])
-    except ValueError:
+    if not is_ip(bare.partition("%")[0]):
         return within(seconds, lambda: socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM))
     return socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)
 

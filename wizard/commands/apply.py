@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
 from wizard.commands.names import from_file
 from wizard.console.settings import Settings, consent_options, with_settings
+from wizard.text import quoted
 
 
 @click.command("apply")
@@ -60,9 +60,7 @@ def command(
     session = settings.session(from_file(path, settings))
     session.take_over, session.rebuilt = take_over, rebuilt
     if plan is not None:
-        again = (
-            f"Look again: meshwizard plan -f {shlex.quote(path)} --out {shlex.quote(str(plan))} --force{session.place}"
-        )
+        again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{session.place}"
         session.agreed = planfile.load(plan, session.wished.name, again)
     try:
         prepared(session)

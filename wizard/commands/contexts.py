@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
 from wizard.console.output import columns
 from wizard.console.settings import Settings, with_settings
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 _file = click.Path(path_type=Path)
 
@@ -41,7 +40,5 @@ def merge_command(settings: Settings, files: tuple[Path, ...], output: Path, for
     rows += [(each.name, each.was, str(each.file), each.server) for each in merged.contexts]
     for line in columns(rows):
         out.line(line)
-    out.line(
-        f"Written to {one_line(output)}. Use it with: meshwizard plain --kubeconfig {shlex.quote(one_line(output))}"
-    )
+    out.line(f"Written to {one_line(output)}. Use it with: meshwizard plain --kubeconfig {quoted(output)}")
     return 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
 from wizard.commands.names import from_file
 from wizard.console.settings import Settings, with_settings
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 
 @click.command("plan")
@@ -66,12 +65,12 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
         out.line()
         for line in planned.lines(steps, out):
             out.line(line)
-        for line in planned.halves(steps, f"meshwizard apply -f {shlex.quote(path)}{session.place}"):
+        for line in planned.halves(steps, f"meshwizard apply -f {quoted(path)}{session.place}"):
             out.line(line)
         if leaving:
             out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
         out.line(planned.summary(steps))
         if kept is not None:
-            do = f"meshwizard apply -f {shlex.quote(path)} --plan {shlex.quote(str(kept))}{session.place}"
+            do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{session.place}"
             out.line(f"Kept in {one_line(kept)}. This does it, and nothing else: {one_line(do, 600)}")
     return planned.exit_code(steps)

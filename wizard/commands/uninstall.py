@@ -10,7 +10,7 @@ from wizard.commands.names import recorded
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import NeedsPerson
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 if TYPE_CHECKING:
     from wizard.session import Session
@@ -34,7 +34,7 @@ def command(
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",
-            f"Give it with: meshwizard uninstall {session.mesh.name}{session.place} --yes",
+            f"Give it with: meshwizard uninstall {quoted(session.mesh.name)}{session.place} --yes",
         )
     try:
         prepared(session, undo=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 
 import click
@@ -14,7 +13,7 @@ from wizard.console.working import Brake, tell
 from wizard.engine.engine import Outcome
 from wizard.errors import BadInput, NeedsPerson
 from wizard.session import Session
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 
 def take_leave(
@@ -40,7 +39,7 @@ def _consent(session: Session, out: Output, undecided: list[str], json: bool) ->
         return
     what = f"{listing(undecided)} belonged to mesh {session.mesh.name} and is not in it any more"
     if json or not has_terminal():
-        options = " ".join(f"--remove {shlex.quote(name)}" for name in undecided)
+        options = " ".join(f"--remove {quoted(name)}" for name in undecided)
         raise NeedsPerson(
             f"{what}; nothing was changed",
             f"Take back what the wizard made there with {options}, or with --forget NAME only what the other clusters hold "
@@ -65,6 +64,6 @@ def _depart(session: Session, out: Output, forget: Collection[str], json: bool) 
     outcome = in_background(body, brake.press)
     tell(outcome, out, json=json)
     if not outcome.ok and outcome.exit_code == 1:
-        names = " ".join(f"--forget {shlex.quote(cluster.name)}" for cluster in session.leaving)
+        names = " ".join(f"--forget {quoted(cluster.name)}" for cluster in session.leaving)
         out.remark(f"Where such a cluster is gone for good, leave it as it is: {names}")
     return outcome.exit_code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import click
 
 from wizard.console.output import Output, losable
 from wizard.errors import BadInput
-from wizard.text import printable
+from wizard.text import printable, quoted
 
 if TYPE_CHECKING:
     from state import StateFolder
@@ -81,8 +80,8 @@ class Settings:
     @property
     def place(self) -> str:
         """The options, after a space, that say where the states are; empty where they are in their usual place."""
-        shared = f" --state {shlex.quote(self.state)}" if self.state else ""
-        return shared + (f" --state-dir {shlex.quote(str(self.folder().folder))}" if self.state_dir else "")
+        shared = f" --state {quoted(self.state)}" if self.state else ""
+        return shared + (f" --state-dir {quoted(self.folder().folder)}" if self.state_dir else "")
 
     def _shelf(self) -> StateSecrets | None:
         if not self.state:
@@ -90,7 +89,11 @@ class Settings:
         from wizard.clusters.statesecret import StateSecrets, parsed
 
         context, namespace = parsed(self.state)
-        return StateSecrets(outside_of(self).cluster(context, context), context, namespace)
+        outside = outside_of(self)
+        # Without files of their own, kubectl finds the context where this did.
+        entries = outside.contexts() if self.kubeconfigs else []
+        kubeconfig = next((entry.kubeconfig for entry in entries if entry.context == context), None)
+        return StateSecrets(outside.cluster(context, context), context, namespace, kubeconfig)
 
     def session(self, mesh: Mesh, outside: Outside | None = None, folder: StateFolder | None = None) -> Session:
         """A session for this mesh, on this machine unless another outside is given."""

@@ -6,12 +6,12 @@ a rule about a single field. Rules that look at several fields at once are in `d
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from wizard.mesh.addresses import address_of, range_of
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Istio, Mesh, Verify
 
 Value = str | int | list[str] | None
@@ -166,9 +166,8 @@ def _version(value: str) -> str | None:
 
 
 def _address(value: str) -> str | None:
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
+    address = address_of(value)
+    if address is None:
         return f"{value[:80]!r} is no IP address; other clusters reach the gateway at a node's address, such as 10.20.144.83"
     if address.is_loopback or address.is_unspecified or address.is_multicast:
         return f"{value} cannot be reached from another cluster"
@@ -183,11 +182,7 @@ def _host(value: str) -> str | None:
 
 
 def _cidr(value: str) -> str | None:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        return f"{value[:80]!r} is no range of addresses, such as 10.96.0.0/16"
-    return None
+    return None if range_of(value) else f"{value[:80]!r} is no range of addresses, such as 10.96.0.0/16"
 
 
 def _sample_version(value: str) -> str | None:

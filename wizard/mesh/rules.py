@@ -4,9 +4,10 @@ more than one field. Documents may be wrong or half filled in: whoever fills one
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from wizard.mesh.addresses import address_of, is_ip, range_of
 
 Entry = Mapping[str, Any]
 Wrong = tuple[str, str]  # path, sentence
@@ -138,11 +139,9 @@ def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong
 
 
 def _in_service_range(at: str, entry: Entry, address: object) -> Iterator[Wrong]:
-    try:
-        outside = ipaddress.ip_address(str(address)) not in ipaddress.ip_network(str(entry.get("serviceCidr")))
-    except ValueError:
-        return  # not given, or each wrong for itself
-    if outside:
+    found, services = address_of(address), range_of(entry.get("serviceCidr"))
+    # Where one is not given, or wrong, that is told for itself.
+    if found and services and found not in services:
         yield f"{at}.gateway.address", f"{address} is outside the Service CIDR {entry.get('serviceCidr')}"
 
 
@@ -150,12 +149,3 @@ def _certificates(data: Mapping[str, Any]) -> Iterator[Wrong]:
     source = value_at(data, "certificates.source")
     if source in ("directory", "offline") and not value_at(data, "certificates.path"):
         yield "certificates.path", f"is needed with certificates.source: {source}"
-
-
-def is_ip(value: str) -> bool:
-    """Whether this is an IP address, not a host name."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True

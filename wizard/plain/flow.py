@@ -25,7 +25,7 @@ from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
 from wizard.proposal import DEPENDENT, propose_exposure, serves_remotes, worth_asking
 from wizard.session import Session
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 _GO, _MESH, _WRITE, _LEAVE = "go", "mesh", "write", "leave"
 NEEDS_FOLDER = ("directory", "offline")  # sources of certificates
@@ -101,7 +101,7 @@ class Flow:
     def _tell_unfinished(self) -> None:
         for state in self._settings.folder().summaries():
             if not getattr(state, "finished", True):
-                command = f"meshwizard resume {state.name}{self._settings.place}"
+                command = f"meshwizard resume {quoted(state.name)}{self._settings.place}"
                 self._out.line(f"Mesh {state.name} is unfinished; go on with it by: {command}")
 
     def _choose_istioctl(self, outside: Outside) -> None:

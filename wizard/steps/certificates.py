@@ -19,12 +19,13 @@ from wizard.certificates.folder import FIELD, Given, all_given, folder_mistakes,
 from wizard.certificates.openssl import REQUEST
 from wizard.certificates.request import write_request
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, Mistake, NeedsPerson
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.declared import Declared, kubectl, put
-from wizard.text import listing, one_line
+from wizard.steps.declared import Declared, put
+from wizard.text import listing, one_line, quoted
 
 T = TypeVar("T")
 CACERTS = Ref(SECRET, "cacerts", SYSTEM_NAMESPACE)
@@ -312,7 +313,7 @@ class Intermediate(Declared):
         return (
             f"Take {place / name / REQUEST} to the holder of the root key. {KEY}, beside it, stays where it is.\n"
             f"There, in a folder with {ROOT}, root-key.pem and {name}/{REQUEST}:\n\n"
-            f"{openssl.sign(name, '.', self.mesh.trust_domain)}\n\n"
+            f"{openssl.sign(quoted(name), '.', self.mesh.trust_domain)}\n\n"
             f"Bring back {place / name / CERT} and {place / ROOT}{root}.\n"
             f"Now: {one_line(seen, 600)}."
         )
@@ -322,7 +323,7 @@ class Intermediate(Declared):
         if source == "existing":
             return []
         name, tool = self.member.name, kubectl(self.member)
-        folder, root = f"certs/{name}", "certs"
+        folder, root = quoted(f"certs/{name}"), "certs"
         if source == "generate":
             made = openssl.make_intermediate(folder, root, name, self.mesh.trust_domain)
         else:

@@ -5,7 +5,6 @@ done; where the wizard is killed, Kubernetes ends and removes them.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import logging
 import re
 import secrets
@@ -22,6 +21,7 @@ from wizard.clusters.port import Cluster
 from wizard.engine.step import Job, World
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.mesh import model
+from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.steps.declared import put
 from wizard.steps.ownership import is_of
@@ -249,7 +249,7 @@ def answers(urls: Iterable[str], stdout: str, stderr: str) -> dict[str, Answer]:
         why = {
             one_line(reason, 120)
             for at, at_port, reason in _FAILED.findall(stderr)
-            if at_port == port and (at == host if _is_address(host) else at not in given)
+            if at_port == port and (at == host if is_ip(host) else at not in given)
         }
         found[url] = _answer(int(code), _took(url, connected, stderr), sorted(why), one_line(told, 200))
     return found
@@ -272,14 +272,6 @@ def _took(url: str, connected: str, stderr: str) -> bool:
     host, port = _place(url)
     seconds = float(connected) if re.fullmatch(r"[0-9.]+", connected) else 0.0
     return seconds > 0 or any((at, at_port) == (host, port) for at, at_port in _CONNECTED.findall(stderr))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _place(url: str) -> tuple[str, str]:

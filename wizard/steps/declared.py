@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import NeedsPerson
 from wizard.mesh import model
@@ -24,7 +24,7 @@ from wizard.steps.ownership import (
     of_another,
     owner_of,
 )
-from wizard.text import listing, one_line
+from wizard.text import here_document, listing, one_line
 
 GONE_SECONDS = 180
 
@@ -215,18 +215,12 @@ def _address(ref: Ref) -> Object:
     return {"name": ref.name} | ({"namespace": ref.namespace} if ref.namespace else {})
 
 
-def kubectl(cluster: model.Cluster) -> str:
-    """`kubectl` at this cluster, for a command that a person may copy."""
-    kubeconfig = f" --kubeconfig={shlex.quote(str(cluster.kubeconfig))}" if cluster.kubeconfig else ""
-    return f"kubectl{kubeconfig} --context={shlex.quote(cluster.context)}"
-
-
 def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:
     """The command that applies these manifests, as a here-document. Never for a Secret: its content is nobody's to copy."""
     if any(manifest["kind"] == SECRET.kind for manifest in manifests):
         raise ValueError("a Secret is not shown")
     text = yamltext.dump(*manifests)
-    return f"{kubectl(cluster)} apply --server-side -f - <<'EOF'\n{text}EOF"
+    return here_document(f"{kubectl(cluster)} apply --server-side -f -", text)
 
 
-__all__ = ["Declared", "kubectl", "kubectl_apply", "owner_of", "put", "put_missing", "take_back", "wait_gone"]
+__all__ = ["Declared", "kubectl_apply", "owner_of", "put", "put_missing", "take_back", "wait_gone"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import shlex
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
+from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio import names
@@ -27,12 +27,12 @@ from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps import crds, defaulttag, foreign, gateway, removal
-from wizard.steps.declared import kubectl, put, put_missing
+from wizard.steps.declared import put, put_missing
 from wizard.steps.discovery import discovery_address
-from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label
+from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
 from wizard.steps.pods import available, pod_trouble
 from wizard.steps.watch import Watch
-from wizard.text import one_line
+from wizard.text import here_document, one_line, quoted
 
 RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
 _MADE = "made"
@@ -124,22 +124,23 @@ class Install(Step):
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
-        kubeconfig = f"--kubeconfig={shlex.quote(str(self.member.kubeconfig))} " if self.member.kubeconfig else ""
-        overlays = "".join(f"-f {shlex.quote(str(path))} " for path in self.mesh.istio.overlays)
+        overlays = "".join(f"-f {quoted(path)} " for path in self.mesh.istio.overlays)
         operator = operator_yaml(self.mesh, self.member)
-        install = f"istioctl install {kubeconfig}--context={shlex.quote(self.member.context)} -y {overlays}-f -"
+        install = f"{istioctl(self.member, 'install')} -y {overlays}-f -"
         if UNKNOWN_ADDRESS in operator:
             control = self.mesh.control_plane(self.member.name)
             address = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}"
+            # What a cluster answers goes into sed's own language.
             install = (
                 f"discovery=$({kubectl(control)} -n {SYSTEM_NAMESPACE} get service {GATEWAY_NAME} -o jsonpath='{address}')\n"
-                f"sed \"s|{UNKNOWN_ADDRESS}|$discovery|\" <<'EOF' | {install}"
+                '[[ $discovery =~ ^[0-9A-Za-z.:-]+$ ]] || { echo "the load balancer gave no address" >&2; exit 1; }\n'
+                + here_document(f'sed "s|{UNKNOWN_ADDRESS}|$discovery|"', operator, f" | {install}")
             )
         else:
-            install += " <<'EOF'"
+            install = here_document(install, operator)
         return [
             Command(
-                f"{install}\n{operator}EOF",
+                install,
                 "Control plane, east-west gateway and meshNetworks at once; the name keeps a later install from pruning.",
             )
         ]
@@ -196,7 +197,7 @@ class Install(Step):
         if mesh is not None and mesh != self.mesh.name:
             return Conflict(
                 f"{cluster.name} belongs to mesh {one_line(mesh)} already",
-                f"Give the mesh file that name, or first run: meshwizard uninstall {one_line(mesh)}",
+                way_out(mesh),
             )
         # What an install of ours made carries our name from the start.
         if self.mesh.has_gateway(self.member.name) and _MADE not in ((record or {}).get("data") or {}):
@@ -300,7 +301,7 @@ class IstiodReady(Step):
     def commands(self) -> list[Command]:
         if not self._own:
             return []
-        wait = f"rollout status deployment/{self._istiod.name} --timeout={ISTIOD_SECONDS}s"
+        wait = f"rollout status {quoted(f'deployment/{self._istiod.name}')} --timeout={ISTIOD_SECONDS}s"
         return [Command(f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} {wait}")]
 
     def _seen(self, cluster: Cluster) -> str:

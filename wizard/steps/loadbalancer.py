@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from wizard.clusters.kinds import Object
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.istio.versions import host_names_of_gateways
 from wizard.mesh import model
+from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
-from wizard.mesh.rules import is_ip
-from wizard.steps.declared import kubectl
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.warnings import latest_warning
 from wizard.text import one_line

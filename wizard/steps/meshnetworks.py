@@ -10,13 +10,13 @@ import yaml
 
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.declared import kubectl
 from wizard.steps.ownership import differing
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 
 class MeshNetworks(Step):
@@ -54,7 +54,7 @@ class MeshNetworks(Step):
         tool = f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE}"
         return [
             Command(
-                f"{tool} get configmap {self.ref.name} -o jsonpath='{{.data.meshNetworks}}'",
+                f"{tool} get configmap {quoted(self.ref.name)} -o jsonpath='{{.data.meshNetworks}}'",
                 "The install wrote these; every network of the mesh must be among them.",
             )
         ]

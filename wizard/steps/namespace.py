@@ -6,9 +6,11 @@ label over meshNetworks, and reads the annotation once, when the cluster is regi
 from __future__ import annotations
 
 from wizard.clusters.kinds import Object
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.declared import Declared, kubectl
+from wizard.steps.declared import Declared
+from wizard.text import quoted
 
 CONTROL_PLANE = "topology.istio.io/controlPlaneClusters"
 
@@ -35,12 +37,12 @@ class SystemNamespace(Declared):
         tool = kubectl(self.member)
         lines = [
             f"{tool} create namespace {SYSTEM_NAMESPACE} --dry-run=client -o yaml | {tool} apply -f -",
-            f"{tool} label namespace {SYSTEM_NAMESPACE} {NETWORK_LABEL}={self.member.network} --overwrite",
+            f"{tool} label namespace {SYSTEM_NAMESPACE} {quoted(f'{NETWORK_LABEL}={self.member.network}')} --overwrite",
         ]
         why = "The network label tells istiod which pods are reached through a gateway."
         if self.member.role == "remote":
             lines.append(
-                f"{tool} annotate namespace {SYSTEM_NAMESPACE} {CONTROL_PLANE}={self.member.primary} --overwrite"
+                f"{tool} annotate namespace {SYSTEM_NAMESPACE} {quoted(f'{CONTROL_PLANE}={self.member.primary}')} --overwrite"
             )
             why += f" The annotation names {self.member.primary}, whose istiod serves this cluster."
         return [Command("\n".join(lines), why)]

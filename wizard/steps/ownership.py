@@ -10,7 +10,8 @@ from typing import Any
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import MANAGER
 from wizard.engine.step import Conflict, Difference
-from wizard.text import one_line
+from wizard.mesh.fields import mesh_field
+from wizard.text import one_line, quoted
 
 MESH = "meshwizard/mesh"  # annotation: the mesh that made, or joined in, this object
 CREATED = "meshwizard/created"  # annotation: the object was not there before us, so undo may delete it
@@ -49,8 +50,15 @@ def of_another(name: str, live: Object | None, mesh: str) -> Conflict | None:
         return None
     return Conflict(
         f"{name}: {live['kind']} {one_line(live['metadata']['name'])} belongs to mesh {one_line(other)} already",
-        f"Give the mesh file that name, or first run: meshwizard uninstall {one_line(other)}",
+        way_out(other),
     )
+
+
+def way_out(other: str) -> str:
+    """What to do where annotation `meshwizard/mesh` names another mesh."""
+    if mesh_field("name").mistake(other):
+        return f"No mesh can have that name: whoever set annotation {MESH} there can tell, and take it away."
+    return f"Give the mesh file that name, or first run: meshwizard uninstall {quoted(other)}"
 
 
 def differing(wanted: Any, live: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:

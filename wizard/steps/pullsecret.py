@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from pathlib import Path
 
 from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.clusters.port import Cluster
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe, World
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
-from wizard.steps.declared import Declared, kubectl, put, take_back
-from wizard.text import one_line
+from wizard.steps.declared import Declared, put, take_back
+from wizard.text import one_line, quoted
 
 KIND = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
@@ -74,8 +74,8 @@ class PullSecret(Declared):
         tool = kubectl(self.member)
         return [
             Command(
-                f"{tool} create secret generic {self.ref.name} -n {SYSTEM_NAMESPACE} --type={KIND} "
-                f"--from-file={KEY}={shlex.quote(str(path))} --dry-run=client -o yaml |\n  {tool} apply --server-side -f -",
+                f"{tool} create secret generic {quoted(self.ref.name)} -n {SYSTEM_NAMESPACE} --type={KIND} "
+                f"--from-file={KEY}={quoted(path)} --dry-run=client -o yaml |\n  {tool} apply --server-side -f -",
                 "The credentials of the private registry.",
             )
         ]

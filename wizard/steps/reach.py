@@ -4,7 +4,6 @@ closed is told before anything that depends on it is installed.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from wizard.clusters.kinds import POD
 from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_runs_istiod
+from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import Cluster, Mesh
 from wizard.preflight import node_addresses
 from wizard.steps.curlpod import Answer, CurlPods, remove_probes
@@ -185,7 +185,7 @@ class ReachGateways(Reach):
         for pod in world.cluster(peer.name).objects(POD, "kube-system", "k8s-app=kube-dns"):
             status = pod.get("status") or {}
             address = str(status.get("podIP") or "")
-            if status.get("phase") == "Running" and not is_going(pod) and _is_address(address):
+            if status.get("phase") == "Running" and not is_going(pod) and is_ip(address):
                 remedy = (
                     f"{self.cluster} and {peer.name} share network {one_line(peer.network)}, so their Pods must reach each "
                     "other directly: route the Pod networks to each other, or give the clusters different networks."
@@ -256,13 +256,5 @@ def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, 
 
 
 def _url(address: str, port: int | None) -> str:
-    host = f"[{address}]" if _is_address(address) and ":" in address else address
+    host = f"[{address}]" if is_ip(address) and ":" in address else address
     return f"https://{host}:{port}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

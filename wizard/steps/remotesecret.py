@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shlex
 
 import yaml
 
 from wizard import yamltext
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
+from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.declared import kubectl, put, take_back
+from wizard.steps.declared import put, take_back
 from wizard.steps.ownership import of_another
 from wizard.steps.removal import READER_TOKEN
+from wizard.text import quoted
 
 MARK = "istio/multiCluster"
 CLUSTER = "networking.istio.io/cluster"
@@ -116,12 +117,11 @@ class RemoteSecret(Step):
         take_back(world.cluster(self.cluster), self.ref, self.mesh.name, job)
 
     def commands(self) -> list[Command]:
-        kubeconfig = f"--kubeconfig={shlex.quote(str(self.peer.kubeconfig))} " if self.peer.kubeconfig else ""
         make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
         return [
             Command(
-                f"istioctl {make} {kubeconfig}--context={shlex.quote(self.peer.context)} -n {SYSTEM_NAMESPACE} "
-                f"--name={self.peer.name} --server={self.peer.api_server} |\n"
+                f"{istioctl(self.peer, make)} -n {SYSTEM_NAMESPACE} "
+                f"--name={quoted(self.peer.name)} --server={quoted(self.peer.api_server)} |\n"
                 f"  {kubectl(self.member)} apply -f -",
                 f"{self.member.name}'s istiod may read {self.peer.name}.",
             )

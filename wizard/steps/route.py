@@ -4,8 +4,6 @@ wizard has no hands on hosts: it shows what to type, and finds out from inside t
 
 from __future__ import annotations
 
-import shlex
-
 from wizard.clusters.kinds import NODE, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Difference, Job, Needed, Probe, Step, World
@@ -15,7 +13,7 @@ from wizard.mesh.model import Mesh
 from wizard.preflight import is_ready
 from wizard.steps.curlpod import CurlPods, remove_probes
 from wizard.steps.reach import probe_needs, shown
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 KUBERNETES = Ref(SERVICE, "kubernetes", "default")  # every cluster has it, and it answers before Istio stands
 _MOST_PODS = 30
@@ -35,7 +33,7 @@ class Route(Step):
         self.mesh = mesh
         self.member = cluster
         self.target = target
-        self._path = f"{shlex.quote(str(target.service_cidr))} via {shlex.quote(str(target.gateway.node))}"
+        self._path = f"{quoted(target.service_cidr)} via {quoted(target.gateway.node)}"
 
     def wanted(self) -> object:
         return self._path
@@ -70,7 +68,7 @@ class Route(Step):
     def commands(self) -> list[Command]:
         return [
             Command(
-                f"# On each node of {self.member.name}, not here:\n#   sudo ip route add {self._path}",
+                f"# On each node of {one_line(self.member.name)}, not here:\n#   sudo ip route add {self._path}",
                 f"Pods of {self.member.name} reach the Services of {self.target.name} over its node.",
             )
         ]

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 
 from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster
+from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
-from wizard.steps.declared import Declared, kubectl, put_missing, take_back
+from wizard.steps.declared import Declared, put_missing, take_back
 from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.steps.pods import available, image_trouble, is_going, is_pod_of, pod_trouble
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 SERVICE = "helloworld"
 CLIENT = "curl"
@@ -143,7 +144,8 @@ class Sample(Declared):
 
     def commands(self) -> list[Command]:
         waits = "\n".join(
-            f"{kubectl(self.member)} -n {self.mesh.verify.namespace} rollout status deployment/{ref.name} --timeout=180s"
+            f"{kubectl(self.member)} -n {quoted(self.mesh.verify.namespace)} rollout status {quoted(f'deployment/{ref.name}')} "
+            "--timeout=180s"
             for ref in self._deployments()
         )
         return [*super().commands(), Command(waits)]

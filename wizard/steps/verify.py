@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 
+from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.events import Answered
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, VerificationFailed
 from wizard.mesh.model import Cluster, Mesh
-from wizard.steps.declared import kubectl
 from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 VERIFY_SECONDS = 180
 ANSWER_SECONDS = 5  # for one request
@@ -79,19 +78,20 @@ class Verify(Step):
     def commands(self) -> list[Command]:
         url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello"
         patterns = "\n".join(
-            f"    [[ $answers == *'version: {version},'* ]] || missing={version}" for version in self.versions
+            f"    [[ $answers == *{quoted(f'version: {version},')}* ]] || missing={quoted(version)}"
+            for version in self.versions
         )
         return [
             Command(
                 "for attempt in $(seq 60); do\n"
-                f"  answers=$({kubectl(self.member)} -n {self.mesh.verify.namespace} exec deploy/{CLIENT} -c {CLIENT} -- "
-                f"curl -sS --max-time {ANSWER_SECONDS} '{url}?n=[1-{len(self.versions) * 4}]' || true)\n"
+                f"  answers=$({kubectl(self.member)} -n {quoted(self.mesh.verify.namespace)} exec deploy/{CLIENT} -c {CLIENT} -- "
+                f"curl -sS --max-time {ANSWER_SECONDS} {quoted(f'{url}?n=[1-{len(self.versions) * 4}]')} || true)\n"
                 f"    missing=\n{patterns}\n"
                 '  [ -z "$missing" ] && break\n'
                 "  sleep 2\n"
                 "done\n"
                 'echo "$answers"\n'
-                f'[ -z "$missing" ] || {{ echo "{self.member.name} does not hear $missing" >&2; exit 1; }}',
+                f'[ -z "$missing" ] || {{ echo {quoted(f"{self.member.name} does not hear")} "$missing" >&2; exit 1; }}',
                 f"From {self.member.name}, every cluster's version must answer.",
             )
         ]
@@ -126,13 +126,13 @@ class Verify(Step):
         )
         near = listing(peer.name for peer in peers if peer.name not in beyond and peer.name != self.member.name)
         if not gateways and not near:
-            return f"Look at the sample: {kubectl(self.member)} -n {self.mesh.verify.namespace} get pods"
+            return f"Look at the sample: {kubectl(self.member)} -n {quoted(self.mesh.verify.namespace)} get pods"
         what = [f"that {gateways} can be reached (firewalls)"] if gateways else []
         what += [f"that pods of {near} can be reached, since they share network {self.member.network}"] if near else []
         control = self.mesh.control_plane(self.member.name)
         return (
             f"Check from a node of {self.member.name} {listing(what)}, and "
-            f"`istioctl remote-clusters --context {shlex.quote(control.context)}` for what istiod could read."
+            f"`{istioctl(control, 'remote-clusters')}` for what istiod could read."
         )
 
 

@@ -1,0 +1,28 @@
+"""What an IP address is, and a range of them, for everything that is typed, read or found."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+
+def address_of(value: object) -> IPv4Address | IPv6Address | None:
+    """The address that this text is; None for anything else. One with a zone (`fe80::1%eth0`) is none: it means something on one
+    host only, and a zone may be any text.
+    """
+    try:
+        return None if "%" in str(value) else ip_address(str(value))
+    except ValueError:
+        return None
+
+
+def range_of(value: object) -> IPv4Network | IPv6Network | None:
+    """The range that this text is, written with its first address; None for anything else."""
+    try:
+        return None if "%" in str(value) else ip_network(str(value))
+    except ValueError:
+        return None
+
+
+def is_ip(value: object) -> bool:
+    """Whether this is an IP address, not a host name."""
+    return address_of(value) is not None
