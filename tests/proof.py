@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = ".venv/bin/python"
 PARTS = ("check", "test", "demo", "test-package", "test-faults", "test-lab")
 LONG = ("test-faults", "test-lab")  # those that have a core and shares, see tests/shares.py
-_TALLY = re.compile(r"=+ (\d+ (?:passed|failed|skipped|error|deselected)[^=]*) in [\d.]+s.*=+$")
+_TALLY = re.compile(r"=+ (\d+ (?:passed|failed|skipped|error|deselected)[^=\n]*) in [\d.]+s.*=+$", re.M)
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,18 @@ class Part:
 def _run(name: str, argv: Sequence[str], choice: str = "") -> Part:
     """Run a part, its output shown as it comes. `choice`: the SHARD that a long part is to take."""
     print(f"\n== {name}{f' ({choice})' if choice else ''}", flush=True)
-    began, told = time.monotonic(), ""
+    began, said = time.monotonic(), b""
     child = subprocess.Popen(
         argv, cwd=ROOT, env={**os.environ, "SHARD": choice}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
+        stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert child.stdout
-    for line in child.stdout:
-        print(line, end="", flush=True)
-        if found := _TALLY.match(line):
-            told = found[1]
-    return Part(name, time.monotonic() - began, child.wait(), told)
+    while some := os.read(child.stdout.fileno(), 1 << 16):  # not by lines: pytest's dots tell that it goes on
+        sys.stdout.buffer.write(some)
+        sys.stdout.buffer.flush()
+        said += some
+    told = _TALLY.findall(said.decode(errors="replace"))
+    return Part(name, time.monotonic() - began, child.wait(), told[-1] if told else "")
 
 
 def _make(name: str, choice: str = "") -> Part:
