@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import ssl
 import threading
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Client:
         self._mine = threading.local()
 
     def ask(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
-        """The decoded answer. Refused, or OSError where none came; a stale connection is tried once more for a read."""
+        """The decoded answer. Refused, or OSError where none came; a read that got none is tried once more."""
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, **({"Content-Type": kind} if data is not None else {})}
         for last in (False, True):
@@ -100,6 +101,9 @@ class Client:
             found = self._mine.connection = http.client.HTTPSConnection(
                 str(self._where.hostname), self._where.port, context=self._context, timeout=60
             )
+        # Of a connection at rest there is nothing to read but its end: the server ends what was idle for minutes.
+        if found.sock is not None and select.select([found.sock], [], [], 0)[0]:
+            found.close()
         return found
 
 
