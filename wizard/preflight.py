@@ -33,7 +33,7 @@ from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import World
 from wizard.errors import Failed, Trouble, Unreachable
-from wizard.istio.versions import kubernetes_trouble, proven
+from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.text import listing, one_line
@@ -120,11 +120,11 @@ def _twice(mesh: Mesh, member: model.Cluster, world: World, identity: str) -> It
 def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:
     # Of the mesh, not of a cluster: told once.
     if member.name == mesh.clusters[0].name and not proven(str(mesh.istio.version)):
-        yield Finding(
-            "istio", member.name, "warning",
-            f"Istio {mesh.istio.version} was not run on real clusters by this release's tests, only rendered",
-            "Try it on clusters that may break first.",
-        )  # fmt: skip
+        why = "was not run on real clusters by this release's tests, only rendered"
+        if is_newer(str(mesh.istio.version)):
+            why = f"is newer than what this release of meshwizard knows, Istio {NEWEST[0]}.{NEWEST[1]}"
+        what = f"Istio {mesh.istio.version} {why}"
+        yield Finding("istio", member.name, "warning", what, "Try it on clusters that may break first.")
     trouble = kubernetes_trouble(str(mesh.istio.version), version.minor)
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"

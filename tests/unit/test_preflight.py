@@ -139,14 +139,22 @@ def test_overlays_are_read_before_anything_is_touched(two: Setting, tmp_path: Pa
     assert [mistake.path for mistake in mistakes] == ["istio.overlays[1]", "istio.overlays[2]"]
 
 
-@pytest.mark.parametrize("version", ["1.8.6", "1.10.0", "1.31.0", "2.0.0", "rubbish", ""])
+@pytest.mark.parametrize("version", ["1.8.6", "1.10.0", "2.0.0", "0.30.0", "rubbish", ""])
 def test_versions_that_are_not_driven(version: str) -> None:
     assert unsupported(version)
 
 
-@pytest.mark.parametrize("version", ["1.26.0", "1.29.1", "1.30-alpha.abc"])
+@pytest.mark.parametrize("version", ["1.9.0", "1.26.0", "1.29.1", "1.30-alpha.abc", "1.31.0", "1.40.2"])
 def test_versions_that_are_driven(version: str) -> None:
     assert unsupported(version) is None
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.31.0", "newer than"), ("1.28.3", "only rendered"), ("1.29.1", "")])
+def test_an_istio_that_nobody_tried_is_a_warning(two: Setting, version: str, told: str) -> None:
+    mesh = replace(two.mesh, istio=replace(two.mesh.istio, version=version))
+    found = [finding for finding in check(mesh, two.world) if finding.check == "istio"]
+    assert [finding.severity for finding in found] == (["warning"] if told else [])
+    assert all(told in finding.text for finding in found)
 
 
 def test_kubernetes_and_istio_must_go_together() -> None:

@@ -8,7 +8,8 @@ import re
 
 Minor = tuple[int, int]
 
-SUPPORTED: tuple[Minor, Minor] = ((1, 9), (1, 30))  # the istioctl minors this release drives
+OLDEST: Minor = (1, 9)  # the first istioctl minor this release drives
+NEWEST: Minor = (1, 30)  # the last that it knows; a newer one is told as such, and driven as that
 PROVEN: tuple[Minor, ...] = (
     (1, 26),
     (1, 29),
@@ -54,14 +55,18 @@ def minor_of(version: str) -> Minor | None:
 def unsupported(istio: str) -> str | None:
     """Why this release does not drive an istioctl of that version, or None."""
     minor = minor_of(istio)
-    oldest, newest = SUPPORTED
     if minor is None:
         return f"{istio!r} is no version"
-    if not oldest <= minor <= newest:
-        return f"Istio {istio} is outside {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}, which this release drives"
+    if minor < OLDEST or minor[0] != OLDEST[0]:
+        return f"Istio {istio} is not driven by this release: {OLDEST[0]}.{OLDEST[1]} and later are, of {OLDEST[0]}.x"
     if istio in BROKEN:
         return f"Istio {istio} cannot be used: {BROKEN[istio]}"
     return None
+
+
+def is_newer(istio: str) -> bool:
+    """Whether this release knows nothing of that version yet."""
+    return (minor_of(istio) or OLDEST) > NEWEST
 
 
 def proven(istio: str) -> bool:
