@@ -23,6 +23,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,8 @@ def lengths_of(items: Iterable[pytest.Item], times: Mapping[str, float]) -> dict
     parts: dict[str, set[str]] = {}
     for item in items:
         parts.setdefault(bundle_of(item), set()).add(part_of(item))
-    return {bundle: sum(times.get(part, _USUAL_SECONDS) for part in within) for bundle, within in parts.items()}
+    # fsum: the same whatever the order, so that every process deals alike.
+    return {bundle: fsum(times.get(part, _USUAL_SECONDS) for part in within) for bundle, within in parts.items()}
 
 
 def dealt(items: Iterable[pytest.Item], of: int, times: Mapping[str, float]) -> dict[str, int]:

@@ -188,8 +188,10 @@ def assert_as_before(lab: Lab, before: list[dict[str, str]]) -> None:
     """The clusters hold the objects that they held then, none more and none made anew. `before`: `snapshot_objects` of each."""
     for cluster, then in zip(lab.clusters, before, strict=True):
         now = cluster.snapshot_objects()
-        assert sorted(set(now) ^ set(then)) == []
-        assert {key for key in now if now[key] != then[key]} == set()
+        assert not set(now) - set(then), f"{cluster.name} still holds {sorted(set(now) - set(then))}"
+        assert not set(then) - set(now), f"{cluster.name} lost {sorted(set(then) - set(now))}"
+        anew = [key for key in now if now[key] != then[key]]
+        assert not anew, f"{cluster.name}: made anew: {anew}"
 
 
 def assert_untouched(lab: Lab, marks: list[int]) -> None:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.lab import proven
-from tests.shares import SHARES, SUITES, Choice
+from tests.lab.shape import Shape
+from tests.shares import SHARES, SUITES, Choice, lengths_of
 
 ROOT = Path(__file__).parents[2]
 Selections = dict[str, dict[str, list[str]]]
@@ -41,9 +44,10 @@ def test_step(number):
 """
 
 
-def selections(*numbers: int) -> Selections:
+def selections(*numbers: int, seed: str = "random") -> Selections:
     words = [sys.executable, "-m", "tests.shares", "--json", *map(str, numbers)]
-    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    env = {**os.environ, "PYTHONHASHSEED": seed}
+    told = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
     found: Selections = json.loads(told)
     return found
 
@@ -71,6 +75,26 @@ def test_consecutive_commits_see_everything() -> None:
         core = set.intersection(*map(set, suite.values()))
         assert core, "each runs the core"
         assert sum(len(set(these) - core) for these in suite.values()) == len(every - core), "and nothing else twice"
+
+
+def test_every_process_deals_alike() -> None:
+    assert selections(seed="1") == selections(seed="2") == selections(seed="3")
+
+
+class Fake:
+    """A test that wants a lab of three clusters."""
+
+    def __init__(self, name: str) -> None:
+        self.nodeid, self.stash = name, pytest.Stash()
+
+    def get_closest_marker(self, name: str) -> object:
+        return SimpleNamespace(args=(Shape(3),)) if name == "lab_shape" else None
+
+
+def test_a_sum_of_seconds_is_the_same_in_any_order() -> None:
+    times = {"long": 1e16, **{f"short{number}": 1.0 for number in range(8)}}  # one by one, 1.0 is lost beside 1e16
+    items: list[Any] = [Fake(name) for name in times]
+    assert list(lengths_of(items, times).values()) == [1e16 + 8]
 
 
 def test_a_run_takes_what_was_told(shared: Selections) -> None:
