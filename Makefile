@@ -59,14 +59,12 @@ test-package: $(VENV)/.dev ## the wheel, installed by pip, uv and pipx, as anoth
 	$(BIN)/python -m pytest -n 3 --dist loadscope tests/packaging
 
 test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian; SHARD)
-	$(BIN)/python -m tests.lab prepare --kubernetes-only
 	$(LONG) -n $(JOBS) --timeout 1500 --times .times-faults.json tests/faults
 
 soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, with a report
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --jobs $$((2 * $(JOBS))) --report soak.json
 
 test-lab: $(VENV)/.dev ## the main job on real clusters (root, Debian; SHARD)
-	$(BIN)/python -m tests.lab prepare --istio $(ISTIO)
 	$(LONG) -p tests.lab.proven -n $(LABS) --timeout 900 --times .times-lab.json --proven .proven.json tests/lab
 
 lock: $(VENV)/.dev ## pin again what pyproject.toml asks for

@@ -34,7 +34,7 @@ SUITES = {"test-faults": "tests/faults", "test-lab": "tests/lab"}
 _ROOT = Path(__file__).parents[1]
 _USUAL_SECONDS = 10.0  # for what was never timed
 _PROPERTY = "part"
-_PART = pytest.StashKey[str]()  # kept, for xdist renames the tests
+_CHOICE = pytest.StashKey["Choice | None"]()
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,6 @@ class Choice:
 
 def part_of(item: pytest.Item) -> str:
     """The name of what this test belongs to and is never parted from: its own, or that of a sequence of tests."""
-    if _PART not in item.stash:
-        item.stash[_PART] = _part_of(item)
-    return item.stash[_PART]
-
-
-def _part_of(item: pytest.Item) -> str:
     order = item.get_closest_marker("in_order")
     if order is None:
         return item.nodeid
@@ -149,7 +143,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gather the times where they are asked for."""
+    """Read what SHARD says, before anything is built or run; gather the times where they are asked for."""
+    try:
+        config.stash[_CHOICE] = Choice.parse(os.environ.get("SHARD", ""))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     target = config.getoption("--times")
     if target and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Timed(Path(target)))
@@ -158,12 +156,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take what SHARD says, the longest bundles first, so that none begins when all others end."""
-    try:
-        choice = Choice.parse(os.environ.get("SHARD", ""))
-    except ValueError as error:
-        raise pytest.UsageError(str(error)) from None
     times = remembered()
-    taken = chosen(items, choice, times)
+    taken = chosen(items, config.stash[_CHOICE], times)
     kept = set(taken)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     seconds = lengths_of(taken, times)

@@ -7,11 +7,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults import controlplane
 from tests.faults.rig import Rig, rig_of
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing before the first test, whose time limit it would exceed."""
+    if session.config.option.collectonly:
+        return
+    if any("servers" in getattr(item, "fixturenames", ()) for item in session.items):
+        controlplane.programs()
+
+
 @pytest.fixture(scope="session")
-def rig() -> Iterator[Rig]:
+def servers() -> None:
+    """The programs of the API servers are there."""
+
+
+@pytest.fixture(scope="session")
+def rig(servers: None) -> Iterator[Rig]:
     """Three control planes; a test begins with `rig.fresh(shape)`."""
     with rig_of(3) as made:
         yield made

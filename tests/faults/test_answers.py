@@ -169,7 +169,7 @@ def expected(call: Call, fault: str, request: Request | None, *, always: bool) -
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[tuple[ControlPlane, SimpleQueue[tuple[Proxy, Path]]]]:
+def plane(servers: None) -> Iterator[tuple[ControlPlane, SimpleQueue[tuple[Proxy, Path]]]]:
     """One API server, and proxies before it with a kubeconfig each."""
     memory = Path("/dev/shm")
     with ExitStack() as last:

@@ -7,6 +7,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.faults.client import Object
 from tests.faults.controlplane import ControlPlane, Etcd, alone
 from tests.faults.keys import kubeconfig
@@ -34,6 +36,7 @@ def _definition() -> Object:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("servers")
 def test_a_definition_that_a_dead_server_left_half_way_is_served_again(tmp_path: Path) -> None:
     with alone(tmp_path) as (plane, etcd, _):
         plane.client.apply(_definition(), "rig")

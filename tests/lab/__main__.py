@@ -48,7 +48,6 @@ def main(argv: list[str] | None = None) -> int:
     prepare = commands.add_parser("prepare", help="build everything into the cache, start nothing")
     for parser_ in (up, prepare):
         parser_.add_argument("--istio", default=versions.ISTIO_DEFAULT, choices=versions.ISTIO)
-    prepare.add_argument("--kubernetes-only", action="store_true", help="what tests/faults needs, and no more")
     commands.add_parser("down", help="remove the lab; fails if anything is left")
     commands.add_parser("status", help="what is up, and where")
     commands.add_parser("reset", help="bring all clusters back to their baseline")
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.command == "up":
             lab.up(Shape(options.n, options.istio, options.networks, options.services))
         elif options.command == "prepare":
-            lab.prepare(from_environment(), None if options.kubernetes_only else options.istio)
+            lab.prepare(from_environment(), options.istio)
         elif options.command == "down":
             lab.down()
         elif options.command == "reset":

@@ -126,14 +126,10 @@ def _lab(settings: Settings, shape: Shape) -> Lab:
     return Lab(settings, shape, programs, list(cluster.clusters(settings, shape, programs, store)))
 
 
-def prepare(settings: Settings, istio: str | None) -> None:
-    """Fill the cache, so that `up` has nothing left to build; without an Istio only with Kubernetes and Debian's packages."""
+def prepare(settings: Settings, istio: str) -> None:
+    """Fill the cache, so that `up` has nothing left to build."""
     _need_root()
-    if istio:
-        _lab(settings, Shape(1, istio))
-    else:
-        packages.ensure_debian_packages(settings.cache)
-        build.kubernetes(settings.cache)
+    _lab(settings, Shape(1, istio))
 
 
 def up(shape: Shape | None = None, settings: Settings | None = None) -> Lab:

@@ -113,6 +113,16 @@ def test_what_is_no_shard_is_refused(shard: str) -> None:
         Choice.parse(shard)
 
 
+def test_a_run_that_is_told_what_is_no_shard_ends_before_anything_is_built() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.shares", "-n", "2", "tests/lab"], cwd=ROOT, capture_output=True,
+        text=True, check=False, env={**os.environ, "SHARD": "7/6"},
+    )  # fmt: skip
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR, ran.stdout
+    assert "SHARD='7/6' is none of" in ran.stderr
+    assert "building" not in ran.stderr
+
+
 @pytest.mark.parametrize("shard", ["core", "2/6", "core+2/6", "1/1"])
 def test_a_shard_is_read_as_it_is_written(shard: str) -> None:
     assert str(Choice.parse(shard)) == shard
