@@ -1,19 +1,11 @@
-"""The promises of docs/reliability.md and the tests that prove them.
+"""The promises of docs/reliability.md and the tests that prove them: `@pytest.mark.promise(N, …)`.
 
-A test names what it proves with `@pytest.mark.promise(N, …)`, a whole module with `pytestmark = pytest.mark.promise(N)`. The
-table in the document is rendered from those marks: `python -m tests.promises` writes it, and a test compares.
+The table in the document is rendered from those marks: `python -m tests.promises` writes it, and a test compares.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterator
-from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
-DOCUMENT = ROOT / "docs/reliability.md"
-_TABLE = re.compile(r"(?<=<!-- promises -->\n).*?(?=<!-- /promises -->)", re.S)
+from tests.marks import ROOT, Table
 
 PROMISES = {
     1: "A state write is whole or not at all: killed at any system call, a reader sees the old generation or the new one.",
@@ -57,53 +49,13 @@ PROMISES = {
     39: "A crash report is written by consent only, private, free of secrets, and never hides the first error.",
     40: "A half-linked pair of clusters is a named state with a named repair.",
 }
-
-
-def proofs() -> dict[int, list[str]]:
-    """Promise → tests that prove it, as `path::name`, sorted."""
-    found: dict[int, list[str]] = {number: [] for number in PROMISES}
-    for path in sorted(ROOT.glob("tests/**/*.py")):
-        tree = ast.parse(path.read_text())
-        name = path.relative_to(ROOT).as_posix()
-        for number in _module_marks(tree):
-            found[number].append(name)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                for number in _marks(node.decorator_list):
-                    found[number].append(f"{name}::{node.name}")
-    return {number: sorted(set(tests)) for number, tests in found.items()}
+TABLE = Table(ROOT / "docs/reliability.md", "promise", tuple(PROMISES))
 
 
 def render() -> str:
     """The table."""
-    rows = [
-        f"| {number} | {text} | {'<br>'.join(f'`{test}`' for test in tests)} |"
-        for (number, text), tests in zip(PROMISES.items(), proofs().values(), strict=True)
-    ]
-    return "\n".join(["| | Promise | Proven by |", "|-|-|-|", *rows, ""])
-
-
-def written() -> str:
-    """The table as the document holds it."""
-    table = _TABLE.search(DOCUMENT.read_text())
-    return table[0] if table else ""
-
-
-def _module_marks(tree: ast.Module) -> Iterator[int]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets):
-            yield from _marks(node.value.elts if isinstance(node.value, ast.List) else [node.value])
-
-
-def _marks(decorators: list[ast.expr]) -> Iterator[int]:
-    for each in decorators:
-        if isinstance(each, ast.Call) and ast.unparse(each.func) == "pytest.mark.promise":
-            for argument in each.args:
-                number = ast.literal_eval(argument)
-                if number not in PROMISES:
-                    raise ValueError(f"there is no promise {number}")
-                yield number
+    return TABLE.render(["Promise"], {number: [text] for number, text in PROMISES.items()})
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(_TABLE.sub(lambda _: render(), DOCUMENT.read_text()))
+    TABLE.write(render())

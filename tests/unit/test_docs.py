@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import promises
+from tests import inputs, promises
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.meshfile import read_meshfile
 
@@ -38,5 +38,9 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_every_promise_is_proven_and_the_table_says_where() -> None:
-    assert [number for number, tests in promises.proofs().items() if not tests] == []
-    assert promises.written() == promises.render(), "run: python -m tests.promises"
+    assert [number for number, tests in promises.TABLE.proofs().items() if not tests] == []
+    assert promises.TABLE.written() == promises.render(), "run: python -m tests.promises"
+
+
+def test_the_inputs_that_broke_it_are_told_with_their_tests() -> None:
+    assert inputs.TABLE.written() == inputs.render(), "run: python -m tests.inputs"
