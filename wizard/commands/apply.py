@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from wizard.commands.names import from_file
+from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.text import quoted
 
 
 @click.command("apply")
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@mesh_file
 @click.option(
     "--yes", is_flag=True, help="Consent beforehand; apply asks nothing today, so scripts may always give it."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from wizard.commands.names import from_file
+from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable
 
@@ -12,7 +13,7 @@ _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘",
 
 
 @click.command("check")
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@mesh_file
 @click.option("--json", is_flag=True, help="One JSON object.")
 @with_settings
 def command(settings: Settings, path: str, json: bool) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import from_file
+from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@mesh_file
 @click.option(
     "--as", "form", type=click.Choice(["runbook"]), default="runbook", help="What to make of it: a bash script."
 )

@@ -84,8 +84,10 @@ def run(arguments: Sequence[str]) -> int:
             return code
     except KeyboardInterrupt:
         return Interrupted.exit_code
-    except (BrokenPipeError, SystemExit):
-        return 1  # nobody listens any more; click has made the streams quiet
+    except SystemExit as ended:  # click has completed a word, or nobody listens any more
+        return ended.code if isinstance(ended.code, int) else 1
+    except BrokenPipeError:
+        return 1
     except OSError as error:
         with losable():
             settings.out.remark(f"Error: the output cannot be written: {error.strerror}")

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from wizard.commands.names import from_file
+from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, with_settings
 from wizard.text import listing, one_line, quoted
 
 
 @click.command("plan")
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.")
+@mesh_file
 @click.option("--json", is_flag=True, help="The plan as one JSON object.")
 @click.option(
     "--out",

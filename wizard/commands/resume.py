@@ -6,13 +6,14 @@ import click
 
 from wizard.commands.names import recorded, the_name
 from wizard.console import settings as doors
+from wizard.console.completion import meshes
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import BadInput
 
 
 @click.command("resume")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=meshes)
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
 @click.option("--screens", is_flag=True, help="Show it on the whole screen, as the wizard does.")
 @consent_options

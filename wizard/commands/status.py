@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
+from wizard.console.completion import meshes
 from wizard.console.output import columns
 from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable
@@ -19,7 +20,7 @@ _WORDS = {"done": "as wanted", "needed": "differs", "conflict": "conflict", "unk
 
 
 @click.command("status")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=meshes)
 @click.option("--json", is_flag=True, help="One JSON object.")
 @with_settings
 def command(settings: Settings, name: str | None, json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import recorded
+from wizard.console.completion import meshes
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import NeedsPerson
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("uninstall")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=meshes)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout. Needs --yes.")
 @consent_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
+from wizard.console.completion import meshes
 from wizard.console.settings import Settings, with_settings
 from wizard.errors import Trouble
 from wizard.text import one_line, printable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=meshes)
 @click.option("--json", is_flag=True, help="One JSON object.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write a JUnit report.")
 @with_settings

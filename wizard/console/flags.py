@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from wizard.console.completion import Completer, choices, contexts, files
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import MESH_FIELDS, Field
@@ -15,15 +16,34 @@ from wizard.mesh.model import API_VERSION
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def mesh_file(function: F) -> F:
+    """Give a click command `path`, the mesh file."""
+    return click.option(
+        "-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.", shell_complete=files
+    )(function)
+
+
 def mesh_flags(function: F) -> F:
     """Give a click command one flag for every mesh field, and --kubeconfig and --context for the clusters."""
     for field in reversed(MESH_FIELDS):
-        function = click.option(field.flag, _parameter(field), metavar=_metavar(field), help=_help(field))(function)
+        function = click.option(
+            field.flag, _parameter(field), metavar=_metavar(field), help=_help(field), shell_complete=_completer(field)
+        )(function)
     function = click.option(
-        "--context", "context", multiple=True, metavar="NAME", help="A cluster of the mesh; give it once for each."
+        "--context",
+        "context",
+        multiple=True,
+        metavar="NAME",
+        help="A cluster of the mesh; give it once for each.",
+        shell_complete=contexts,
     )(function)
     return click.option(
-        "--kubeconfig", "kubeconfig", multiple=True, metavar="FILE", help="Where to look for contexts. May be repeated."
+        "--kubeconfig",
+        "kubeconfig",
+        multiple=True,
+        metavar="FILE",
+        help="Where to look for contexts. May be repeated.",
+        shell_complete=files,
     )(function)
 
 
@@ -53,6 +73,12 @@ def _metavar(field: Field) -> str:
     if field.kind == "choice":
         return "|".join(choice.value for choice in field.choices)
     return {"integer": "NUMBER", "path": "PATH", "paths": "FILE,…"}.get(field.kind, "TEXT")
+
+
+def _completer(field: Field) -> Completer | None:
+    if field.kind == "choice":
+        return choices([choice.value for choice in field.choices])
+    return files if field.kind in ("path", "paths") else None
 
 
 def _help(field: Field) -> str:

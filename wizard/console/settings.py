@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wizard.console.completion import files
 from wizard.console.output import Output, losable
 from wizard.errors import BadInput
 from wizard.text import printable, quoted
@@ -142,7 +143,9 @@ _OPTIONS = (
         metavar="FILE",
         help="Where the wizard breaks down, tell why in this file, without secrets.",
     ),
-    _option("--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH."),
+    _option(
+        "--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH.", shell_complete=files
+    ),
     _option(
         "--state",
         metavar="PLACE",

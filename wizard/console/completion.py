@@ -1,0 +1,76 @@
+"""What a shell offers where a person presses Tab: files, contexts, recorded meshes. Whatever goes wrong, it offers nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from wizard.text import harmless, one_line, quoted
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
+
+
+def files(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Files and folders: the shell itself knows them."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="file")]
+
+
+def choices(values: Sequence[str]) -> Completer:
+    """One of these."""
+    return _names(lambda _: [(value, "") for value in values])
+
+
+def _names(listed: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Completer:
+    """Offers those of the (name, remark) that begin as what was typed."""
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        # A shell shows nothing of an error, and prints it into the line that is being typed.
+        try:
+            found = sorted(set(listed(context)))
+        except Exception:
+            return []
+        return [CompletionItem(_word(name), help=one_line(told, 60)) for name, told in found if _fits(name, typed)]
+
+    return complete
+
+
+def _fits(name: str, typed: str) -> bool:
+    return name.startswith(typed) and harmless(name) and "\n" not in name and "\t" not in name
+
+
+def _word(name: str) -> str:
+    # bash takes over what it is given as it is; the others quote it.
+    return quoted(name) if os.environ.get("_MESHWIZARD_COMPLETE", "").startswith("bash") else name
+
+
+def _contexts(context: click.Context) -> Iterable[tuple[str, str]]:
+    from pathlib import Path
+
+    from wizard.console.settings import outside_of, settings_of
+    from wizard.paths import expanded
+
+    given: Iterable[str | Path] = context.params.get("kubeconfig") or ()
+    entries = outside_of(settings_of(context)).contexts([expanded(str(path)) for path in given])
+    return [(entry.context, entry.server) for entry in entries]
+
+
+def _meshes(context: click.Context) -> Iterable[tuple[str, str]]:
+    from wizard.console.settings import settings_of
+
+    settings = settings_of(context)
+    # Nobody wants to wait for a cluster to answer a keystroke.
+    return [] if settings.state else [(name, "recorded mesh") for name in settings.folder().names()]
+
+
+contexts = _names(_contexts)
+meshes = _names(_meshes)
