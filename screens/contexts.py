@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -36,6 +37,7 @@ COLUMNS = (
 )
 SLOW = 2.0  # seconds of waiting after which one wants to know what for
 MUCH_CLOCK = 5.0
+_CURRENT = " *"
 
 
 class ContextsScreen(WizardScreen):
@@ -58,6 +60,7 @@ class ContextsScreen(WizardScreen):
         self._timer: Timer | None = None
         self._listed = False
         self._only = ""
+        self._labels: dict[ContextId, str] = {}  # what tells each context from the others in its column
         self._tried: set[Path] = set()  # kubeconfigs that were looked into for missing contexts
 
     def body(self) -> ComposeResult:
@@ -94,7 +97,29 @@ class ContextsScreen(WizardScreen):
         column = next((column for column in self._table().columns.values() if column.label.plain == "Context"), None)
         if column:
             column.width = self._context_width()
+            self._tell_apart()
+            for candidate in self.wizard.draft.candidates.values():
+                self._update(candidate)
+            # The table works out its own width only with its rows or columns; till then it would scroll as far as before.
+            whole = sum(each.get_render_width(self._table()) for each in self._table().columns.values())
+            self._table().virtual_size = self._table().virtual_size.with_width(whole)
             self._table().refresh()
+
+    def _tell_apart(self) -> None:
+        """Find for each context a name that fits into its column and that no other has."""
+        from screens.apart import told_apart
+
+        candidates = list(self.wizard.draft.candidates.values())
+        twice = Counter(candidate.entry.context for candidate in candidates)
+        names = [
+            one.entry.context
+            if twice[one.entry.context] == 1
+            else f"{one.entry.context} in {one.entry.kubeconfig.name}"
+            for one in candidates
+        ]
+        room = self._context_width() - len(_CURRENT)
+        told = told_apart([one_line(name, 1000) for name in names], room)
+        self._labels = dict(zip((candidate.id for candidate in candidates), told, strict=True))
 
     # -- what there is
 
@@ -109,6 +134,7 @@ class ContextsScreen(WizardScreen):
         self._listed = True
         if not self.stands:
             return
+        self._tell_apart()
         for candidate in draft.candidates.values():
             if _key(candidate.id) not in self._table().rows and self._matches(candidate):
                 self._table().add_row(*self._cells(candidate), key=_key(candidate.id))
@@ -179,7 +205,7 @@ class ContextsScreen(WizardScreen):
         draft, facts = self.wizard.draft, candidate.facts
         number = str(draft.chosen.index(candidate.id) + 1) if candidate.id in draft.chosen else ""
         mark = f"[{number}]" if number else "[ ]"
-        name = one_line(candidate.entry.context, 120) + (" *" if candidate.entry.current else "")
+        name = self._labels[candidate.id] + (_CURRENT if candidate.entry.current else "")
         if facts is None:
             waited = time.monotonic() - (candidate.looked_since or time.monotonic())
             state = f"… {waited:.0f} s" if waited >= SLOW else "asking"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Gate
+
+import pytest
+from rich.cells import cell_len
+from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 from tests.screens.driving import driving
 from wizard.outside import ContextEntry, ContextFacts
@@ -172,5 +178,64 @@ def test_a_look_that_breaks_is_one_that_failed(tmp_path: Path) -> None:
             assert "✗ no" in driver.text and "a mistake of ours" in driver.text
             await driver.press("a")
             assert driver.app.stage.sentence == "None of these has answered yet."
+
+    asyncio.run(play())
+
+
+class Clouds(SimulatedOutside):
+    """Contexts under the names that clouds give them; one name stands in two files."""
+
+    NAMES = (
+        "arn:aws:eks:eu-central-1:123456789012:cluster/shop-prod",
+        "arn:aws:eks:eu-central-1:123456789012:cluster/shop-test",
+        "gke_my-company-platform-prod_europe-west4-a_mesh-1",
+        "gke_my-company-platform-test_europe-west4-a_mesh-1",
+        f"{'n' * 200}-a",
+        f"{'n' * 200}-b",
+        "kubernetes-admin@kubernetes",
+        "kubernetes-admin@kubernetes",
+        "👩‍👩‍👧‍👦-family",
+        "\u202eright-to-left",
+        "🇩🇪🇫🇷",
+        "\u00adsoft",
+    )
+
+    def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
+        some = super().contexts(kubeconfigs)[0]
+        files = [Path("/home/a/one.conf"), Path("/home/a/two.conf")]
+        return [
+            replace(some, context=name, kubeconfig=files[number % 2], current=False)
+            for number, name in enumerate(self.NAMES)
+        ]
+
+
+@pytest.mark.inputs("42", "49")
+def test_no_two_rows_are_alike_and_none_is_missing_whatever_the_names(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=Clouds(speed=0)) as driver:
+            await driver.to("contexts")
+            table = driver.app.screen.query_one("#contexts", DataTable)
+            for size in ((80, 24), (120, 40), (200, 50), (80, 24)):
+                await driver.resize(*size)
+                column = table.columns[ColumnKey("Context")]
+                names = [str(cell) for cell in table.get_column("Context")]
+                assert len(set(names)) == len(Clouds.NAMES)
+                assert all(cell_len(name) <= column.width for name in names)
+                assert not any(mark in name for mark in "\u202e\u200d\u00ad" for name in names)
+
+    asyncio.run(play())
+
+
+@pytest.mark.inputs("43")
+def test_after_any_resize_all_columns_stand(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with driving(tmp_path, outside=Clouds(speed=0), size=(120, 40)) as driver:
+            await driver.to("contexts")
+            table = driver.app.screen.query_one("#contexts", DataTable)
+            for size in ((80, 24), (120, 40), (90, 30), (80, 24)):
+                await driver.resize(*size)
+                assert table.virtual_size.width <= table.size.width
+                assert "Clock" in driver.text
+                assert "Context" in driver.text
 
     asyncio.run(play())
