@@ -57,7 +57,7 @@ class _Plain(_BASE):  # type: ignore[misc]
 
 
 def _text(dumper: Any, text: str) -> Any:
-    doubtful = text[:1] in _BEGINNINGS or text.casefold() in _WORDS
+    doubtful = text[:1] in _BEGINNINGS or text.casefold() in _WORDS or text.strip() != text
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if doubtful else None)
 
 

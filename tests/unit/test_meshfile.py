@@ -273,3 +273,33 @@ def test_put_and_value_at_agree(steps: list[tuple[str, int | None]]) -> None:
         put(data, key, value)
         assert value_at(data, key) == value
     assert {} not in data.values()
+
+
+@pytest.mark.inputs("47")
+@pytest.mark.parametrize(
+    ("content", "line", "said"),
+    [
+        (b"name: a\nclusters:\n\t- name: b\n", 3, "tab"),
+        (b"name: a\r\nistio:\r\n\ttag: b\r\n", 3, "tab"),
+        (b"name: a\ntrustDomain: caf\xe9\n", 2, "byte 0xE9 is not UTF-8"),
+        (b"\xff\xfen\x00:\x00\x00\xd8", 1, "UTF-8"),
+        ("name: a\n\u00a0trustDomain: b\n".encode(), 2, "U+00A0 (no-break space)"),
+        ("name: a\ntrustDomain: b\u3000\n".encode(), 2, "U+3000 (ideographic space)"),
+        ("name: a\nclusters:\n- na\u200bme: b\n".encode(), 3, "U+200B (zero width space)"),
+        (b"name: a\ntrustDomain: b\x07\n", 2, "U+0007 (a control character)"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named_with_its_line(
+    tmp_path: Path, content: bytes, line: int, said: str
+) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(content)
+    with pytest.raises(BadInput) as told:
+        read_meshfile(file)
+    assert [(mistake.line, said in mistake.text) for mistake in told.value.mistakes] == [(line, True)]
+
+
+@pytest.mark.inputs("47")
+def test_what_stands_between_quotes_or_in_a_comment_is_meant(tmp_path: Path) -> None:
+    data, _ = parse("# a\u00a0b\ncontext: 'blank\u00a0'\nother: in\u00a0between\n".encode(), "it")
+    assert data == {"context": "blank\u00a0", "other": "in\u00a0between"}

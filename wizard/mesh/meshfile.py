@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from wizard import yamltext
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
-from wizard.text import one_line
+from wizard.text import harmless, one_line
 
 MAX_BYTES = 1 << 20
 
@@ -41,16 +43,16 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     """Plain data and the 1-based line of each path in it. Aliases and duplicate keys are refused: the first make
     bombs, the second lose what a person wrote.
     """
+    text = _text(raw, name)
     try:
-        node = yaml.compose(raw, Loader=yamltext.Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        node = yaml.compose(text, Loader=yamltext.Loader)
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        mistake = Mistake(
-            "",
-            one_line(getattr(error, "problem", None) or "nested too deeply or not text"),
-            mark.line + 1 if mark else None,
-        )
-        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (mistake,)) from error
+        line = mark.line + 1 if mark else None
+        problem = one_line(getattr(error, "problem", None) or "nested too deeply or not text")
+        if line and "\t" in _indentation(text, line):
+            problem = "it is indented with a tab; YAML wants spaces"
+        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (Mistake("", problem, line),)) from error
     if node is None:
         raise BadInput(f"{name} is empty", "See `meshwizard plan --help` for an example.")
     lines: dict[str, int] = {}
@@ -63,6 +65,35 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     if mistakes:
         raise BadInput(f"{name} cannot be read unambiguously", "Correct it and try again.", tuple(mistakes))
     return data, lines
+
+
+def _text(raw: bytes, name: str) -> str:
+    """The text of a file. Raises BadInput that names the first byte or character that no YAML holds, and its line."""
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        mistake = Mistake("", f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8", line)
+        raise BadInput(f"{name} is no text in UTF-8", "Correct it and try again.", (mistake,)) from error
+    strange = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if strange:
+        mistake = Mistake("", f"{_called(strange[0])} cannot stand in YAML", text.count("\n", 0, strange.start()) + 1)
+        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (mistake,))
+    return text
+
+
+def _indentation(text: str, line: int) -> str:
+    whole = text.splitlines()[line - 1 : line]
+    return whole[0][: len(whole[0]) - len(whole[0].lstrip())] if whole else ""
+
+
+def _odd(text: str) -> str:
+    """The first character that looks like a blank or like nothing and is no space; empty where there is none."""
+    return next((each for each in text if each != " " and (each.isspace() or not harmless(each))), "")
+
+
+def _called(character: str) -> str:
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character').lower()})"
 
 
 def _data(
@@ -88,6 +119,11 @@ def _data(
             if not key:
                 mistakes.append(Mistake(path, "a key must be plain text", key_line))
                 continue
+            if odd := _odd(key):
+                mistakes.append(
+                    Mistake(path, f"{_called(odd)} stands in a key; write a plain space, or nothing", key_line)
+                )
+                continue
             if key in mapping:
                 mistakes.append(Mistake(below, "this key stands twice", key_line))
                 continue
@@ -98,6 +134,12 @@ def _data(
         return [
             _data(item, f"{path}[{index}]", lines, mistakes, constructor, seen) for index, item in enumerate(node.value)
         ]
+    # Between quotes somebody meant it; a context may have such a name.
+    if not node.style and (odd := _odd(node.value[:1] + node.value[-1:])):
+        mistakes.append(
+            Mistake(path, f"{_called(odd)} stands at an end of the value; write a plain space, or nothing", line)
+        )
+        return None
     try:
         value = constructor.construct_object(node)
         if isinstance(value, int) and value.bit_length() > 64:  # `1:1:1…` makes numbers that Python refuses to print
