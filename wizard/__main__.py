@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from wizard import __version__
 
@@ -16,6 +17,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     if sys.argv[1:] == ["--version"]:
         _leave(_say(f"meshwizard {__version__}\n"))
+    if not sys.warnoptions:  # a developer asks for them by -W or PYTHONWARNINGS
+        warnings.simplefilter("ignore")
     try:
         from wizard.commands.main import run
 

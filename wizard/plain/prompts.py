@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import questionary
+from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from wizard.plain.asking import Option
 from wizard.text import one_line
@@ -17,7 +19,7 @@ class Prompts:
     def __init__(self, say: Callable[[str], None], **io: Any) -> None:
         """`io` goes to prompt_toolkit: `input` and `output`, where they are not this terminal."""
         self._say = say
-        self._io = io
+        self._io = {"output": io.pop("output", None) or _terminal(), **io}
 
     def text(self, title: str, *, default: str, hint: str, check: Callable[[str], str | None]) -> str:
         if hint:
@@ -49,6 +51,14 @@ class Prompts:
             f"{title}:", choices=_choices(options), validate=validate, **self._io
         ).unsafe_ask()
         return sorted(map(int, found))
+
+
+def _terminal() -> Output:
+    """This terminal, which is not asked where its cursor is: of one that does not answer, prompt_toolkit complains."""
+    output = create_output()
+    if isinstance(output, Vt100_Output):
+        output.enable_cpr = False
+    return output
 
 
 def _choices(options: Sequence[Option]) -> list[questionary.Choice]:
