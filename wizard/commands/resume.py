@@ -6,7 +6,7 @@ import click
 
 from wizard.commands.names import recorded, the_name
 from wizard.console import settings as doors
-from wizard.console.completion import meshes
+from wizard.console.offered import meshes
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import BadInput

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
-from wizard.console.completion import meshes
+from wizard.console.offered import meshes
 from wizard.console.output import columns
 from wizard.console.settings import Settings, with_settings
 from wizard.text import one_line, printable

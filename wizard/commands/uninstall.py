@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wizard.commands.names import recorded
-from wizard.console.completion import meshes
+from wizard.console.offered import meshes
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.settings import Settings, consent_options, with_settings
 from wizard.errors import NeedsPerson

@@ -1,4 +1,4 @@
-"""What a shell offers where a person presses Tab: files, contexts, recorded meshes. Whatever goes wrong, it offers nothing."""
+"""How a shell is told what to offer where a person presses Tab. Whatever goes wrong, it is offered nothing."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def files(context: click.Context, parameter: click.Parameter, typed: str) -> lis
 
 def choices(values: Sequence[str]) -> Completer:
     """One of these."""
-    return _names(lambda _: [(value, "") for value in values])
+    return names(lambda _: [(value, "") for value in values])
 
 
-def _names(listed: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Completer:
-    """Offers those of the (name, remark) that begin as what was typed."""
+def names(listed: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Completer:
+    """Those of the (name, remark) that begin as what was typed."""
 
     def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -51,26 +51,3 @@ def _fits(name: str, typed: str) -> bool:
 def _word(name: str) -> str:
     # bash takes over what it is given as it is; the others quote it.
     return quoted(name) if os.environ.get("_MESHWIZARD_COMPLETE", "").startswith("bash") else name
-
-
-def _contexts(context: click.Context) -> Iterable[tuple[str, str]]:
-    from pathlib import Path
-
-    from wizard.console.settings import outside_of, settings_of
-    from wizard.paths import expanded
-
-    given: Iterable[str | Path] = context.params.get("kubeconfig") or ()
-    entries = outside_of(settings_of(context)).contexts([expanded(str(path)) for path in given])
-    return [(entry.context, entry.server) for entry in entries]
-
-
-def _meshes(context: click.Context) -> Iterable[tuple[str, str]]:
-    from wizard.console.settings import settings_of
-
-    settings = settings_of(context)
-    # Nobody wants to wait for a cluster to answer a keystroke.
-    return [] if settings.state else [(name, "recorded mesh") for name in settings.folder().names()]
-
-
-contexts = _names(_contexts)
-meshes = _names(_meshes)

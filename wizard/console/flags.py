@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from wizard.console.completion import Completer, choices, contexts, files
+from wizard.console.completion import Completer, choices, files
+from wizard.console.offered import contexts
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import MESH_FIELDS, Field

@@ -135,7 +135,7 @@ def _data(
             _data(item, f"{path}[{index}]", lines, mistakes, constructor, seen) for index, item in enumerate(node.value)
         ]
     # Between quotes somebody meant it; a context may have such a name.
-    if not node.style and (odd := _odd(node.value[:1] + node.value[-1:])):
+    if isinstance(node, yaml.ScalarNode) and not node.style and (odd := _odd(node.value[:1] + node.value[-1:])):
         mistakes.append(
             Mistake(path, f"{_called(odd)} stands at an end of the value; write a plain space, or nothing", line)
         )
