@@ -456,6 +456,7 @@ class TestTyped:
         assert done.returncode == 0, done.stderr
         assert "certs/cluster2/ca-cert.pem" in (tmp_path / "trace").read_text()
 
+    @pytest.mark.inputs("S3")
     def test_generate_overwrites_no_key(self, tmp_path: Path) -> None:
         certs = tmp_path / "work" / "certs"
         put_files(certs, {"root-key.pem": TOP.key})

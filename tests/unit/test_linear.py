@@ -44,6 +44,7 @@ _unit = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join)
 @example("-----BEGIN ", "PRIVATE KEY", "")
 @example("-----BEGIN PRIVATE KEY-----", "-----END ", "")
 @example("LS0tLS1CRUdJTi", "LS0tLS1CRUdJTi", "-")
+@pytest.mark.inputs("S10")
 def test_twice_the_text_is_twice_the_work(name: str, before: str, unit: str, after: str) -> None:
     module, call = CALLS[name]
     once, twice = (steps(module, call, before + unit * times + after) for times in (20, 40))
@@ -59,6 +60,7 @@ def test_what_is_counted_is_what_python_does(text: str) -> None:
         assert counted == [call(text)]
 
 
+@pytest.mark.inputs("S10")
 def test_no_more_than_what_may_be_shown_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
     monkeypatch.setattr(wizard.text, "redact", lambda text: (looked.append(len(text)), text)[1])

@@ -167,6 +167,7 @@ needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @needs_bash
 @settings(deadline=None, max_examples=25)
 @given(meshes())
+@pytest.mark.inputs("S1", "44")
 def test_nothing_foreign_runs_in_the_exported_script(mesh: Mesh) -> None:
     script = render(mesh, plan_of(mesh))
     with TemporaryDirectory() as place:
@@ -179,6 +180,7 @@ def test_nothing_foreign_runs_in_the_exported_script(mesh: Mesh) -> None:
 
 
 @needs_bash
+@pytest.mark.inputs("S1")
 def test_the_trap_notices_a_command_that_is_not_ours(tmp_path: Path) -> None:
     assert "whoami" in executed_or_unknown(tmp_path / "a", "true\nwhoami\n")
     assert ":" in executed_or_unknown(tmp_path / "b", "echo 'x' $(: > pwned)\n")
@@ -225,6 +227,7 @@ class Place:
     kubeconfig: Path | None = None
 
 
+@pytest.mark.inputs("44")
 def test_a_printed_command_names_its_context_and_its_file() -> None:
     assert typed.kubectl(Place("admin@k")) == "kubectl --context=admin@k"
     assert typed.kubectl(Place("prod (eu) cluster", Path("/k/my config"))) == (
@@ -265,6 +268,7 @@ ZONES = ["fe80::1%eth0", "fe80::1%x\ntouch pwned\n#", "fe80::1%$(touch pwned)", 
 
 
 @pytest.mark.parametrize("address", ZONES)
+@pytest.mark.inputs("S1")
 def test_an_address_with_a_zone_is_none(address: str) -> None:
     assert not is_ip(address)
     assert range_of(f"{address}/64") is None

@@ -145,11 +145,13 @@ def test_versions_that_are_not_driven(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.9.0", "1.26.0", "1.29.1", "1.30-alpha.abc", "1.31.0", "1.40.2"])
+@pytest.mark.inputs("23")
 def test_versions_that_are_driven(version: str) -> None:
     assert unsupported(version) is None
 
 
 @pytest.mark.parametrize(("version", "told"), [("1.31.0", "newer than"), ("1.28.3", "only rendered"), ("1.29.1", "")])
+@pytest.mark.inputs("23")
 def test_an_istio_that_nobody_tried_is_a_warning(two: Setting, version: str, told: str) -> None:
     mesh = replace(two.mesh, istio=replace(two.mesh.istio, version=version))
     found = [finding for finding in check(mesh, two.world) if finding.check == "istio"]

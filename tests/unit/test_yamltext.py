@@ -116,6 +116,7 @@ def misread(text: str) -> list[tuple[str, str]]:
 @given(_texts, _texts)
 @example("0815", "7e12")
 @example("n", "y")
+@pytest.mark.inputs("24")
 def test_every_string_is_read_back_as_that_string(key: str, value: str) -> None:
     document = {key: [value, {value: key}], "number": 7, "truth": True, "none": None}
     text = yamltext.dump(document, document)
@@ -124,6 +125,7 @@ def test_every_string_is_read_back_as_that_string(key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.inputs("24")
 def test_no_name_in_what_istioctl_and_a_person_get_becomes_a_number(name: str) -> None:
     cluster = Cluster(
         name, name, name, gateway=Gateway("node-port", "10.0.0.1", 31443), api_server="https://10.0.0.1:6443"
@@ -150,6 +152,7 @@ def kubeconfig(path: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["0815", "7e12", "25921e05", "n", "y", "1e3", "0x1F", "12:30:45", "~"])
+@pytest.mark.inputs("24")
 def test_a_merged_kubeconfig_keeps_its_names(tmp_path: Path, name: str) -> None:
     text = merge([kubeconfig(tmp_path / "a", name), kubeconfig(tmp_path / "b", "other")]).text
     assert misread(text) == []
