@@ -27,7 +27,10 @@ Error: failed to install manifests: errors occurred during operation
         (PROFILES, ["failed to read profiles: failed to open charts directory /opt/istio/manifests"]),
         (ART + PROFILES, ["no such file or directory"]),
         (WAITED, ["context deadline exceeded", "containers with unready status: [discovery]", "failed to install"]),
-        ("Error: 2 errors occurred:\n\t* unknown field a\n\t* unknown field b\n", ["unknown field a", "unknown field b"]),
+        (
+            "Error: 2 errors occurred:\n\t* unknown field a\n\t* unknown field b\n",
+            ["unknown field a", "unknown field b"],
+        ),
         ("Error: could not read:\n\n- a list item\n", ["could not read: - a list item"]),
     ],
 )
