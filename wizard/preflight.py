@@ -42,7 +42,7 @@ from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
 from wizard.clusters.webhooks import Made, orphans
 from wizard.engine.step import World
-from wizard.errors import Failed, Trouble, Unreachable
+from wizard.errors import Failed, NotAllowed, Trouble, Unreachable
 from wizard.istio import names
 from wizard.istio.overlays import overlaid
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
@@ -111,9 +111,9 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *_routes(mesh, member, cluster),
             *_pods(mesh, member, world),
             *_room(member, cluster),
-            *_namespaces(mesh, member, cluster),
-            *_webhooks(mesh, member, cluster),
-            *_platform(mesh, member, cluster),
+            *_if_allowed(_namespaces(mesh, member, cluster)),
+            *_if_allowed(_webhooks(mesh, member, cluster)),
+            *_if_allowed(_platform(mesh, member, cluster)),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -323,6 +323,14 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
+
+
+def _if_allowed(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Those that may be looked for; what is not allowed and needed, `rights` tells."""
+    try:
+        yield from findings
+    except NotAllowed:
+        return
 
 
 def _namespaces(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:

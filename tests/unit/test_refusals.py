@@ -85,13 +85,14 @@ def test_a_quota_that_is_lifted_meanwhile_is_no_failure(two: Setting) -> None:
 
 
 class Told:
-    """A cluster whose Deployment has no Pod, and whose events say what they are told to."""
+    """A cluster with one Deployment, whose Pods and events are as they are told to be."""
 
     name = "cluster1"
 
     def __init__(self) -> None:
         self.events: list[Object] = []
         self.conditions: list[Object] = []
+        self.pods: list[Object] = []
 
     def get(self, ref: Ref) -> Object | None:
         if ref.kind is not DEPLOYMENT:
@@ -100,7 +101,7 @@ class Told:
         return {"kind": "Deployment", "metadata": metadata, "status": {"conditions": self.conditions}}
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-        return self.events if kind.kind == "Event" else []
+        return {"Event": self.events, "Pod": self.pods}.get(kind.kind, [])
 
     def refuses(self, message: str, at: str, **about: Any) -> None:
         self.events = [
@@ -136,6 +137,34 @@ def test_what_was_refused_before_ends_a_wait_only_when_it_is_refused_again(monke
     cluster.refuses(QUOTA, "2026-01-01T00:06:00Z")
     with pytest.raises(Failed, match="exceeded quota"):
         wait.check()
+
+
+def test_an_image_that_was_missing_before_has_time_to_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr(unready, "FINAL_SECONDS", 20.0)
+    old, new = imageless("istiod-1"), imageless("istiod-2")
+    cluster = Told()
+    cluster.pods = [old]
+    wait = looking(cluster)
+    assert "cannot be pulled" in wait.look()
+    now += 30
+    wait.look()
+    assert wait.over is None
+    cluster.pods = [new]  # that of the new template cannot be pulled either
+    for seconds, over in ((1, False), (19, False), (2, True)):
+        now += seconds
+        wait.look()
+        assert (wait.over is not None) is over
+
+
+def imageless(name: str) -> Object:
+    return standing(name, {"containerStatuses": [{"image": "i", "state": {"waiting": {"reason": "ErrImagePull"}}}]})
+
+
+def standing(name: str, status: Object) -> Object:
+    owners = [{"name": "istiod"}]
+    return {"metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "ownerReferences": owners}, "status": status}
 
 
 @pytest.mark.parametrize(
@@ -232,16 +261,9 @@ def test_what_others_run_in_the_namespace_does_not_end_our_install(two: Setting)
 )  # fmt: skip
 def test_each_layer_of_a_pod_has_its_words(status: Object, told: str, final: bool) -> None:
     waiting = status.pop("waiting", None)
-    pod = {
-        "metadata": {"name": "istiod-1", "namespace": SYSTEM_NAMESPACE, "ownerReferences": [{"name": "istiod"}]},
-        "status": {"containerStatuses": [{"name": "discovery", "image": "i", "state": {"waiting": waiting}}], **status},
-    }
-
-    class Pods(Told):
-        def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-            return [pod] if kind.kind == "Pod" else super().objects(kind, namespace, labels)
-
-    cluster: Any = Pods()
+    containers = [{"name": "discovery", "image": "i", "state": {"waiting": waiting}}]
+    cluster: Any = Told()
+    cluster.pods = [standing("istiod-1", {"containerStatuses": containers, **status})]
     cluster.refuses("MountVolume.SetUp failed", "2026-01-01T00:05:00Z", kind="Pod", name="istiod-1")
     cause = unready.first_cause(cluster, [Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE)], Here())
     assert cause is not None
@@ -502,6 +524,12 @@ def test_a_configuration_of_which_one_webhook_is_alive_is_not_deleted_whole(two:
     hooked(two, "half", more=[alive])
     (finding,) = found(two, "webhook")
     assert " edit validatingwebhookconfiguration half" in finding.remedy
+
+
+def test_who_may_not_read_webhooks_is_not_kept_out_for_that(two: Setting) -> None:
+    hooked(two, "old")
+    two.machine(1).missing_rights |= {"list validatingwebhookconfigurations.admissionregistration.k8s.io"}
+    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
 
 
 def test_our_own_webhooks_are_no_orphans(finished: Setting) -> None:

@@ -27,6 +27,7 @@ LOOK_EVERY = 2.0  # seconds: causes are read from several objects
 FINAL_SECONDS = (
     20.0  # how long a cause that waiting does not heal must stand: registries stumble, a quota may be lifted
 )
+_OLD = 3  # times as long where it stood already when the wait began, and nothing tells whether it was met anew
 LAST_LINES = 5
 WORDS = 600  # characters of a container's last words
 
@@ -104,10 +105,11 @@ class Unready:
         key = cause.layer, cause.subject
         if key not in self._seen and self._say and cause.layer != "other":
             self._say(f"{self._cluster.name}: {cause.text}")
-        # What stood at the very first look may be of before this wait.
+        # What stood at the very first look may be of before this wait: what mends it may only be on its way.
         since, known = self._seen.setdefault(key, (now, None if self._looked else cause.evidence))
-        met_anew = not cause.evidence or cause.evidence != known
-        if cause.final and met_anew and now - since >= FINAL_SECONDS:
+        old = cause.evidence == known
+        seconds = FINAL_SECONDS * (_OLD if old else 1)
+        if cause.final and now - since >= seconds and not (old and cause.evidence):
             self.over = cause
 
 
