@@ -257,11 +257,13 @@ def test_what_others_run_in_the_namespace_does_not_end_our_install(two: Setting)
         ({"waiting": {"reason": "ErrImagePull", "message": "no route"}}, "cannot be pulled: ErrImagePull no route", True),
         ({"waiting": {"reason": "ContainerCreating"}}, "MountVolume.SetUp failed", False),
         ({"phase": "Failed", "reason": "Evicted", "message": "low on disk"}, "failed: Evicted low on disk", False),
+        ({"phase": "Failed", "terminated": {"reason": "StartError", "message": "no such file", "exitCode": 128}},
+         "failed: StartError no such file", False),
     ],
 )  # fmt: skip
 def test_each_layer_of_a_pod_has_its_words(status: Object, told: str, final: bool) -> None:
-    waiting = status.pop("waiting", None)
-    containers = [{"name": "discovery", "image": "i", "state": {"waiting": waiting}}]
+    state = {key: status.pop(key) for key in ("waiting", "terminated") if key in status}
+    containers = [{"name": "discovery", "image": "i", "state": state}]
     cluster: Any = Told()
     cluster.pods = [standing("istiod-1", {"containerStatuses": containers, **status})]
     cluster.refuses("MountVolume.SetUp failed", "2026-01-01T00:05:00Z", kind="Pod", name="istiod-1")

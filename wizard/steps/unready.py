@@ -187,8 +187,11 @@ class _Reader:
         if (conditions.get("Ready") or {}).get("status") == "True":
             return
         if status.get("phase") == "Failed":
-            told = " ".join(one_line(status.get(key) or "") for key in ("reason", "message")).strip()
+            ends = [(each.get("state") or {}).get("terminated") or {} for each in _containers(status)]
+            ended = next((each for each in (status, *ends) if each.get("reason") or each.get("message")), {})
+            told = " ".join(one_line(ended.get(key) or "") for key in ("reason", "message")).strip()
             yield Cause("other", name, f"pod {name} failed: {told or 'it does not say why'}")
+            return
         scheduled = conditions.get("PodScheduled") or {}
         if scheduled.get("status") == "False":
             # A node may still come: an autoscaler makes one for it.
@@ -231,13 +234,14 @@ class _Reader:
         how = one_line(ended.get("reason") or "", 60)
         how = f"{how}, " if how not in ("", "Error") else ""
         restarts = int(status.get("restartCount") or 0)
+        final = restarts > 1  # one that dies once or twice may only have come too early
         code = f"{how}exit code {one_line(ended.get('exitCode', '?'), 20)}, restarts: {restarts}"
         told = f"its last words: {words}" if words else "it left no words"
         logs = f"{self._kubectl} logs --previous {quoted(ref.name)} -c {quoted(container)}"
         return Cause(
             "crash", subject,
             f"container {one_line(container)} of pod {one_line(ref.name)} dies again and again ({code}); {told}",
-            True, f"{restarts}", f"Mend what its last words tell of. All of them: {logs}",
+            final, f"{restarts}", f"Mend what its last words tell of. All of them: {logs}",
         )  # fmt: skip
 
     def _words(self, pod: Ref, container: str) -> str:
