@@ -207,8 +207,8 @@ class FencedCluster:
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
         return self._cluster.execute(pod, container, argv, seconds=seconds)
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
-        return self._cluster.logs(pod, container, lines=lines)
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
+        return self._cluster.logs(pod, container, lines=lines, previous=previous)
 
     def close(self) -> None:
         self._cluster.close()

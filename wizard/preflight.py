@@ -12,31 +12,43 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from wizard.clusters.kinds import (
+    AUTOSCALER,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    ISTIO_GATEWAY,
     JOB,
     LEASE,
     MUTATING_WEBHOOK,
     NAMESPACE,
     NODE,
     POD,
+    ROLE,
+    ROLE_BINDING,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    VALIDATING_WEBHOOK,
     Object,
+    Ref,
 )
+from wizard.clusters.namespaces import going
+from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
+from wizard.clusters.webhooks import Made, orphans
 from wizard.engine.step import World
-from wizard.errors import Failed, Trouble, Unreachable
+from wizard.errors import Failed, NotAllowed, Trouble, Unreachable
+from wizard.istio import names
+from wizard.istio.overlays import overlaid
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
-from wizard.text import listing, one_line
+from wizard.text import listing, one_line, quoted
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
 CLOCK_ERROR = 60.0
@@ -69,7 +81,7 @@ class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
     # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods, istio.
+    # external-ips, load-balancer, services, pods, istio, namespace, webhook, platform.
     check: str
     cluster: str | None
     severity: Severity
@@ -99,6 +111,9 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *_routes(mesh, member, cluster),
             *_pods(mesh, member, world),
             *_room(member, cluster),
+            *_if_allowed(_namespaces(mesh, member, cluster)),
+            *_if_allowed(_webhooks(mesh, member, cluster)),
+            *_if_allowed(_platform(mesh, member, cluster)),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -308,6 +323,103 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
+
+
+def _if_allowed(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Those that may be looked for; what is not allowed and needed, `rights` tells."""
+    try:
+        yield from findings
+    except NotAllowed:
+        return
+
+
+def _namespaces(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Whether a namespace that is needed is being deleted: one that goes is waited for, one that cannot go never ends."""
+    for name in (SYSTEM_NAMESPACE, mesh.verify.namespace):
+        ending = going(cluster.get(Ref(NAMESPACE, name)))
+        if ending:
+            severity: Severity = "error" if ending.stuck else "warning"
+            yield Finding("namespace", member.name, severity, ending.what, ending.remedy)
+
+
+def _webhooks(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Admission webhooks that nobody answers any more. That of our own istiod comes back with it."""
+    ours = (SYSTEM_NAMESPACE, names.istiod_name(mesh))
+    known: dict[tuple[str, str], bool] = {ours: False}
+
+    def is_gone(service: tuple[str, str]) -> bool:
+        if service not in known:
+            known[service] = cluster.get(Ref(SERVICE, service[1], service[0])) is None
+        return known[service]
+
+    configurations = [*cluster.objects(VALIDATING_WEBHOOK), *cluster.objects(MUTATING_WEBHOOK)]
+    for orphan in orphans(configurations, is_gone, list(_made(mesh, member, cluster)), _LABELS):
+        kind = orphan.configuration.kind.kind
+        text = f"{kind} {one_line(orphan.configuration.name)}: {orphan.told}"
+        verb = "delete" if orphan.whole else "edit"
+        remedy = (
+            f"Where what it belonged to is gone for good: {kubectl(member)} {verb} {kind.lower()} "
+            f"{quoted(orphan.configuration.name)}"
+        )
+        if orphan.refuses:
+            text += f"; it makes the API server refuse what will be made here, such as {orphan.refuses}"
+            yield Finding("webhook", member.name, "error", text, remedy, person=True)
+        else:
+            yield Finding("webhook", member.name, "warning", text, remedy)
+
+
+# What the objects may carry that are made: a webhook may select by labels.
+_LABELS: tuple[dict[str, str], ...] = (
+    {},
+    {"app": "istiod", "istio": "pilot"},
+    {"app": GATEWAY_NAME, "istio": "eastwestgateway", "sidecar.istio.io/inject": "true"},
+    {"app": "helloworld"},
+    {"app": "curl"},
+)
+
+
+def _made(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Made]:
+    """What an install makes. Webhook configurations themselves are never asked about."""
+    places = {
+        SYSTEM_NAMESPACE: (_OF_INSTALL, {model.NETWORK_LABEL: member.network}),
+        mesh.verify.namespace: (_OF_SAMPLE, names.injection_labels(mesh)),
+    }
+    for kind in (CRD, CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
+        yield Made(kind.resource, None)
+    for name, (resources, wanted) in places.items():
+        live = ((cluster.get(Ref(NAMESPACE, name)) or {}).get("metadata") or {}).get("labels") or {}
+        labels = {"kubernetes.io/metadata.name": name, **live, **wanted}
+        yield Made(NAMESPACE.resource, labels)
+        for resource in resources:
+            yield Made(resource, labels, f" in {name}")
+
+
+_OF_SAMPLE = (*(kind.resource for kind in (SERVICE, DEPLOYMENT, POD)), "replicasets.apps")
+_OF_INSTALL = (
+    *(
+        kind.resource
+        for kind in (DEPLOYMENT, SERVICE, POD, JOB, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, ROLE, ROLE_BINDING)
+    ),
+    *(kind.resource for kind in (AUTOSCALER, DISRUPTION_BUDGET, ISTIO_GATEWAY)),
+    "replicasets.apps",
+)
+
+
+def _platform(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """OpenShift lets Pods run as users of its own choice only, and no Pod set up its own network: Istio must be told."""
+    if not is_openshift(cluster):
+        return
+    wanted = (("values.global.platform", "openshift"), ("components.cni.enabled", True))
+    lacking = [f"spec.{place}: {str(value).lower()}" for place, value in wanted if overlaid(mesh, place) != value]
+    if lacking:
+        spec = "components: {cni: {enabled: true, namespace: kube-system}}, values: {global: {platform: openshift}}"
+        yield Finding(
+            "platform", member.name, "error",
+            "this is OpenShift (it serves security.openshift.io), whose security context constraints refuse the users that "
+            f"Istio's Pods run as by default: no file in istio.overlays sets {listing(lacking)}",
+            "Name a file in istio.overlays that holds: {apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, "
+            f"spec: {{{spec}}}}}. An older Istio also needs there the values.cni of its own profile openshift.",
+        )  # fmt: skip
 
 
 def node_addresses(cluster: Cluster) -> list[str]:

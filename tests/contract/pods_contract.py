@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.manifests import NAME, SomebodyElse, deployment, job, ref, soon
 from tests.contract.objects_contract import InNamespace
-from wizard.clusters.kinds import DEPLOYMENT, JOB, POD, Object, Ref
+from wizard.clusters.kinds import DEPLOYMENT, EVENT, JOB, POD, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.errors import Failed
 
@@ -95,6 +95,62 @@ class PodContract(InNamespace):
 
     def test_no_logs_are_no_failure(self, cluster: Cluster, sleeper: Ref) -> None:
         assert cluster.logs(ref(POD, "nobody"), "sleeper") == ""
+
+    def test_a_container_that_died_left_its_last_words(self, cluster: Cluster, image: str) -> None:
+        manifest = deployment("dying", image)
+        container = manifest["spec"]["template"]["spec"]["containers"][0]
+        container["command"] = ["/bin/sh", "-c", "echo these are its last words; exit 3"]
+        cluster.apply(manifest)
+
+        def dead() -> Object | None:
+            for pod in cluster.objects(POD, NAME, "app=dying"):
+                for each in (pod.get("status") or {}).get("containerStatuses") or []:
+                    if (each["state"].get("waiting") or {}).get("reason") == "CrashLoopBackOff" and each[
+                        "restartCount"
+                    ]:
+                        return pod
+            return None
+
+        pod = soon(dead, "the container to die twice", seconds=120)
+        (status,) = pod["status"]["containerStatuses"]
+        assert (status["ready"], status["lastState"]["terminated"]["exitCode"]) == (False, 3)
+        assert status["state"]["waiting"]["message"].startswith("back-off ")
+        assert cluster.logs(ref(POD, pod["metadata"]["name"]), "sleeper", previous=True) == "these are its last words\n"
+        assert not [each for each in pod["status"]["conditions"] if (each["type"], each["status"]) == ("Ready", "True")]
+        cluster.delete(ref(DEPLOYMENT, "dying"))
+
+    def test_what_never_died_has_no_earlier_words(self, cluster: Cluster, sleeper: Ref) -> None:
+        assert cluster.logs(sleeper, "sleeper", previous=True) == ""
+
+    def test_a_pod_that_may_not_be_made_is_told_by_condition_and_event(self, cluster: Cluster, image: str) -> None:
+        manifest = deployment("refused", image)
+        manifest["spec"]["template"]["spec"]["serviceAccountName"] = "nobody"
+        cluster.apply(manifest)
+
+        def condition() -> Object | None:
+            status = (cluster.get(ref(DEPLOYMENT, "refused")) or {}).get("status") or {}
+            found = [each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure"]
+            return found[0] if found else None
+
+        failing = soon(condition, "its condition")
+        assert (failing["status"], failing["reason"]) == ("True", "FailedCreate")
+
+        def event() -> Object | None:
+            for each in cluster.objects(EVENT, NAME):
+                if each["involvedObject"]["kind"] == "ReplicaSet" and each["involvedObject"]["name"].startswith(
+                    "refused-"
+                ):
+                    return each
+            return None
+
+        warned = soon(event, "its event")
+        assert (warned["type"], warned["reason"]) == ("Warning", "FailedCreate")
+        assert warned["message"].startswith('Error creating: pods "refused-')
+        for message in (warned["message"], failing["message"]):
+            assert "is forbidden: error looking up service account" in message
+            assert 'serviceaccount "nobody" not found' in message
+        assert not cluster.objects(POD, NAME, "app=refused")
+        cluster.delete(ref(DEPLOYMENT, "refused"))
 
     def test_deleting_a_deployment_ends_its_pods(self, cluster: Cluster, image: str) -> None:
         cluster.apply(deployment("ending", image))

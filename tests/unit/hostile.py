@@ -86,7 +86,7 @@ class HostileCluster:
         done = self._real.execute(pod, container, argv, seconds=seconds)
         return Executed(done.stdout if not self._outside.garbled else HUGE, EVIL, done.code)
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         return HUGE
 
     def _seen(self, found: Object | None) -> Any:

@@ -76,7 +76,12 @@ class FakeCluster:
         state = {"waiting": self.waiting} if self.waiting else {"running": {}}
         container = {"name": "curl", "image": "curl:1", "state": state}
         self.items[Ref(POD, name, "istio-system")] = {
-            "metadata": {"name": name, "namespace": "istio-system", "labels": labels},
+            "metadata": {
+                "name": name,
+                "namespace": "istio-system",
+                "labels": labels,
+                "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"]}],
+            },
             "spec": {"nodeName": self.nodes[index % len(self.nodes)]},
             "status": {"phase": "Pending" if self.waiting else "Running", "containerStatuses": [container]},
         }

@@ -22,7 +22,7 @@ from tests.unit.reach_fakes import (
     mesh_of,
     world_of,
 )
-from wizard.clusters.kinds import EVENT, JOB, POD, Object, Ref
+from wizard.clusters.kinds import EVENT, JOB, NETWORK_POLICY, POD, Object, Ref
 from wizard.engine.events import StepSaid
 from wizard.engine.step import Done, Needed, World
 from wizard.errors import Failed, Interrupted, NeedsPerson, NotAllowed, Unreachable
@@ -94,6 +94,40 @@ def test_a_closed_api_server_is_told_with_what_to_open(clock: Clock, said: Any, 
     assert "TCP from the nodes of cluster1 (10.0.0.1) to" in failure.remedy
     assert "10.0.0.3 port 6443" in failure.remedy
     assert clusters["cluster1"].probes() == []
+
+
+PROBES = [
+    {"key": LABEL, "operator": "Exists"},
+    {"key": "sidecar.istio.io/inject", "operator": "In", "values": ["false"]},
+]
+
+
+def policy(name: str, **spec: Any) -> tuple[Ref, Object]:
+    ref = Ref(NETWORK_POLICY, name, "istio-system")
+    return ref, {"metadata": {"name": name, "namespace": "istio-system"}, "spec": {"podSelector": {}, **spec}}
+
+
+@pytest.mark.inputs("11")
+@pytest.mark.parametrize(("said", "told"), [(TIMEOUT, True), (UNRESOLVED, True), (NO_ROUTE, True), (REFUSED, False)])
+def test_policies_that_select_the_probe_are_named_where_nothing_comes_back(clock: Clock, said: Any, told: bool) -> None:
+    mesh = mesh_of(member(1), member(2))
+    world, clusters = world_of(mesh)
+    clusters["cluster1"].items |= dict(
+        [
+            policy("nothing-leaves", policyTypes=["Ingress", "Egress"]),
+            policy("dns-only", egress=[{"ports": [{"port": 53}]}]),
+            policy("nothing-enters", policyTypes=["Ingress"]),
+            policy("of-ingress-by-default"),
+            policy("of-others", policyTypes=["Egress"], podSelector={"matchLabels": {"app": "kiali"}}),
+            policy("of-probes", policyTypes=["Egress"], podSelector={"matchExpressions": PROBES}),
+        ]
+    )
+    clusters["cluster1"].says = {"10.0.0.2:6443": said}
+    remedy = closed(api(mesh), world, clock).remedy
+    for name in ("nothing-leaves", "dns-only", "of-probes"):
+        assert (f"NetworkPolicy {name} in istio-system" in remedy) is told
+    for name in ("nothing-enters", "of-ingress-by-default", "of-others"):
+        assert name not in remedy
 
 
 def test_a_path_that_opens_soon_is_waited_for(clock: Clock) -> None:

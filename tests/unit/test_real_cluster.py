@@ -503,3 +503,14 @@ def test_a_namespace_is_asked_for_where_the_server_is(server: Api, tmp_path: Pat
     assert RealCluster("east", config, "ours", QUICK).get(Ref(NAMESPACE, "a b")) == {"metadata": {"name": "a b"}}
     assert server.asked[0].path == "/clusters/a/api/v1/namespaces/a%20b"
     assert server.asked[0].headers["authorization"] == "Bearer abc"
+
+
+def test_the_words_of_a_container_that_died_are_asked_for(server: Api, cluster: RealCluster) -> None:
+    server.react = lambda asked: Said(body=b"its last \x1b words\n")
+    pod = Ref(POD, "one", "default")
+    assert cluster.logs(pod, "main", lines=5, previous=True) == "its last \N{REPLACEMENT CHARACTER} words\n"
+    assert cluster.logs(pod, "main") != ""
+    first, second = [asked.path for asked in server.asked]
+    assert first.startswith("/api/v1/namespaces/default/pods/one/log?container=main&tailLines=5&")
+    assert "previous=true" in first
+    assert "previous" not in second

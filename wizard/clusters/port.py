@@ -121,8 +121,10 @@ class Cluster(Protocol):
         """Run a command in a container, at most that long. Output is capped at 1 MiB each."""
         ...
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
-        """The last lines that a container printed, printable; empty where there are none."""
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
+        """The last lines that a container printed, printable; empty where there are none. `previous`: of the run before the
+        one that is, or will be, the container's current one: the words of one that died.
+        """
         ...
 
     def close(self) -> None:

@@ -206,8 +206,9 @@ class RealCluster:
             raise Failed(f"{self.name}: no command could be run in {pod}: {missing.told}", "") from missing
         return cast(Executed, done)  # an answer that is none of that was an error, and raised
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": "65536"}
+        query |= {"previous": "true"} if previous else {}
         try:
             answer = self._ask(
                 self._asked(f"read the logs of {pod}"), "GET", f"{_path(pod.kind, pod.namespace, pod.name)}/log", query

@@ -19,6 +19,11 @@ from wizard.text import duration, one_line
 
 _DOCUMENTS = re.compile(r"^---.*$", re.MULTILINE)
 _DEFINITION = re.compile(r"^kind: CustomResourceDefinition\s*$", re.MULTILINE)
+# How its lines begin: errors, what it is at, and what it adds to an error about its own options.
+_ERROR = re.compile(r"(?:- )?✘|error\b", re.IGNORECASE)
+_PROGRESS = re.compile(r"✔|- (?:Processing|Pruning) ")
+_USAGE = re.compile(r"Usage:$")
+_WORDS = 2000  # characters of an error
 COMPONENT_SECONDS = 300  # how long istioctl itself waits for one component
 
 
@@ -115,7 +120,14 @@ def _at(cluster: Cluster) -> list[str]:
 
 
 def last_words(stderr: str) -> str:
-    """What istioctl said went wrong: its error lines, without the progress before them."""
+    """What istioctl said went wrong, on one line: all from its first error on, since a reason may span lines, without progress
+    and the usage that it adds. Where nothing is called an error, its last lines. Cut in the middle at 2,000 characters.
+    """
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"(Error|error|✘|- ✘)", line)]
-    return one_line(" ".join(told[-3:] or lines[-3:]) or "it said nothing", 600)
+    first = next((index for index, line in enumerate(lines) if _ERROR.match(line)), None)
+    told = lines[-3:] if first is None else lines[first:]
+    usage = next((index for index, line in enumerate(told) if _USAGE.match(line)), None)
+    said = list(dict.fromkeys(line for line in told[:usage] if not _PROGRESS.match(line)))
+    whole = one_line(" ".join(said), 4 * _WORDS) or "it said nothing"
+    half = _WORDS // 2  # of both ends: what was being done, and what stopped it
+    return whole if len(whole) <= _WORDS else f"{whole[:half]} … {whole[-half:]}"

@@ -54,6 +54,20 @@ def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     return tuple(mistakes.values())
 
 
+def overlaid(mesh: Mesh, place: str) -> Any:
+    """What the overlays set at this dotted place of `spec`: the last of those that set it; None where none does."""
+    found = None
+    for path in mesh.istio.overlays:
+        try:
+            here: Any = _read(path).get("spec")
+        except ValueError:
+            continue  # told by `unreadable_overlays`
+        for name in place.split("."):
+            here = here.get(name) if isinstance(here, dict) else None
+        found = found if here is None else here
+    return found
+
+
 def _read(path: Path) -> Object:
     """The IstioOperator in this file. ValueError, with what follows the file's name, where there is none."""
     try:

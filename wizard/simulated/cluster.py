@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.errors import Failed, NotAllowed, Unreachable
+from wizard.simulated import refusals
 from wizard.simulated.furniture import KUBERNETES
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
@@ -104,10 +105,13 @@ class SimulatedCluster:
             raise Failed(f"{self.name}: no command could be run in {pod}: {problem}", "")
         return self._shell.run(self.machine, record.manifest, container, list(argv), seconds)
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         with self._asked("logs", POD):
             record = self.machine.store.find(pod)
-            if record is None or _not_running(record.manifest, container):
+            end = _last_words(self.machine, record.manifest, container) if record else None
+            if end is not None:
+                return "".join(end.splitlines(keepends=True)[-lines:])
+            if previous or record is None or _not_running(record.manifest, container):
                 return ""
             return f"info\t{container} of {pod.name} is ready (simulated)\n"
 
@@ -142,6 +146,14 @@ class SimulatedCluster:
     def _lacks(self, right: Right) -> bool:
         what = f"{right.kind.resource}/{right.subresource}" if right.subresource else right.kind.resource
         return f"{right.verb} {what}" in self.machine.missing_rights
+
+
+def _last_words(machine: Machine, pod: Object, container: str) -> str | None:
+    """What this container printed before it died, None where it did not."""
+    if (pod["metadata"]["namespace"], pod["metadata"]["name"]) not in machine.lives:
+        return None
+    ends = [refusals.death(machine, each) for each in containers(pod) if each["name"] == container]
+    return ends[0].words if ends and ends[0] else None
 
 
 def _not_running(pod: Object, container: str) -> str:

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
-from wizard.simulated import istiod, jobs
+from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.simulated import istiod, jobs, refusals
 from wizard.simulated.fields import clone
 from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
@@ -17,11 +18,17 @@ from wizard.simulated.pods import containers, is_ready
 _START = {"istiod": 4.2, "istio-eastwestgateway": 3.0}  # seconds until a Pod of this app is ready
 _OTHERS_START = 2.2
 _BALANCER_SECONDS = 3.0
+_UNANSWERED = (
+    'Internal error occurred: failed calling webhook "namespace.sidecar-injector.istio.io": failed to call webhook: Post '
+    f'"https://istiod.{SYSTEM_NAMESPACE}.svc:443/inject?timeout=10s": no endpoints available for service "istiod"'
+)
 _AGAIN_SECONDS = 0.5  # until what another cluster refused is tried again
 
 
 def run(machine: Machine) -> float | None:
     """One round of all controllers. Gives the moment when the next thing is due, None where nothing is."""
+    if machine.openshift:
+        refusals.openshift(machine)
     namespaces = _namespaces(machine)
     _tokens(machine)
     refused = _deployments(machine)
@@ -42,7 +49,10 @@ def _namespaces(machine: Machine) -> float | None:
         name = record.manifest["metadata"]["name"]
         if record.manifest["metadata"].get("deletionTimestamp"):
             moment = machine.ready_at.setdefault(("", name), machine.pace.due(0.8))
-            if machine.pace.now() >= moment:
+            if name in machine.stuck:
+                _hold(machine, record.manifest)
+                due.append(machine.pace.due(_AGAIN_SECONDS))
+            elif machine.pace.now() >= moment:
                 machine.ready_at.pop(("", name))
                 machine.store.remove(Ref(NAMESPACE, name))
             else:
@@ -62,6 +72,15 @@ def _namespaces(machine: Machine) -> float | None:
     if not due:
         machine.finished["namespaces"] = now
     return min(due, default=None)
+
+
+def _hold(machine: Machine, namespace: Object) -> None:
+    """The namespace stays, and says what keeps it."""
+    kind, message = machine.stuck[namespace["metadata"]["name"]]
+    told = {"type": kind, "status": "True", "reason": kind.removeprefix("Namespace"), "message": message}
+    status = {"phase": "Terminating", "conditions": [told]}
+    if namespace.get("status") != status:
+        machine.store.update({**namespace, "status": status}, "kube-controller-manager")
 
 
 def ca_of(machine: Machine) -> str:
@@ -132,6 +151,7 @@ def _deployment(machine: Machine, deployment: Object) -> bool:
         if made is None:
             break
         current.append(made)
+    why = machine.refusals.get(metadata["uid"], "") if len(current) < wanted else ""
     for pod in current[wanted:]:
         _remove_pod(machine, pod)
     current = current[:wanted]
@@ -152,7 +172,8 @@ def _deployment(machine: Machine, deployment: Object) -> bool:
                 "type": "Available",
                 "status": "True" if available >= wanted else "False",
                 "reason": "MinimumReplicasAvailable" if available >= wanted else "MinimumReplicasUnavailable",
-            }
+            },
+            *([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": why}] if why else []),
         ],
     }
     status = {key: value for key, value in status.items() if value}
@@ -167,8 +188,6 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     place, spec = metadata["namespace"], template["spec"]
     spec["nodeName"] = machine.node_name
     account = spec.setdefault("serviceAccountName", "default")
-    if machine.store.find(Ref(SERVICE_ACCOUNT, account, place)) is None:
-        return None
     births = machine.made_pods = machine.made_pods + 1
     stem = f"{metadata['name']}-{hashed}" if hashed else metadata["name"]
     name = f"{stem}-{suffix(5, metadata['uid'], hashed, births)}"
@@ -189,9 +208,18 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     }  # fmt: skip
     if given.get("annotations"):
         pod["metadata"]["annotations"] = given["annotations"]
-    injected = istiod.injected(machine, pod)
+    known = machine.store.find(Ref(SERVICE_ACCOUNT, account, place)) is not None
+    injected = istiod.injected(machine, pod) if known else None
     if injected is None:
+        missing = f'error looking up service account {place}/{account}: serviceaccount "{account}" not found'
+        why = _UNANSWERED if known else f'pods "{name}" is forbidden: {missing}'
+    else:
+        why = refusals.refused(machine, injected)
+    if injected is None or why:
+        refusals.tell(machine, owner, hashed, why)
+        machine.refusals[metadata["uid"]] = why
         return None
+    machine.refusals.pop(metadata["uid"], None)
     app = (given.get("labels") or {}).get("app", "")
     machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
     machine.pod_addresses[place, name] = _free_address(machine)
@@ -221,13 +249,39 @@ def _pods(machine: Machine) -> float | None:
         if moment is None or (pod.get("status") or {}).get("phase") == "Succeeded":
             continue
         # A pod that runs has its images and its proxy's configuration.
-        ready = is_ready(pod) or (now >= moment and not _unpullable(machine, pod) and istiod.configured(machine, pod))
-        status = _status(machine, pod, ready=ready)
+        started = now >= moment and not _unpullable(machine, pod)
+        dying = started and any(refusals.death(machine, container) for container in containers(pod))
+        ready = not dying and (is_ready(pod) or (started and istiod.configured(machine, pod)))
+        status = _dying(machine, pod) if dying else _status(machine, pod, ready=ready)
         if status != pod.get("status"):
             machine.store.update({**pod, "status": status}, "kubelet")
         if not ready:
-            due.append(moment if moment > now else machine.pace.due(_AGAIN_SECONDS))
+            due.append(moment if moment > now else max(machine.pace.due(_AGAIN_SECONDS), now + 0.01 if dying else 0.0))
     return min(due, default=None)
+
+
+def _dying(machine: Machine, pod: Object) -> Object:
+    """The status of a Pod of which a container dies again and again; those that come after it in its start wait for it."""
+    restarts = refusals.deaths(machine, pod)
+    status = _status(machine, pod, ready=True)
+    init = {each["name"] for each in pod["spec"].get("initContainers") or []}
+    waiting = False
+    for each, container in zip(
+        [*status.get("initContainerStatuses", []), *status["containerStatuses"]], containers(pod), strict=True
+    ):
+        end = refusals.death(machine, container)
+        if waiting:
+            each |= {"ready": False, "started": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+        elif end:
+            each |= {"ready": False, "started": False, **refusals.state_of(pod, container, end, restarts)}
+            waiting = container["name"] in init
+    unready = [each["name"] for each in status["containerStatuses"] if not each["ready"]]
+    why = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{' '.join(unready)}]"}
+    status["phase"] = "Pending" if waiting else "Running"
+    for condition in status["conditions"]:
+        if condition["type"] != "PodScheduled":
+            condition |= {"status": "False", **why}
+    return status
 
 
 def _forget(machine: Machine) -> None:
@@ -240,6 +294,7 @@ def _forget(machine: Machine) -> None:
         del machine.pod_addresses[place]
         machine.ready_at.pop(place, None)
         machine.served.pop(place, None)
+        machine.lives.pop(place, None)
 
 
 def _balancer(machine: Machine) -> float | None:

@@ -53,7 +53,10 @@ class Machine:
     (`verb resource`, such as `create namespaces`), `missing_images` (beginnings of images that cannot be pulled),
     `blocked_ports` (ports that its firewall drops when they come from another cluster), `load_balancer` (whether Services
     of that type get an address), `no_external_ips` (whether admission refuses them), `routes` (`ip route add` on its node:
-    a range of addresses → the address that leads there).
+    a range of addresses → the address that leads there), `quotas` (namespace → what a ResourceQuota in it limits, such as
+    `limits.cpu,limits.memory`), `openshift` (whether SecurityContextConstraints are served, and held to), `crashing` (name of
+    a container → what it prints each time before it dies), `stuck` (namespace → type and message of the condition that keeps
+    it from going once it is deleted).
     """
 
     def __init__(
@@ -85,6 +88,14 @@ class Machine:
         self.blocked_ports: set[int] = set()
         self.load_balancer = False
         self.routes: dict[str, str] = {}
+        self.openshift = False
+        self.quotas: dict[str, str] = {}
+        self.crashing: dict[str, str] = {}
+        self.stuck: dict[str, tuple[str, str]] = {}
+        self.refusals: dict[str, str] = {}  # uid of a Deployment or Job → why no Pod of it could be made lately
+        self.lives: dict[
+            tuple[str, str], tuple[int, float]
+        ] = {}  # (namespace, pod) → how often restarted, and when next
         self.missed_routes: dict[str, float] = {}  # range → the moment when a connection into it first led nowhere
         self.ready_at: dict[tuple[str, str], float] = {}  # (namespace, pod) → the moment when it becomes ready
         self.asked: dict[str, int] = {}  # calls by name: `apply`, `get`, ...
@@ -184,9 +195,9 @@ class Machine:
     def _stamp(self) -> Hashable:
         """Changes with everything that something here may follow from."""
         if self.external:
-            return self.store.revision, self.load_balancer, self.store.secrets
+            return self.store.revision, self.load_balancer, self.openshift, self.store.secrets
         leaders = tuple((other.store.revision, other.store.secrets) for other in self._led_by())
-        return self.store.revision, self.load_balancer, leaders
+        return self.store.revision, self.load_balancer, self.openshift, leaders
 
     def found(self, ref: Ref) -> Object | None:
         """The live object itself, settled; not to be changed."""

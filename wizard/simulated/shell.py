@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import Executed
-from wizard.simulated import mesh, proxies
+from wizard.simulated import mesh, network, policies, proxies
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 
@@ -55,7 +55,7 @@ class Shell:
         if urls and all(_PROBED.fullmatch(url) for url in urls):
             connect = min(patience, float(options.get("--connect-timeout") or patience))
             spoken = any(re.fullmatch(r"-[a-zA-Z]*v[a-zA-Z]*", word) for word in arguments)
-            return _probe(machine, urls, connect, options.get("-w", ""), spoken=spoken)
+            return _probe(machine, pod, urls, connect, options.get("-w", ""), spoken=spoken)
         found = _HELLO.fullmatch(urls[0]) if urls else None
         if not found:
             host = re.sub(r"^\w+://|[:/?].*$", "", urls[0]) if urls else ""
@@ -95,13 +95,15 @@ class Shell:
         return Executed(out, err, code)
 
 
-def _probe(machine: Machine, urls: Sequence[str], connect: float, written: str, *, spoken: bool) -> Executed:
+def _probe(
+    machine: Machine, pod: Object, urls: Sequence[str], connect: float, written: str, *, spoken: bool
+) -> Executed:
     """Connections to addresses, all at once, with what curl says of each as `-w` asks for it. `spoken`: what `-v` adds."""
     out, err, code, took = "", "", 0, _REQUEST
     for url in urls:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
-        found = proxies.reach(machine, host, port)
+        found = proxies.reach(machine, host, port) if policies.lets_out(machine, pod, host, port) else network.SILENT
         told = {"url": url, "exitcode": "0", "time_connect": "0.001100", "errormsg": ""}
         if found.answer == "refused":
             told |= {"exitcode": "7", "time_connect": "0.000000"}

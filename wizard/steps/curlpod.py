@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import JOB, POD, Object, Ref
+from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Job, World
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
@@ -25,9 +26,8 @@ from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.steps.declared import put
 from wizard.steps.ownership import is_of
-from wizard.steps.pods import image_trouble, pod_trouble
 from wizard.steps.sample import curl_image
-from wizard.steps.warnings import latest_warning
+from wizard.steps.unready import Unready
 from wizard.text import listing, one_line
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,18 @@ SLEEP_SECONDS = 90  # within which one is asked
 START_SECONDS = 120
 LIVES_SECONDS = START_SECONDS + SLEEP_SECONDS
 OTHERS_SECONDS = 20  # after which the Pods that run do without those that do not
-PULL_SECONDS = 12  # how long an image may fail to be pulled before it is told; registries stumble
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 6
+_NAME_IMAGE = "Load the image onto the nodes, or name another with curl in it in verify.curlImage."
+# Images may name their user, which Kubernetes cannot tell from root: so a number is given. OpenShift gives one of the
+# namespace's own, and refuses any other.
+_NOBODY = {
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "runAsGroup": 65534,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_OF_NAMESPACE = {"runAsNonRoot": True}
 _AT_ONCE = 50  # what curl does in parallel
 _REFUSED = "refused"
 # curl's own words. Only its verbose output tells why a connection failed.
@@ -99,10 +108,9 @@ class CurlPods:
         name = f"meshwizard-{self._step.split('/')[1]}-{secrets.token_hex(3)}"
         self._ref = ref = Ref(JOB, name, SYSTEM_NAMESPACE)
         began = time.monotonic()
-        pulling: float | None = None
+        unready = Unready(self._cluster, lambda: [ref], self._member)
 
         def look() -> tuple[list[Object] | None, str]:
-            nonlocal pulling
             mine = f"{LABEL}={name}"
             pods = self._cluster.objects(POD, SYSTEM_NAMESPACE, mine)
             running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
@@ -110,13 +118,7 @@ class CurlPods:
             late = time.monotonic() - began >= OTHERS_SECONDS
             if len(running) >= self._wanted or (running and late):
                 return running, ""
-            told = image_trouble(self._cluster, SYSTEM_NAMESPACE, mine)
-            pulling = (pulling or time.monotonic()) if told else None
-            if pulling is not None and time.monotonic() - pulling >= PULL_SECONDS:
-                raise _ImageMissing(told)
-            trouble = told or pod_trouble(self._cluster, SYSTEM_NAMESPACE, mine)
-            # Where none is made, only the events tell why.
-            return None, trouble or ("" if pods else latest_warning(self._cluster, ref)) or "it is starting"
+            return None, unready.check() or "it is starting"
 
         try:
             put(self._cluster, self._manifest(name), self._mesh.name)
@@ -124,13 +126,10 @@ class CurlPods:
             self._pods = self._job.wait(f"{what} to run", look, seconds=START_SECONDS, every=0.4)
         except (Unreachable, Interrupted):
             raise
-        except _ImageMissing as missing:
-            raise self._none_ran(
-                missing.what,
-                "Load the image onto the nodes, or name another with curl in it in verify.curlImage.",
-            ) from missing
         except Failed as failure:
-            raise self._none_ran(failure.what, "") from failure
+            image = unready.over is not None and unready.over.layer == "image"
+            remedy = _NAME_IMAGE if image else failure.remedy
+            raise self._none_ran(failure.what, remedy) from failure
 
     def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
         """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
@@ -183,17 +182,12 @@ class CurlPods:
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }
-        labels = {LABEL: name, "sidecar.istio.io/inject": "false"}
+        labels = probe_labels(name)
         pod: Object = {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 65534,
-                "runAsGroup": 65534,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": _OF_NAMESPACE if is_openshift(self._cluster) else _NOBODY,
             "containers": [container],
         }
         if self._mesh.istio.pull_secret:
@@ -216,8 +210,9 @@ class CurlPods:
         }
 
 
-class _ImageMissing(Failed):
-    pass
+def probe_labels(job: str) -> dict[str, str]:
+    """The labels of the Pods of such a Job."""
+    return {LABEL: job, "sidecar.istio.io/inject": "false"}
 
 
 def remove_probes(cluster: Cluster, step: str, mesh: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
+from wizard.clusters.namespaces import going
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
-from wizard.errors import NeedsPerson
+from wizard.errors import Failed, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.steps.ownership import (
     CREATED,
@@ -24,6 +26,8 @@ from wizard.steps.ownership import (
     of_another,
     owner_of,
 )
+from wizard.steps.pods import is_going
+from wizard.steps.unready import FINAL_SECONDS
 from wizard.text import here_document, listing, one_line
 
 GONE_SECONDS = 180
@@ -56,6 +60,10 @@ class Declared(Step):
         needed: list[Difference] = []
         for manifest in self.manifests():
             live = cluster.get(ref_of(manifest))
+            if live is not None and is_going(live):
+                ending = going(live)
+                needed.append(_ending(ref_of(manifest), ending.what if ending else "being deleted"))
+                live = None
             found = differences(str(ref_of(manifest)), manifest, live, secret=manifest["kind"] == "Secret")
             conflict = self._conflict(manifest, live, found)
             if conflict:
@@ -67,6 +75,7 @@ class Declared(Step):
         cluster = world.cluster(self.cluster)
         for manifest in self.manifests():
             job.check()
+            await_ended(cluster, ref_of(manifest), job)
             put_missing(cluster, manifest, self.mesh.name)
         self.settle(world, job)
 
@@ -135,15 +144,39 @@ def take_back(cluster: Cluster, ref: Ref, mesh: str, job: Job) -> None:
         )
 
 
+def await_ended(cluster: Cluster, ref: Ref, job: Job) -> None:
+    """Where the object is being deleted, wait until it is gone: what is put into it, or onto it, goes with it."""
+    live = cluster.get(ref)
+    if live is not None and is_going(live):
+        wait_gone(cluster, [ref], job)
+
+
 def wait_gone(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
-    """Wait until these objects are gone. Failed after three minutes, naming what is left."""
+    """Wait until these objects are gone. Failed after three minutes, naming what is left; sooner, with its own words, where a
+    namespace is left that will not go by itself.
+    """
+    stuck: float | None = None
+    remedy = "Look at its finalizers with kubectl."
 
     def look() -> tuple[bool | None, str]:
-        left = [ref for ref in refs if cluster.get(ref) is not None]
-        return (None if left else True), f"still there: {listing(map(str, left[:5]))}"
+        nonlocal stuck, remedy
+        found = {ref: cluster.get(ref) for ref in refs}
+        left = [ref for ref, live in found.items() if live is not None]
+        ending = next(filter(None, map(going, found.values())), None)
+        stuck = (stuck or time.monotonic()) if ending and ending.stuck else None
+        if ending:
+            remedy = ending.remedy
+            if stuck is not None and time.monotonic() - stuck >= FINAL_SECONDS:
+                raise Failed(f"{cluster.name}: {ending.what}", remedy)
+        return (None if left else True), ending.what if ending else f"still there: {listing(map(str, left[:5]))}"
 
     what = str(refs[0]) if len(refs) == 1 else f"{len(refs)} objects"
-    job.wait(f"{what} to be gone", look, seconds=GONE_SECONDS, every=0.5, remedy="Look at its finalizers with kubectl.")
+    try:
+        job.wait(f"{what} to be gone", look, seconds=GONE_SECONDS, every=0.5)
+    except Unreachable:
+        raise
+    except Failed as failure:
+        raise Failed(failure.what, remedy) from failure
 
 
 def _must_be_empty(cluster: Cluster, namespace: str, mesh: str) -> None:
@@ -211,6 +244,10 @@ _PUT_EVERYWHERE = (SECRET, CONFIG_MAP)
 _ALWAYS_THERE = ("default", "kube-system")
 
 
+def _ending(ref: Ref, what: str) -> Difference:
+    return Difference(str(ref), "", what, "gone, and made anew", passing=True)
+
+
 def _address(ref: Ref) -> Object:
     return {"name": ref.name} | ({"namespace": ref.namespace} if ref.namespace else {})
 
@@ -223,4 +260,4 @@ def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:
     return here_document(f"{kubectl(cluster)} apply --server-side -f -", text)
 
 
-__all__ = ["Declared", "kubectl_apply", "owner_of", "put", "put_missing", "take_back", "wait_gone"]
+__all__ = ["Declared", "await_ended", "kubectl_apply", "owner_of", "put", "put_missing", "take_back", "wait_gone"]

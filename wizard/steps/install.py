@@ -30,7 +30,8 @@ from wizard.steps import crds, defaulttag, foreign, gateway, removal
 from wizard.steps.declared import put, put_missing
 from wizard.steps.discovery import discovery_address
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
-from wizard.steps.pods import available, pod_trouble
+from wizard.steps.pods import available
+from wizard.steps.unready import Unready
 from wizard.steps.watch import Watch
 from wizard.text import here_document, one_line, quoted
 
@@ -38,6 +39,7 @@ RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
 _MADE = "made"
 INSTALL_SECONDS = 900
 ISTIOD_SECONDS = 420
+_STARTING = "istiod is starting"
 
 
 def runs_istiod(mesh: model.Mesh, cluster: model.Cluster) -> bool:
@@ -86,7 +88,7 @@ class Install(Step):
             defaulttag.make_again(cluster)
         if self.mesh.has_gateway(self.member.name):
             gateway.make_room(cluster, self.member, job)
-        watch = Watch(cluster, job)
+        watch = Watch(cluster, self.member, job)
         try:
             world.istioctl.install(
                 self.member, operator, self.mesh.istio.overlays,
@@ -291,9 +293,13 @@ class IstiodReady(Step):
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
+        # Where it is in vain, the install that this one watches is given up, which tells why.
+        unready = Unready(cluster, lambda: [self._istiod], self.member)
 
         def look() -> tuple[bool | None, str]:
             seen = self._seen(cluster)
+            if seen == _STARTING:
+                seen = unready.look() or seen
             return (None if seen else True), seen
 
         job.wait("istiod to answer and inject", look, seconds=ISTIOD_SECONDS, every=0.4)
@@ -311,7 +317,7 @@ class IstiodReady(Step):
             if istiod is None:
                 return f"no Deployment {self._istiod.name} yet"
             if not available(istiod):
-                return pod_trouble(cluster, SYSTEM_NAMESPACE, "app=istiod") or "istiod is starting"
+                return _STARTING
         injector = cluster.get(_injector(self.mesh, self.member))
         hooks = (injector or {}).get("webhooks") or []
         if not hooks or not all(hook.get("clientConfig", {}).get("caBundle") for hook in hooks):

@@ -14,13 +14,14 @@ from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import is_ip
-from wizard.mesh.model import Cluster, Mesh
+from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.preflight import node_addresses
-from wizard.steps.curlpod import Answer, CurlPods, remove_probes
+from wizard.steps.curlpod import Answer, CurlPods, probe_labels, remove_probes
 from wizard.steps.discovery import discovery_address
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import ingress_of
 from wizard.steps.pods import is_going
+from wizard.steps.policies import limiting
 from wizard.text import listing, one_line
 
 DISCOVERY_PORT = 15012
@@ -103,6 +104,9 @@ class Reach(Step):
 
     def _remedy(self, closed: Mapping[Target, Answer], world: World) -> str:
         lines = list(dict.fromkeys(target.remedy for target in closed if target.remedy))
+        if not all(answer.connected or answer.refused for answer in closed.values()):
+            limits = limiting(world.cluster(self.cluster), SYSTEM_NAMESPACE, probe_labels(""))
+            lines += [limits] if limits else []
         ports: dict[str, list[str]] = {}
         for target, answer in closed.items():
             host, port = target.place

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref
+from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
@@ -16,9 +16,10 @@ from wizard.istio import names
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
-from wizard.steps.declared import Declared, put_missing, take_back
+from wizard.steps.declared import Declared, await_ended, put_missing, take_back
 from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
-from wizard.steps.pods import available, image_trouble, is_going, is_pod_of, pod_trouble
+from wizard.steps.pods import available, is_going, is_pod_of
+from wizard.steps.unready import Unready
 from wizard.text import listing, one_line, quoted
 
 SERVICE = "helloworld"
@@ -89,6 +90,7 @@ class Sample(Declared):
         cluster = world.cluster(self.cluster)
         for manifest in self.manifests():
             job.check()
+            await_ended(cluster, ref_of(manifest), job)
             put_missing(cluster, manifest, self.mesh.name)
             if manifest["kind"] == "Namespace":
                 pullsecret.copy(cluster, self.mesh, self.mesh.verify.namespace)
@@ -126,6 +128,7 @@ class Sample(Declared):
     def settle(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         replacing = _Replacing(cluster)
+        unready = Unready(cluster, self._deployments, self.member, job.say)
 
         def look() -> tuple[bool | None, str]:
             waiting, bare = self._unready(cluster)
@@ -134,8 +137,7 @@ class Sample(Declared):
             replacing.look(bare)
             said = [f"not available yet: {listing(ref.name for ref in waiting)}"] if waiting else []
             said += [f"without a sidecar: {listing(one_line(pod['metadata']['name']) for pod in bare)}"] if bare else []
-            namespace = self.mesh.verify.namespace
-            return None, image_trouble(cluster, namespace) or pod_trouble(cluster, namespace) or "; ".join(said)
+            return None, (unready.check() if waiting else "") or "; ".join(said)
 
         job.wait(
             "the sample to be ready", look, seconds=READY_SECONDS, every=0.4,

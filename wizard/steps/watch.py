@@ -5,33 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from wizard.clusters.kinds import DEPLOYMENT, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Job
 from wizard.errors import Failed, Unreachable
+from wizard.istio.operator import OPERATOR_NAME
+from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.steps.crds import establish
-from wizard.steps.curlpod import LABEL
-from wizard.steps.pods import image_trouble, pod_trouble
+from wizard.steps.ownership import ISTIO_OWNER
+from wizard.steps.unready import Cause, Unready, first_cause
 from wizard.text import duration
 
 LOOK_EVERY = 3.0
 ESTABLISH_EVERY = 20.0  # well after the definitions were made, where nothing holds them up
 SILENT_SECONDS = 40  # how long an API server may stay silent during the install before it is given up
-_OTHERS = f"!{LABEL}"  # probes that are refused are told by their own steps
-PULL_SECONDS = 25  # how long an image may fail to be pulled before the install is given up
+_HUB = "Check istio.hub and that the nodes reach it; or load the image onto the nodes."
 
 
 class Watch:
     """Looks after one install of one cluster."""
 
-    def __init__(self, cluster: Cluster, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cluster: Cluster, member: model.Cluster, job: Job, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._cluster = cluster
+        self._member = member
         self._job = job
         self._clock = clock
         self._next = clock() + LOOK_EVERY
         self._next_establish = clock() + ESTABLISH_EVERY
         self._silent_since: float | None = None
-        self._pull_since: float | None = None
+        self._unready = Unready(cluster, self._installed, member, job.say)
         self.trouble: Failed | None = None
 
     def look(self) -> bool:
@@ -42,7 +47,7 @@ class Watch:
         if now < self._next:
             return False
         try:
-            trouble = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS)
+            self._unready.look()
             if now >= self._next_establish:
                 self._next_establish = now + ESTABLISH_EVERY
                 self._establish()
@@ -51,14 +56,10 @@ class Watch:
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= SILENT_SECONDS:
                 self.trouble = Unreachable(f"{silent.what} (for {duration(now - self._silent_since)})", silent.remedy)
-            trouble = ""
         except Failed:
-            trouble = ""
-        self._pull_since = (self._pull_since or now) if trouble else None
-        if trouble and self._pull_since is not None and now - self._pull_since >= PULL_SECONDS:
-            self.trouble = Failed(
-                trouble, "Check istio.hub and that the nodes reach it; or load the image onto the nodes."
-            )
+            pass
+        if self._unready.over:
+            self.trouble = self._failed(self._unready.over)
         self._next = self._clock() + LOOK_EVERY
         return self.trouble is not None
 
@@ -75,11 +76,18 @@ class Watch:
         if self.trouble:
             return self.trouble
         try:
-            cause = image_trouble(self._cluster, SYSTEM_NAMESPACE, _OTHERS) or pod_trouble(
-                self._cluster, SYSTEM_NAMESPACE, _OTHERS
-            )
+            cause = first_cause(self._cluster, self._installed(), self._member)
         except Unreachable as silent:
             return silent
         except Failed:
-            cause = ""
-        return Failed(f"{cause} ({failure.what})", failure.remedy) if cause else failure
+            cause = None
+        return self._failed(cause, f" ({failure.what})", failure.remedy) if cause else failure
+
+    def _installed(self) -> list[Ref]:
+        """The Deployments that istioctl made for us; what else does not run in the namespace is not the install's."""
+        mine = f"{ISTIO_OWNER}={OPERATOR_NAME}"
+        return [ref_of(item) for item in self._cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, mine)]
+
+    def _failed(self, cause: Cause, more: str = "", remedy: str = "") -> Failed:
+        told = _HUB if cause.layer == "image" else cause.remedy
+        return Failed(f"{self._cluster.name}: {cause.text}{more}", told or remedy)

@@ -358,8 +358,9 @@ class Door:
         call = lambda: self.inner.execute(pod, container, argv, seconds=seconds)  # noqa: E731
         return self.process.request(self, pod.kind, call)
 
-    def logs(self, pod: Ref, container: str, *, lines: int = 20) -> str:
-        return self.process.request(self, pod.kind, lambda: self.inner.logs(pod, container, lines=lines))
+    def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
+        call = lambda: self.inner.logs(pod, container, lines=lines, previous=previous)  # noqa: E731
+        return self.process.request(self, pod.kind, call)
 
     def close(self) -> None:
         self.inner.close()
