@@ -28,6 +28,7 @@ from wizard.clusters.kinds import (
     SERVICE_ACCOUNT,
     Object,
 )
+from wizard.clusters.nodeports import preferred, spelled
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
@@ -36,6 +37,7 @@ from wizard.errors import Failed, Trouble, Unreachable
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.tolerations import untolerated
 from wizard.text import listing, one_line
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
@@ -98,7 +100,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *(_gateway(member, cluster) if mesh.has_gateway(member.name) else ()),
             *_routes(mesh, member, cluster),
             *_pods(mesh, member, world),
-            *_room(member, cluster),
+            *_room(mesh, member, cluster),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -213,6 +215,20 @@ def _node_port(member: model.Cluster, services: Sequence[Object]) -> Iterable[Fi
         )  # fmt: skip
 
 
+def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Iterable[Finding]:
+    """Whether the API server has the NodePort that is wanted. `ports`: those that it gives."""
+    wanted = member.gateway.port
+    if wanted is None or wanted in ports:
+        return
+    taken = used_node_ports(cluster)
+    free = next((port for port in preferred(ports) if port not in taken), None)
+    yield Finding(
+        "gateway-port", member.name, "error",
+        f"NodePort {wanted} is none of those that the API server of {member.name} gives, {spelled(ports)}",
+        f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."), person=True,
+    )  # fmt: skip
+
+
 def _cluster_ip(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
     for service in services:
         if not _is_gateway(service) and member.gateway.address in addresses_of(service):
@@ -298,7 +314,7 @@ def _pods(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
             )  # fmt: skip
 
 
-def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+def _room(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
     ready = [node for node in cluster.objects(NODE) if is_ready(node)]
     if not ready:
         yield Finding(
@@ -308,6 +324,15 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
+        return
+    keeping = [untolerated(node, mesh.tolerations) for node in ready]
+    if all(keeping):
+        taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
+        yield Finding(
+            "nodes", member.name, "error", f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
+            f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
+            "NODE KEY-",
+        )  # fmt: skip
 
 
 def node_addresses(cluster: Cluster) -> list[str]:

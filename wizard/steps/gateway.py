@@ -5,12 +5,12 @@ from __future__ import annotations
 from wizard.clusters.kinds import DEPLOYMENT, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Conflict, Difference, Job
-from wizard.istio.operator import OPERATOR_NAME
+from wizard.istio.operator import OPERATOR_NAME, service_annotations
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
 from wizard.steps import foreign
 from wizard.steps.declared import wait_gone
-from wizard.steps.ownership import ISTIO_OWNER, label
+from wizard.steps.ownership import ISTIO_OWNER, annotation, label, show
 from wizard.steps.pods import available
 from wizard.text import one_line
 
@@ -108,4 +108,7 @@ def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | Non
         told.append(("spec.externalIPs", ", ".join(addresses) or None, str(gateway.address)))
     elif gateway.exposure == "cluster-ip-route":
         told.append(("spec.clusterIP", spec.get("clusterIP"), str(gateway.address)))
-    return told
+    return told + [
+        (f"annotations.{key}", show(annotation(service, key)), show(text))
+        for key, text in service_annotations(member).items()
+    ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -59,6 +58,7 @@ class Install(Step):
         super().__init__(f"{cluster.name}/install", what + gateway, cluster=cluster.name, needs=needs)
         self.mesh = mesh
         self.member = cluster
+        self._files = mesh.overlays_of(cluster.name)
 
     def wanted(self) -> Any:
         return {"operator": operator_yaml(self.mesh, self.member), "overlays": self._overlays()}
@@ -89,7 +89,7 @@ class Install(Step):
         watch = Watch(cluster, job)
         try:
             world.istioctl.install(
-                self.member, operator, self.mesh.istio.overlays,
+                self.member, operator, self._files,
                 say=job.output, cancelled=watch.look, seconds=INSTALL_SECONDS,
             )  # fmt: skip
         except Failed as failure:
@@ -124,7 +124,7 @@ class Install(Step):
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
-        overlays = "".join(f"-f {quoted(path)} " for path in self.mesh.istio.overlays)
+        overlays = "".join(f"-f {quoted(path)} " for path in self._files)
         operator = operator_yaml(self.mesh, self.member)
         install = f"{istioctl(self.member, 'install')} -y {overlays}-f -"
         if UNKNOWN_ADDRESS in operator:
@@ -150,10 +150,7 @@ class Install(Step):
 
     def _overlays(self) -> list[str]:
         # One that is gone is refused before an install; to take one back it is not needed.
-        return [
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
-            for path in map(Path, self.mesh.istio.overlays)
-        ]
+        return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone" for path in self._files]
 
     def _record(self, before: str, operator: str | None) -> Object:
         # Empty, not absent: what is absent from an apply stays where somebody else wrote it.
@@ -230,7 +227,7 @@ class Install(Step):
         discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
         operator = operator_yaml(self.mesh, self.member, discovery)
         lost = foreign.overwritten(
-            cluster, lambda: world.istioctl.manifest(operator, self.mesh.istio.overlays), self._told_elsewhere
+            cluster, lambda: world.istioctl.manifest(operator, self._files), self._told_elsewhere
         )
         if not lost:
             return None

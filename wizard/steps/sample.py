@@ -168,6 +168,8 @@ class Sample(Declared):
         pod: Object = {"containers": [container], "terminationGracePeriodSeconds": 1}
         if self.mesh.istio.pull_secret:
             pod["imagePullSecrets"] = [{"name": self.mesh.istio.pull_secret}]
+        if self.mesh.tolerations:
+            pod["tolerations"] = [each.manifest() for each in self.mesh.tolerations]
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
