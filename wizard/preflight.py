@@ -34,7 +34,8 @@ from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import World
 from wizard.errors import Failed, Trouble, Unreachable
-from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
+from wizard.istio.proxies import control_plane_version
+from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.mesh.tolerations import untolerated
@@ -95,6 +96,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             Finding("reachable", member.name, "ok", f"{one_line(cluster.server)} answers, Kubernetes {version.git}"),
             *_twice(mesh, member, world, identity),
             *_version(mesh, member, version),
+            *_step(mesh, member, cluster),
             *_clock(member, version),
             *_rights(member, cluster),
             *(_gateway(member, cluster) if mesh.has_gateway(member.name) else ()),
@@ -131,6 +133,13 @@ def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Itera
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"
         yield Finding("version", member.name, severity, trouble[1], "Use an istioctl that goes with this Kubernetes.")
+
+
+def _step(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    trouble = step_trouble(control_plane_version(cluster, mesh), str(mesh.istio.version))
+    if trouble:
+        remedy = "Give another istioctl with --istioctl, or consent to it: meshwizard apply with --version-step."
+        yield Finding("istio", member.name, "warning", trouble, remedy)
 
 
 def _clock(member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:

@@ -68,6 +68,8 @@ class Session:
         """Whether nothing of it outlives the program, as with the demo's clusters."""
         self.take_over = False
         """Whether a person consents to take clusters over from a run on another machine that gives no sign of life."""
+        self.version_step = False
+        """Whether a person consents to an older Istio than stands, or to one that is more than one minor version newer."""
         self.rebuilt: Collection[str] = ()
         """Clusters that, as a person says, were made anew under their old names: nothing that is recorded of them counts."""
         self.agreed: Approval | None = None
@@ -128,7 +130,7 @@ class Session:
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
         self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world, self.wished)
-        self.plan = plan_of(self.mesh)
+        self.plan = plan_of(self.mesh, version_step=self.version_step)
         if undo:
             return
         _refuse((*conflicting_overlays(self.mesh), *domain_mistakes(self.mesh)))

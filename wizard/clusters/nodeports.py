@@ -40,8 +40,8 @@ def told_node_ports(cluster: Cluster) -> range | None:
 
 
 def asked_node_ports(cluster: Cluster) -> range | None:
-    """The range, asked for by a Service that cannot be made, since its NodePort is none: the refusal tells. None where it does not.
-    Changes nothing, but is a request for a change: only for a run that holds the cluster.
+    """The range, asked for by a Service that cannot be made, since its NodePort is none: the refusal tells. None where it does
+    not. Changes nothing, but is a request for a change: only for a run that holds the cluster.
     """
     manifest: Object = {
         "apiVersion": "v1",

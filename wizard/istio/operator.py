@@ -16,8 +16,8 @@ from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYS
 OPERATOR_NAME = "meshwizard"
 UNKNOWN_ADDRESS = "<what the load balancer of its primary gives>"
 _LABELS = {"app": GATEWAY_NAME, "istio": "eastwestgateway"}
-# `istioctl analyze` takes Services of one name for one service and wants them alike (IST0170). The gateways' are not: each has the
-# ports of its own cluster's role, and those of a load balancer have NodePorts that Kubernetes draws.
+# `istioctl analyze` takes Services of one name for one service and wants them alike (IST0170). The gateways' are not: each has
+# the ports of its own cluster's role, and those of a load balancer have NodePorts that Kubernetes draws.
 _SUPPRESS, _NOT_ALIKE = "galley.istio.io/analyze-suppress", "IST0170"
 
 

@@ -147,7 +147,7 @@ class Mesh:
         return bool(self.beyond(name) or self.remotes_of(name))
 
     def overlays_of(self, name: str) -> tuple[Path, ...]:
-        """The IstioOperator files for this cluster, in the order in which istioctl merges them: those of the mesh, then its own."""
+        """The IstioOperator files for this cluster, in the order of merging: those of the mesh, then its own."""
         return self.istio.overlays + self.cluster(name).overlays
 
     def sample_version(self, name: str) -> str:
