@@ -1,4 +1,4 @@
-"""Which version of Istio runs in a cluster: its control plane's, and that of proxies, which keep theirs as long as their Pod lives."""
+"""Which version of Istio runs in a cluster: that of its control plane, and those of proxies, each as long as its Pod lives."""
 
 from __future__ import annotations
 
