@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from screens.draft import Draft
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
 from wizard.clusters.contexts import ContextEntry
-from wizard.clusters.kinds import DEPLOYMENT, NODE, POD, SERVICE, Object, Ref
+from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, ISTIO_GATEWAY, NODE, POD, SERVICE, Object, Ref
 from wizard.clusters.nodeports import preferred, told_node_ports
 from wizard.engine.engine import Engine
 from wizard.engine.step import Conflict, Done, Needed
@@ -185,19 +186,13 @@ def test_hosts_follow_the_cluster_domain(two: Setting, overlay: Callable[[str], 
     assert service["host"] == "istiod.istio-system.svc.corp.internal"
     assert two.run().ok, "the proxies of each cluster reach the others by that name"
     two.machine(1).change(
-        Ref(operators_gateway(), "cross-network-gateway", SYSTEM_NAMESPACE),
+        Ref(ISTIO_GATEWAY, "cross-network-gateway", SYSTEM_NAMESPACE),
         lambda item: item["spec"]["servers"][0].update(hosts=["*.local"]),
     )
     assert isinstance(two.probe("cluster1/expose-services"), Needed)
     assert isinstance(two.probe("cluster2/verify"), Needed), (
         "as in a real mesh, what is named otherwise is not passed on"
     )
-
-
-def operators_gateway() -> Any:
-    from wizard.clusters.kinds import ISTIO_GATEWAY
-
-    return ISTIO_GATEWAY
 
 
 @pytest.mark.inputs("17")
@@ -229,18 +224,12 @@ def test_a_cluster_has_overlays_and_annotations_of_its_own(two: Setting, overlay
     found = [made_annotations(two, number) for number in (1, 2)]
     assert internal.items() <= found[1].items()
     assert not internal.items() & found[0].items()
-    configs = [two.machine(number).found(Ref(config_map(), "istio", SYSTEM_NAMESPACE)) for number in (1, 2)]
+    configs = [two.machine(number).found(Ref(CONFIG_MAP, "istio", SYSTEM_NAMESPACE)) for number in (1, 2)]
     assert ["accessLogFile" in (config or {})["data"]["mesh"] for config in configs] == [False, True]
     two.machine(2).change(GATEWAY_SERVICE, lambda item: item["metadata"]["annotations"].clear())
     probe = two.probe("cluster2/install")
     assert isinstance(probe, Needed)
     assert any("aws-load-balancer-scheme" in each.field for each in probe.differences)
-
-
-def config_map() -> Any:
-    from wizard.clusters.kinds import CONFIG_MAP
-
-    return CONFIG_MAP
 
 
 def made_annotations(made: Setting, number: int) -> dict[str, str]:
@@ -407,6 +396,37 @@ def test_old_proxies_of_others_are_a_difference_that_names_the_command(finished:
         newer.world.cluster("cluster1").delete(Ref(POD, name, "shop"))
     assert newer.run().ok
     assert isinstance(newer.probe("cluster1/proxies"), Done)
+
+
+@pytest.mark.inputs("18")
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({}, ["Pod alone in default"]),
+        ({"status": {"phase": "Succeeded"}}, []),
+        ({"image": "istio/proxyv2:1.29.7"}, []),
+        ({"image": "istio/proxyv2:latest"}, []),
+        ({"image": "istio/proxyv2:1.28.3@sha256:" + "0" * 64}, ["Pod alone in default"]),
+        ({"revision": "canary"}, []),
+        ({"owner": {"kind": "StatefulSet", "name": "db"}}, ["StatefulSet db in default"]),
+    ],
+)
+def test_which_proxies_are_old(finished: Setting, change: dict[str, Any], named: list[str]) -> None:
+    metadata: Object = {
+        "name": "alone",
+        "namespace": "default",
+        "labels": {"security.istio.io/tlsMode": "istio"},
+        "annotations": {"sidecar.istio.io/status": json.dumps({"revision": change.get("revision", "default")})},
+    }
+    if "owner" in change:
+        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "uid": "1", **change["owner"]}]
+    spec = {"containers": [{"name": "istio-proxy", "image": change.get("image", "istio/proxyv2:1.28.3")}]}
+    pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    if "status" in change:
+        pod["status"] = change["status"]
+    finished.machine(1).apply_as("kubectl", pod)
+    probe = finished.probe("cluster1/proxies")
+    assert [each.object for each in (probe.differences if isinstance(probe, Needed) else ())] == named
 
 
 @pytest.mark.inputs("18")

@@ -87,8 +87,9 @@ class Proxies(Step):
 
     def _found(self, cluster: Cluster) -> Iterator[tuple[tuple[str, str, str], str]]:
         for pod in cluster.objects(POD, labels=INJECTED):
-            version = outdated(pod, self.mesh)
-            if version and not is_going(pod) and not self._is_ours(pod):
+            ended = is_going(pod) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+            version = "" if ended else outdated(pod, self.mesh)
+            if version and not self._is_ours(pod):
                 yield _workload(pod), version
 
     def _is_ours(self, pod: Object) -> bool:
