@@ -35,7 +35,7 @@ def outdated(pod: Object, mesh: Mesh) -> str:
     wanted = minor_of(str(mesh.istio.version))
     try:
         status = json.loads((pod["metadata"].get("annotations") or {}).get(_STATUS) or "{}")
-    except ValueError:
+    except (ValueError, TypeError):
         status = {}
     revision = status.get("revision") if isinstance(status, dict) else None
     if revision not in (None, mesh.istio.revision or "default"):

@@ -57,7 +57,8 @@ def wrong_tolerations(value: object) -> str | None:
 def untolerated(node: Mapping[str, Any], tolerations: Iterable[Toleration]) -> list[str]:
     """The taints of this node that keep Pods with these tolerations away, as kubectl writes them: `key=value:effect`."""
     known = tuple(tolerations)
-    taints = [taint for taint in (node.get("spec") or {}).get("taints") or [] if taint.get("effect") in _KEEPS_AWAY]
+    found = (node.get("spec") or {}).get("taints") or []
+    taints = [taint for taint in found if isinstance(taint, dict) and taint.get("effect") in _KEEPS_AWAY]
     return [_spelled(taint) for taint in taints if not any(each.tolerates(taint) for each in known)]
 
 
