@@ -88,7 +88,7 @@ def test_a_choice_without_a_default_may_be_left_open(numbered: Make, said: list[
 
 def test_numbered_numbers_and_lists(numbered: Make) -> None:
     port = cluster_field("gateway.port")
-    assert ask(numbered("80\n31500"), port, None) == 31500
+    assert ask(numbered("70000\n31500"), port, None) == 31500
     assert ask(numbered(""), port, None) is None
     assert ask(numbered(""), port, 31443) == 31443
     assert ask(numbered("-"), port, 31443) is None

@@ -143,8 +143,9 @@ class Sample(Declared):
                 return True, ""
             replacing.look(bare)
             said = [f"not available yet: {listing(ref.name for ref in waiting)}"] if waiting else []
-            names = listing(one_line(pod["metadata"]["name"]) for pod in bare)
-            said += [f"without a sidecar of Istio {self.mesh.istio.version}: {names}"] if bare else []
+            for why, has in (("without a sidecar", False), ("with a sidecar of another version", True)):
+                pods = [one_line(pod["metadata"]["name"]) for pod in bare if has_sidecar(pod) is has]
+                said += [f"{why}: {listing(pods)}"] if pods else []
             namespace = self.mesh.verify.namespace
             return None, image_trouble(cluster, namespace) or pod_trouble(cluster, namespace) or "; ".join(said)
 
