@@ -6,6 +6,7 @@ afresh from what the clusters told.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -223,6 +224,14 @@ class Draft:
         for field in MESH_FIELDS:
             put(document, field.key, self.mesh_value(field.key))
         document["clusters"] = [row.entry for row in self.rows.values()]
+        return document
+
+    def wanted(self) -> Document:
+        """The document without the NodePorts that nobody typed: which ones a cluster gives is found when it is looked at."""
+        document = copy.deepcopy(self.document())
+        for chosen, entry in zip(self.chosen, document["clusters"], strict=True):
+            if "gateway.port" not in self.typed.get(chosen, {}):
+                put(entry, "gateway.port", None)
         return document
 
     def mistakes(self) -> tuple[Mistake, ...]:

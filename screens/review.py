@@ -95,7 +95,7 @@ class ReviewScreen(WizardScreen):
         document = self.wizard.draft.document()
         self.query_one(Picture).draw(document)
         try:
-            mesh = mesh_from(document)
+            mesh = mesh_from(self.wizard.draft.wanted())
         except BadInput as bad:
             self._refused(bad)
             return

@@ -54,7 +54,8 @@ def settled(draft: Answers) -> dict[ContextId, Row]:
         if not with_remotes:
             row.entry["role"] = "primary"  # what was chosen for primary-remote waits there
         row.settle("apiServer", _fitting("apiServer", draft.candidates[chosen].entry.server))
-        row.settle("sample", None)
+        for key in ("sample", "overlays"):
+            row.settle(key, None)
     _primaries(rows, draft.serving)
     _gateways(rows, draft)
     for row in rows.values():
@@ -95,6 +96,7 @@ def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
         exposure, row.reason = propose_exposure(candidate.facts, serves_remotes(row.entry, clusters))
         row.settle("gateway.exposure", exposure)
         row.settle("gateway.address", _address(exposure_of(row.entry, clusters), candidate))
+        row.settle("gateway.annotations", None)
         for key, proposal in (("gateway.port", port), ("gateway.node", None), ("serviceCidr", None)):
             if worth_asking(key, row.entry, document):
                 row.settle(key, proposal)

@@ -17,6 +17,7 @@ from wizard.steps.loadbalancer import GatewayAddress
 from wizard.steps.meshnetworks import MeshNetworks
 from wizard.steps.namespace import SystemNamespace
 from wizard.steps.preflight import Preflight
+from wizard.steps.proxies import Proxies
 from wizard.steps.pullsecret import PullSecret
 from wizard.steps.reach import ReachApi, ReachDiscovery, ReachGateways
 from wizard.steps.remotesecret import RemoteSecret
@@ -25,8 +26,10 @@ from wizard.steps.sample import Sample
 from wizard.steps.verify import Verify
 
 
-def plan_of(mesh: Mesh) -> Plan:
-    """The steps of this mesh, each after what it needs. The mesh must be settled (see `wizard.resolve`)."""
+def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
+    """The steps of this mesh, each after what it needs. The mesh must be settled (see `wizard.resolve`). `version_step`: a person
+    consents to an older Istio than stands, or to one that is more than one minor version newer.
+    """
     primaries = mesh.primaries
     remotes = tuple(cluster for cluster in mesh.clusters if cluster.role == "remote")
     several = len({cluster.network for cluster in mesh.clusters}) > 1
@@ -41,7 +44,7 @@ def plan_of(mesh: Mesh) -> Plan:
     steps += [Intermediate(mesh, cluster, signed) for cluster in signed]
     if probed:
         steps += [ReachApi(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
-    steps += [Install(mesh, cluster, _before_install(mesh, cluster)) for cluster in primaries]
+    steps += [Install(mesh, cluster, _before_install(mesh, cluster), version_step) for cluster in primaries]
     steps += [IstiodReady(mesh, cluster) for cluster in primaries]
     steps += [MeshNetworks(mesh, cluster) for cluster in signed if cluster.role == "primary"]
     if several:
@@ -53,7 +56,7 @@ def plan_of(mesh: Mesh) -> Plan:
         steps += [ReachDiscovery(mesh, cluster) for cluster in remotes]
     # Typed one after the other, these must stand before the remotes' installs, which wait for what they bring about.
     steps += _remote_secrets(mesh, remotes)
-    steps += [Install(mesh, cluster, _before_install(mesh, cluster)) for cluster in remotes]
+    steps += [Install(mesh, cluster, _before_install(mesh, cluster), version_step) for cluster in remotes]
     steps += [IstiodReady(mesh, cluster) for cluster in remotes]
     steps += [GatewayAddress(mesh, cluster) for cluster in remotes if _awaits_address(mesh, cluster)]
     steps += _remote_secrets(mesh, primaries)
@@ -61,6 +64,7 @@ def plan_of(mesh: Mesh) -> Plan:
         steps += [ReachGateways(mesh, cluster) for cluster in mesh.clusters]
     steps += [Sample(mesh, cluster) for cluster in mesh.clusters]
     steps += [Verify(mesh, cluster, _before_verify(mesh, cluster)) for cluster in mesh.clusters]
+    steps += [Proxies(mesh, cluster) for cluster in mesh.clusters]
     return Plan(tuple(steps))
 
 

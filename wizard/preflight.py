@@ -36,6 +36,7 @@ from wizard.clusters.kinds import (
     Ref,
 )
 from wizard.clusters.namespaces import going
+from wizard.clusters.nodeports import preferred, spelled
 from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
@@ -44,10 +45,12 @@ from wizard.clusters.webhooks import Made, orphans
 from wizard.engine.step import World
 from wizard.errors import Failed, NotAllowed, Trouble, Unreachable
 from wizard.istio import names
-from wizard.istio.overlays import overlaid
-from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
+from wizard.istio.overlaid import overlaid
+from wizard.istio.proxies import control_plane_version
+from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.tolerations import untolerated
 from wizard.text import listing, one_line, quoted
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
@@ -105,15 +108,16 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             Finding("reachable", member.name, "ok", f"{one_line(cluster.server)} answers, Kubernetes {version.git}"),
             *_twice(mesh, member, world, identity),
             *_version(mesh, member, version),
+            *_step(mesh, member, cluster),
             *_clock(member, version),
             *_rights(member, cluster),
             *(_gateway(member, cluster) if mesh.has_gateway(member.name) else ()),
             *_routes(mesh, member, cluster),
             *_pods(mesh, member, world),
-            *_room(member, cluster),
             *_if_allowed(_namespaces(mesh, member, cluster)),
             *_if_allowed(_webhooks(mesh, member, cluster)),
             *_if_allowed(_platform(mesh, member, cluster)),
+            *_room(mesh, member, cluster),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -144,6 +148,13 @@ def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Itera
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"
         yield Finding("version", member.name, severity, trouble[1], "Use an istioctl that goes with this Kubernetes.")
+
+
+def _step(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    trouble = step_trouble(control_plane_version(cluster, mesh), str(mesh.istio.version))
+    if trouble:
+        remedy = "Give another istioctl with --istioctl, or consent to it: meshwizard apply with --version-step."
+        yield Finding("istio", member.name, "warning", trouble, remedy)
 
 
 def _clock(member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:
@@ -226,6 +237,20 @@ def _node_port(member: model.Cluster, services: Sequence[Object]) -> Iterable[Fi
             "gateway-port", member.name, "error", f"NodePort {member.gateway.port} is taken by {taken}",
             "Choose another in gateway.port, or leave it out so that a free one is found.", person=True,
         )  # fmt: skip
+
+
+def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Iterable[Finding]:
+    """Whether the API server has the NodePort that is wanted. `ports`: those that it gives."""
+    wanted = member.gateway.port
+    if wanted is None or wanted in ports:
+        return
+    taken = used_node_ports(cluster)
+    free = next((port for port in preferred(ports) if port not in taken), None)
+    yield Finding(
+        "gateway-port", member.name, "error",
+        f"NodePort {wanted} is none of those that the API server of {member.name} gives, {spelled(ports)}",
+        f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."), person=True,
+    )  # fmt: skip
 
 
 def _cluster_ip(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
@@ -313,7 +338,7 @@ def _pods(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
             )  # fmt: skip
 
 
-def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+def _room(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
     ready = [node for node in cluster.objects(NODE) if is_ready(node)]
     if not ready:
         yield Finding(
@@ -323,6 +348,15 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
+        return
+    keeping = [untolerated(node, mesh.tolerations) for node in ready]
+    if all(keeping):
+        taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
+        yield Finding(
+            "nodes", member.name, "error", f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
+            f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
+            "NODE KEY-",
+        )  # fmt: skip
 
 
 def _if_allowed(findings: Iterable[Finding]) -> Iterable[Finding]:
@@ -410,7 +444,9 @@ def _platform(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[F
     if not is_openshift(cluster):
         return
     wanted = (("values.global.platform", "openshift"), ("components.cni.enabled", True))
-    lacking = [f"spec.{place}: {str(value).lower()}" for place, value in wanted if overlaid(mesh, place) != value]
+    lacking = [
+        f"spec.{place}: {str(value).lower()}" for place, value in wanted if overlaid(mesh, member, place) != value
+    ]
     if lacking:
         spec = "components: {cni: {enabled: true, namespace: kube-system}}, values: {global: {platform: openshift}}"
         yield Finding(

@@ -36,7 +36,7 @@ def worth_asking(key: str, entry: Mapping[str, Any], document: Mapping[str, Any]
             exposure = "node-port"
         case "gateway.node" | "serviceCidr":
             exposure = "cluster-ip-route"
-        case "gateway.exposure" | "gateway.address":
+        case "gateway.exposure" | "gateway.address" | "gateway.annotations":
             return _has_gateway(entry, clusters)
         case _:
             return True

@@ -9,17 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from wizard.clusters.nodeports import preferred, spelled, told_node_ports
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.fields import cluster_field
-from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
+from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
 from wizard.preflight import node_addresses, used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
-from wizard.text import listing, one_line
+from wizard.text import one_line
 
 T = TypeVar("T")
 
@@ -62,18 +63,20 @@ def identities(mesh: Mesh, world: World) -> dict[str, str]:
     return found
 
 
-def resolve(mesh: Mesh, world: World) -> Mesh:
-    """The mesh with every open value found. Asks only the clusters that leave something open, all at once. Raises
+def resolve(mesh: Mesh, world: World, wished: Mesh | None = None) -> Mesh:
+    """The mesh with every open value found. Asks only the clusters that leave something open, all at once, and those that may
+    not give the NodePort that is wanted of them. `wished`: what the person gave, where the mesh holds more than that. Raises
     Unreachable naming the cluster, NeedsPerson where a value cannot be found, BadInput where clusters that were to be
-    routed to each other have the same Service addresses.
+    routed to each other have the same Service addresses, or an API server gives no such NodePort.
     """
     mesh = _with_standing_samples(mesh, world)
     mesh = replace(mesh, clusters=tuple(_named(mesh, cluster, world) for cluster in mesh.clusters))
     gateways = [cluster for cluster in mesh.clusters if mesh.has_gateway(cluster.name)]
     mesh = _with_standing_ports(mesh, gateways, world)
+    mesh = _in_range(mesh, wished or mesh, world)
     gateways = [mesh.cluster(cluster.name) for cluster in gateways]
-    port = _common_port([each for each in gateways if _lacks_port(each)], world)
-    settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, port))
+    ports = _free_ports([each for each in gateways if _lacks_port(each)], world)
+    settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, ports.get(cluster.name)))
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
     _refuse_host_names(mesh)
@@ -222,16 +225,57 @@ def _of_each(clusters: list[Cluster], look: Callable[[Cluster], T]) -> dict[str,
         return dict(zip([cluster.name for cluster in clusters], pool.map(look, clusters), strict=True))
 
 
-def _common_port(clusters: list[Cluster], world: World) -> int | None:
-    if not clusters:
-        return None
-    taken = _of_each(clusters, lambda cluster: set(used_node_ports(world.cluster(cluster.name))))
-    used: set[int] = set().union(*taken.values())
-    candidates: list[int] = [*range(DEFAULT_NODE_PORT, NODE_PORTS.stop), *range(NODE_PORTS.start, DEFAULT_NODE_PORT)]
-    for port in candidates:
-        if port not in used:
-            return port
-    raise Failed(f"no NodePort is free in all of {listing(cluster.name for cluster in clusters)}", "Set gateway.port.")
+def _in_range(mesh: Mesh, wished: Mesh, world: World) -> Mesh:
+    """The mesh without the NodePorts that its API servers do not give, as far as these tell and no gateway has them. BadInput
+    where the person named such a port.
+    """
+
+    def look(cluster: Cluster) -> range | None:
+        try:
+            if node_port(world.cluster(cluster.name).get(GATEWAY_SERVICE)) == cluster.gateway.port:
+                return None
+            return told_node_ports(world.cluster(cluster.name))
+        except Failed:
+            return None  # the preflight tells of it
+
+    ported = [each for each in mesh.clusters if mesh.has_gateway(each.name) and each.gateway.exposure == "node-port"]
+    mistakes = []
+    for name, ports in _of_each([each for each in ported if not _lacks_port(each)], look).items():
+        cluster = mesh.cluster(name)
+        if ports is None or cluster.gateway.port in ports:
+            continue
+        index = mesh.clusters.index(cluster)
+        if wished.clusters[index].gateway.port is not None:
+            text = (
+                f"{cluster.gateway.port} is none of the NodePorts that the API server of {name} gives, {spelled(ports)}"
+            )
+            mistakes.append(Mistake(f"clusters[{index}].gateway.port", text))
+        mesh = mesh.with_cluster(replace(cluster, gateway=replace(cluster.gateway, port=None)))
+    if mistakes:
+        raise BadInput(
+            "there are no such NodePorts; nothing was touched",
+            "Give others, or leave gateway.port out, so that free ones are found.", tuple(mistakes),
+        )  # fmt: skip
+    return mesh
+
+
+def _free_ports(clusters: list[Cluster], world: World) -> dict[str, int]:
+    """A NodePort for each: the same where they have one in common that is free in all, which is easier to open in firewalls."""
+
+    def free(cluster: Cluster) -> dict[int, None]:
+        door = world.cluster(cluster.name)
+        taken = used_node_ports(door)
+        return dict.fromkeys(port for port in preferred(told_node_ports(door) or NODE_PORTS) if port not in taken)
+
+    found = _of_each(clusters, free)
+    for name, ports in found.items():
+        if not ports:
+            raise Failed(f"no NodePort is free in {name}", "Set gateway.port.")
+    # In the first one's order: a mesh's proposal does not change with who comes later.
+    common = next(
+        (port for port in next(iter(found.values()), {}) if all(port in ports for ports in found.values())), None
+    )
+    return {name: common or next(iter(ports)) for name, ports in found.items()}
 
 
 def _first_address(cluster: Cluster, world: World, key: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
 from wizard.errors import BadInput, Mistake, NeedsPerson, state_trouble
 from wizard.fence import Fence
+from wizard.istio.overlaid import domain_mistakes, unseen_namespaces
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import Cluster, Mesh
@@ -34,6 +36,7 @@ from wizard.plan import departure_of, plan_of
 from wizard.resolve import check_istioctl, identities, resolve
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
+from wizard.steps.namespace import namespace_labels
 from wizard.steps.pullsecret import file_mistakes
 from wizard.text import listing, one_line, quoted
 
@@ -65,6 +68,8 @@ class Session:
         """Whether nothing of it outlives the program, as with the demo's clusters."""
         self.take_over = False
         """Whether a person consents to take clusters over from a run on another machine that gives no sign of life."""
+        self.version_step = False
+        """Whether a person consents to an older Istio than stands, or to one that is more than one minor version newer."""
         self.rebuilt: Collection[str] = ()
         """Clusters that, as a person says, were made anew under their old names: nothing that is recorded of them counts."""
         self.agreed: Approval | None = None
@@ -124,11 +129,12 @@ class Session:
             self._identities = identities(self.wished, self._world)
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
-        self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
-        self.plan = plan_of(self.mesh)
+        self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world, self.wished)
+        self.plan = plan_of(self.mesh, version_step=self.version_step)
         if undo:
             return
-        _refuse(conflicting_overlays(self.mesh))
+        _refuse((*conflicting_overlays(self.mesh), *domain_mistakes(self.mesh)))
+        _refuse(unseen_namespaces(self.mesh, partial(namespace_labels, self.mesh, world=self._world)))
         answering = [
             each for each in self.mesh.clusters if each.name in self._identities and runs_istiod(self.mesh, each)
         ]

@@ -11,6 +11,7 @@ import pytest
 from tests.contract.manifests import NAME, ref, service, soon
 from tests.contract.objects_contract import InNamespace
 from wizard.clusters.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, SECRET, SERVICE, SERVICE_CIDR, Object, Ref
+from wizard.clusters.nodeports import asked_node_ports
 from wizard.clusters.port import Cluster
 from wizard.errors import Failed
 
@@ -88,6 +89,13 @@ class ServicesContract(InNamespace):
     def test_a_node_port_has_a_range(self, cluster: Cluster) -> None:
         with pytest.raises(Failed, match="not in the valid range"):
             cluster.apply(service("ranging", {"name": "http", "port": 80, "nodePort": 80}, type="NodePort"))
+
+    @pytest.mark.inputs("16")
+    def test_only_a_refusal_tells_the_range_of_node_ports(self, cluster: Cluster) -> None:
+        wish = service("ranging", {"name": "http", "port": 80, "nodePort": 80}, type="NodePort")
+        assert cluster.apply(wish, dry_run=True)["spec"]["ports"][0]["nodePort"] == 80, "a dry run does not look"
+        assert asked_node_ports(cluster) == range(30000, 32768)
+        assert cluster.get(Ref(SERVICE, "meshwizard-range", "default")) is None
 
     def test_a_cluster_address_never_changes(self, cluster: Cluster) -> None:
         own = cluster.apply(service("fixed"))["spec"]["clusterIP"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import urllib.error
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,10 @@ class Cluster:
             config.kube_proxy(spec, programs),
         ]
 
-    def _spawn(self, *names: str) -> None:
+    def _spawn(self, *names: str, more: Sequence[str] = ()) -> None:
         for daemon in self._daemons():
             if daemon.name in names:
-                self.machine.spawn(daemon.name, daemon.argv, daemon.env)
+                self.machine.spawn(daemon.name, [*daemon.argv, *more], daemon.env)
 
     def alive(self) -> bool:
         """Whether all processes run and the API server calls itself ready."""
@@ -175,8 +175,8 @@ class Cluster:
         """Kill the API server, as a crash would; everything else goes on."""
         self.machine.stop("kube-apiserver")
 
-    def start_apiserver(self, timeout: float = 60) -> None:
-        """Start the API server with the same arguments as ever and wait until it is ready.
+    def start_apiserver(self, *more: str, timeout: float = 60) -> None:
+        """Start the API server with the same arguments as ever, and these, and wait until it is ready.
 
         Controllers and scheduler that went without it are started anew. Where there are several of each, that is what becomes of
         those that lose their lease; here they would stay, and ask again for each kind only after up to a minute.
@@ -184,7 +184,7 @@ class Cluster:
         stranded = []
         if not self.machine.alive("kube-apiserver"):
             stranded = [name for name in _CONTROLLERS if self.machine.alive(name)]
-            self._spawn("kube-apiserver")
+            self._spawn("kube-apiserver", more=more)
         log = self.spec.logs / "kube-apiserver.log"
 
         def ready() -> bool:

@@ -74,7 +74,7 @@ def test_istioctl_renders_it(version: str, exposure: str, revision: str | None) 
         # Without these nobody could read the cluster, nor say what its sidecars do.
         assert ("ServiceAccount", "istio-reader-service-account") in objects
         assert ("CustomResourceDefinition", "gateways.networking.istio.io") in objects
-        check_gateway(objects, exposure, cluster.network)
+        check_gateway(objects, exposure, cluster.network, serves=cluster.role == "primary")
     environment = primary["Deployment", istiod]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "EXTERNAL_ISTIOD", "value": "true"} in environment
     ports = {port["port"]: port.get("targetPort", port["port"]) for port in remote["Service", istiod]["spec"]["ports"]}
@@ -85,11 +85,13 @@ def test_istioctl_renders_it(version: str, exposure: str, revision: str | None) 
     assert all(hook["clientConfig"]["service"]["path"] == "/inject/cluster/cluster2/net/network2" for hook in hooks)
 
 
-def check_gateway(objects: Objects, exposure: str, network: str) -> None:
+def check_gateway(objects: Objects, exposure: str, network: str, *, serves: bool) -> None:
     service = objects["Service", "istio-eastwestgateway"]
     spec = service["spec"]
     ports = {port["port"]: port.get("nodePort") for port in spec["ports"]}
-    assert ports.keys() == {15021, 15443, 15012, 15017}
+    health = {15021} if spec["type"] == "LoadBalancer" else set()
+    assert ports.keys() == {15443, *health, *({15012, 15017} if serves else ())}
+    assert service["metadata"]["annotations"]["galley.istio.io/analyze-suppress"] == "IST0170"
     label = service["metadata"]["labels"].get("topology.istio.io/network")
     told = (spec["type"], ports[15443], spec.get("externalIPs"), spec.get("clusterIP"), label)
     assert (

@@ -73,7 +73,7 @@ def test_a_context_that_is_left_out_keeps_its_answers(tmp_path: Path) -> None:
         ("names", ("tab", "tab", "tab"), "_", "is no DNS label"),
         ("names", ("tab", "tab", "down", "enter", "backspace"), "1", "is used twice"),
         ("networks", ("tab", "tab"), "x", "is no IP address"),
-        ("networks", ("tab", "tab", "tab"), "9", "outside the NodePort range"),
+        ("networks", ("tab", "tab", "tab"), "9", "is no port: 1 to 65535"),
     ],
 )
 def test_wrong_input_is_refused_where_it_is(

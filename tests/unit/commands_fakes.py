@@ -130,8 +130,8 @@ def put_in_place(
     put = put or directly
     toy = outside or ToyOutside()
     put("wizard.console.settings", "outside_of", lambda settings: toy)
-    put("wizard.session", "plan_of", lambda mesh: Plan(tuple(steps)))
-    put("wizard.session", "resolve", lambda mesh, world: mesh)
+    put("wizard.session", "plan_of", lambda mesh, version_step: Plan(tuple(steps)))
+    put("wizard.session", "resolve", lambda mesh, world, wished: mesh)
     put("wizard.session", "identities", lambda mesh, world: {})
     put("wizard.session", "check_istioctl", lambda mesh, world: "1.29.1")
 

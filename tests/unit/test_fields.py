@@ -78,7 +78,7 @@ def test_what_is_typed_and_right_survives_being_rendered(field: Field, typed: st
         (cluster_field("network"), ["network1", "Net_1.a"], ["-n", "a b", "n" * 64]),
         (cluster_field("gateway.address"), ["10.1.2.3", "2001:db8::1", "lb.example.com"],
          ["127.0.0.1", "::", "224.0.0.1", "localhost", "10.1"]),
-        (cluster_field("gateway.port"), [30000, 32767], [29999, 32768, "31443", True, 1.5]),
+        (cluster_field("gateway.port"), [1, 20443, 31443, 65535], [0, -1, 65536, "31443", True, 1.5]),
         (cluster_field("apiServer"), ["https://10.0.0.1:6443", "https://[2001:db8::1]:6443"],
          ["http://10.0.0.1", "https://localhost:6443", "https://127.0.0.2", "https://[::1]:1", "https://a:99999", "10.0.0.1",
           "https://a;rm -rf /", "https://a:1$(x)"]),

@@ -228,7 +228,7 @@ def test_paths_are_taken_from_the_file(tmp_path: Path) -> None:
         (("kind: Mesh", "kind: Mess"), "line 2: kind: must be Mesh"),
         (("name: cluster2", "name: cluster1"), "line 8: clusters[1].name: 'cluster1' is used twice"),
         (("context: b", "context: a"), "line 9: clusters[1].context: 'a' is the context of cluster 1"),
-        (("port: 31443", "port: 80"), "line 13: clusters[1].gateway.port: 80 is outside"),
+        (("port: 31443", "port: 70000"), "line 13: clusters[1].gateway.port: 70000 is no port"),
         (("port: 31443", "prot: 31443"), "line 13: clusters[1].gateway.prot: unknown key"),
         (("address: 10.0.0.2", "address: 127.0.0.1"), "line 12: clusters[1].gateway.address: 127.0.0.1 cannot be reached"),
         (("  context: b\n", ""), "line 8: clusters[1].context: an answer is required"),

@@ -25,6 +25,7 @@ from wizard.errors import BadInput
 from wizard.mesh.addresses import is_ip, range_of
 from wizard.mesh.document import mesh_from
 from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh, Verify
+from wizard.mesh.tolerations import Toleration
 from wizard.plan import plan_of
 from wizard.runbook import render
 from wizard.steps.ownership import way_out
@@ -47,7 +48,7 @@ CHOICES = {
     "image_pull_policy": ["IfNotPresent"],
     "probes": ["before", "never"],
 }
-INTEGERS = {"port": 31443}
+INTEGERS = {"port": 31443, "seconds": 30}
 
 
 def _hostile_one(kind: type, draw: Callable[..., Any], **given_: Any) -> Any:
@@ -66,6 +67,10 @@ def _hostile_one(kind: type, draw: Callable[..., Any], **given_: Any) -> Any:
             values[name] = draw(_paths)
         elif hint == tuple[Path, ...]:
             values[name] = (draw(_paths),)
+        elif hint == tuple[tuple[str, str], ...]:
+            values[name] = ((draw(_hostile), draw(_hostile)),)
+        elif hint == tuple[Toleration, ...]:
+            values[name] = (_hostile_one(Toleration, draw),)
         else:
             raise AssertionError(f"what is hostile in {kind.__name__}.{name}, a {hint}?")
     return kind(**values)

@@ -88,7 +88,7 @@ def test_a_choice_without_a_default_may_be_left_open(numbered: Make, said: list[
 
 def test_numbered_numbers_and_lists(numbered: Make) -> None:
     port = cluster_field("gateway.port")
-    assert ask(numbered("80\n31500"), port, None) == 31500
+    assert ask(numbered("70000\n31500"), port, None) == 31500
     assert ask(numbered(""), port, None) is None
     assert ask(numbered(""), port, 31443) == 31443
     assert ask(numbered("-"), port, 31443) is None
@@ -141,9 +141,14 @@ def test_leaving_a_prompt(prompts: Make, key: str) -> None:
         prompts("\x15" + key).text("Name", default="", hint="", check=lambda _: None)
 
 
+YAML = {"tolerations": [{"key": "a", "operator": "Exists"}], "gateway.annotations": {"example.com/a": "true"}}
+
+
 @pytest.mark.parametrize("field", MESH_FIELDS + CLUSTER_FIELDS, ids=lambda field: f"{field.scope}-{field.key}")
 def test_every_field_can_be_asked_either_way(field: Field, numbered: Make, prompts: Make) -> None:
-    current: Any = field.default if field.default is not None else {"integer": 31443, "paths": ["a"]}.get(field.kind)
+    current: Any = field.default
+    if current is None:
+        current = YAML.get(field.key) or {"integer": 31443, "paths": ["a"]}.get(field.kind)
     if current is None:
         current = {
             "gateway.address": "10.0.0.1", "gateway.node": "10.0.0.1", "apiServer": "https://10.0.0.1", "sample": "v1",

@@ -8,7 +8,7 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
-from wizard.console.settings import Settings, consent_options, with_settings
+from wizard.console.settings import Settings, consent_options, version_option, with_settings
 from wizard.text import quoted
 
 
@@ -34,6 +34,7 @@ from wizard.text import quoted
     help="Do what this plan says, made by `plan --out PLAN`, or nothing: where it went stale, exit with 3.",
 )
 @consent_options
+@version_option
 @with_settings
 def command(
     settings: Settings,
@@ -45,6 +46,7 @@ def command(
     plan: Path | None,
     take_over: bool,
     rebuilt: tuple[str, ...],
+    version_step: bool,
 ) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
@@ -59,7 +61,7 @@ def command(
     from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
-    session.take_over, session.rebuilt = take_over, rebuilt
+    session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
     if plan is not None:
         again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{session.place}"
         session.agreed = planfile.load(plan, session.wished.name, again)

@@ -8,7 +8,7 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
-from wizard.console.settings import Settings, with_settings
+from wizard.console.settings import Settings, version_option, with_settings
 from wizard.text import listing, one_line, quoted
 
 
@@ -23,8 +23,9 @@ from wizard.text import listing, one_line, quoted
     help="Also keep the plan in this file: `apply --plan PLAN` does that and nothing else.",
 )
 @click.option("--force", is_flag=True, help="Overwrite PLAN.")
+@version_option
 @with_settings
-def command(settings: Settings, path: str, json: bool, kept: Path | None, force: bool) -> int:
+def command(settings: Settings, path: str, json: bool, kept: Path | None, force: bool, version_step: bool) -> int:
     """Show what would be done: steps, differences, with -v the commands. Changes nothing.
 
     Exits 0 whether or not there is work, 3 where a step is in conflict, 1 where a cluster could not be looked at.
@@ -42,6 +43,7 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
     from wizard.console.working import looked
 
     session = settings.session(from_file(path, settings))
+    session.version_step = version_step
     try:
         looks = looked(session)
         steps = planned.found(session.plan, looks)
@@ -72,6 +74,7 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
             out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
         out.line(planned.summary(steps))
         if kept is not None:
-            do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{session.place}"
+            step = " --version-step" if version_step else ""
+            do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{step}{session.place}"
             out.line(f"Kept in {one_line(kept)}. This does it, and nothing else: {one_line(do, 600)}")
     return planned.exit_code(steps)

@@ -8,7 +8,7 @@ from wizard.commands.names import recorded, the_name
 from wizard.console import settings as doors
 from wizard.console.offered import meshes
 from wizard.console.output import has_terminal, is_dumb
-from wizard.console.settings import Settings, consent_options, with_settings
+from wizard.console.settings import Settings, consent_options, version_option, with_settings
 from wizard.errors import BadInput
 
 
@@ -17,21 +17,29 @@ from wizard.errors import BadInput
 @click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
 @click.option("--screens", is_flag=True, help="Show it on the whole screen, as the wizard does.")
 @consent_options
+@version_option
 @with_settings
 def command(
-    settings: Settings, name: str | None, json: bool, screens: bool, take_over: bool, rebuilt: tuple[str, ...]
+    settings: Settings,
+    name: str | None,
+    json: bool,
+    screens: bool,
+    take_over: bool,
+    rebuilt: tuple[str, ...],
+    version_step: bool,
 ) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     if screens:
-        if take_over or rebuilt:
-            raise BadInput("--take-over and --rebuilt are for the command line only", "Leave out --screens.")
+        if take_over or rebuilt or version_step:
+            what = "--take-over, --rebuilt and --version-step are for the command line only"
+            raise BadInput(what, "Leave out --screens.")
         return on_screens(settings, the_name(settings, name))
     from wizard.commands.uninstall import take_back
     from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session, state = recorded(settings, name)
-    session.take_over, session.rebuilt = take_over, rebuilt
+    session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
     try:
         prepared(session, undo=state.operation == "uninstall")
         if state.operation == "uninstall":

@@ -172,6 +172,15 @@ def consent_options(function: F) -> F:
     )(function)
 
 
+def version_option(function: F) -> F:
+    """Give a click command `version_step`, for `Session`."""
+    return click.option(
+        "--version-step",
+        is_flag=True,
+        help="Consent: an older Istio than stands there, or one that is more than one minor version newer.",
+    )(function)
+
+
 def common_options(function: F) -> F:
     """Give a click command the common options; they arrive in the settings, not as arguments."""
     for option in _OPTIONS:

@@ -16,6 +16,9 @@ from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYS
 OPERATOR_NAME = "meshwizard"
 UNKNOWN_ADDRESS = "<what the load balancer of its primary gives>"
 _LABELS = {"app": GATEWAY_NAME, "istio": "eastwestgateway"}
+# `istioctl analyze` takes Services of one name for one service and wants them alike (IST0170). The gateways' are not: each has
+# the ports of its own cluster's role, and those of a load balancer have NodePorts that Kubernetes draws.
+_SUPPRESS, _NOT_ALIKE = "galley.istio.io/analyze-suppress", "IST0170"
 
 
 def mesh_networks(mesh: Mesh) -> Object:
@@ -78,10 +81,15 @@ def operator_of(mesh: Mesh, cluster: Cluster, discovery: str | None = None) -> O
     }
     if mesh.istio.revision:
         spec["revision"] = mesh.istio.revision
+    components: Object = {}
+    if mesh.tolerations and (not remote or versions.remote_runs_istiod(version)):
+        components["pilot"] = {"k8s": {"tolerations": _tolerations(mesh)}}
     if mesh.has_gateway(cluster.name):
-        spec["components"] = {"ingressGateways": [_gateway(mesh, cluster)]}
+        components["ingressGateways"] = [_gateway(mesh, cluster)]
         if versions.injects_gateways(version):
             values["gateways"] = {"istio-ingressgateway": {"injectionTemplate": "gateway"}}
+    if components:
+        spec["components"] = components
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
@@ -101,6 +109,15 @@ def planned_discovery(mesh: Mesh, remote: Cluster) -> str | None:
     return remote.discovery or mesh.control_plane(remote.name).gateway.address
 
 
+def service_annotations(cluster: Cluster) -> dict[str, str]:
+    """The annotations of the gateway's Service."""
+    return {_SUPPRESS: _NOT_ALIKE, **dict(cluster.gateway.annotations)}
+
+
+def _tolerations(mesh: Mesh) -> list[Object]:
+    return [each.manifest() for each in mesh.tolerations]
+
+
 def _gateway(mesh: Mesh, cluster: Cluster) -> Object:
     env = [{"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": cluster.network}]
     if not versions.injects_gateways(str(mesh.istio.version)):
@@ -108,32 +125,33 @@ def _gateway(mesh: Mesh, cluster: Cluster) -> Object:
     labels = dict(_LABELS)
     if cluster.gateway.labelled:
         labels[NETWORK_LABEL] = cluster.network
-    return {
-        "name": GATEWAY_NAME,
-        "enabled": True,
-        "label": labels,
-        "k8s": {
-            "env": env,
-            "service": _service(cluster),
-        },
+    k8s: Object = {
+        "env": env,
+        "service": _service(mesh, cluster),
+        "serviceAnnotations": service_annotations(cluster),
     }
+    if mesh.tolerations:
+        k8s["tolerations"] = _tolerations(mesh)
+    return {"name": GATEWAY_NAME, "enabled": True, "label": labels, "k8s": k8s}
 
 
-def _service(cluster: Cluster) -> Object:
-    ports: list[Object] = [
-        {"name": name, "port": port, "targetPort": port}
-        for name, port in (
-            ("status-port", 15021),
-            ("tls", GATEWAY_TLS_PORT),
-            ("tls-istiod", 15012),
-            ("tls-webhook", 15017),
-        )
-    ]
+def _ports(mesh: Mesh, cluster: Cluster) -> list[Object]:
+    """The ports that this gateway's role needs, and no other: each is open to whoever reaches the Service."""
+    told = [("tls", GATEWAY_TLS_PORT)]
+    if cluster.gateway.exposure == "load-balancer":
+        # Their health checks ask it; some ask the first port, whatever it is.
+        told.insert(0, ("status-port", 15021))
+    if mesh.remotes_of(cluster.name):
+        told += [("tls-istiod", 15012), ("tls-webhook", 15017)]
+    return [{"name": name, "port": port, "targetPort": port} for name, port in told]
+
+
+def _service(mesh: Mesh, cluster: Cluster) -> Object:
+    ports = _ports(mesh, cluster)
     match cluster.gateway.exposure:
         case "node-port":
-            # First of all: Kubernetes draws those of the others at random, in their order, and might draw this one.
-            tls = {**ports.pop(1), "nodePort": cluster.gateway.port}
-            return {"type": "NodePort", "ports": [tls, *ports]}
+            # It comes first: Kubernetes draws those of the others at random, in their order, and might draw this one.
+            return {"type": "NodePort", "ports": [{**ports[0], "nodePort": cluster.gateway.port}, *ports[1:]]}
         case "external-ips":
             return {"type": "ClusterIP", "externalIPs": [cluster.gateway.address], "ports": ports}
         case "cluster-ip-route":

@@ -22,53 +22,46 @@ _SHOWN = 80
 _GATEWAYS = ("components", "ingressGateways")
 
 
+def files_of(mesh: Mesh) -> Iterator[tuple[str, Path, tuple[Cluster, ...]]]:
+    """(its place in the mesh file, the file, the clusters that it is for) of each overlay, in the order of merging."""
+    for index, path in enumerate(mesh.istio.overlays):
+        yield f"istio.overlays[{index}]", path, mesh.clusters
+    for number, cluster in enumerate(mesh.clusters):
+        for index, path in enumerate(cluster.overlays):
+            yield f"clusters[{number}].overlays[{index}]", path, (cluster,)
+
+
 def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     """Every overlay that is no readable IstioOperator file. Asks no cluster."""
     mistakes = []
-    for index, path in enumerate(mesh.istio.overlays):
+    for place, path, _ in files_of(mesh):
         try:
-            _read(path)
+            read(path)
         except ValueError as error:
-            mistakes.append(Mistake(f"istio.overlays[{index}]", f"{one_line(path)} {error}"))
+            mistakes.append(Mistake(place, f"{one_line(path)} {error}"))
     return tuple(mistakes)
 
 
 def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     """Every field that an overlay sets otherwise than the wizard does, in a mesh that is settled."""
-    mistakes: dict[tuple[int, str], Mistake] = {}
-    for index, path in enumerate(mesh.istio.overlays):
+    mistakes: dict[tuple[str, str], Mistake] = {}
+    for at, path, clusters in files_of(mesh):
         try:
-            overlay = _read(path)
+            overlay = read(path)
         except ValueError:
             continue  # told by `unreadable_overlays`
         for field, text in _of_its_own(overlay):
-            mistakes.setdefault(
-                (index, field), Mistake(f"istio.overlays[{index}]", f"{one_line(path)}: {field} {text}")
-            )
-        for cluster in mesh.clusters:
+            mistakes.setdefault((at, field), Mistake(at, f"{one_line(path)}: {field} {text}"))
+        for cluster in clusters:
             spec = overlay.get("spec") or {}
             for place, theirs, ours in _differing(spec, _settled(mesh, cluster), ()):
                 field = one_line(".".join(("spec", *place)))
                 text = f"{one_line(path)}: {field}: {_told(place, theirs, ours, cluster.name)}"
-                mistakes.setdefault((index, field), Mistake(f"istio.overlays[{index}]", text))
+                mistakes.setdefault((at, field), Mistake(at, text))
     return tuple(mistakes.values())
 
 
-def overlaid(mesh: Mesh, place: str) -> Any:
-    """What the overlays set at this dotted place of `spec`: the last of those that set it; None where none does."""
-    found = None
-    for path in mesh.istio.overlays:
-        try:
-            here: Any = _read(path).get("spec")
-        except ValueError:
-            continue  # told by `unreadable_overlays`
-        for name in place.split("."):
-            here = here.get(name) if isinstance(here, dict) else None
-        found = found if here is None else here
-    return found
-
-
-def _read(path: Path) -> Object:
+def read(path: Path) -> Object:
     """The IstioOperator in this file. ValueError, with what follows the file's name, where there is none."""
     try:
         documents = yamltext.load_all(path.read_text(encoding="utf-8"))
@@ -108,8 +101,10 @@ def _settled(mesh: Mesh, cluster: Cluster) -> Object:
     }
     # Which of these there are is the profile's choice: a remote's must have no istiod.
     components = ("base", "pilot", "istiodRemote")
-    fixed = {name: {"enabled": None, "namespace": SYSTEM_NAMESPACE} for name in components}
-    return {**spec, "components": {**fixed, **spec.get("components", {})}, "unvalidatedValues": values}
+    settled = dict(spec.get("components", {}))
+    for name in components:
+        settled[name] = {"enabled": None, "namespace": SYSTEM_NAMESPACE, **settled.get(name, {})}
+    return {**spec, "components": settled, "unvalidatedValues": values}
 
 
 def _differing(theirs: Object, ours: Object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -74,6 +74,20 @@ def proven(istio: str) -> bool:
     return minor_of(istio) in PROVEN
 
 
+def step_trouble(standing: str, wanted: str) -> str | None:
+    """Why a control plane of one version is not taken to the other without consent, or None. Istio's projects test a step to the
+    next minor version, and none back.
+    """
+    old, new = _numbers(standing), _numbers(wanted)
+    if old is None or new is None:
+        return None
+    if new < old:
+        return f"Istio {wanted} is older than {standing}, which stands there"
+    if new[:2] > (old[0], old[1] + 1):
+        return f"Istio {wanted} is more than one minor version newer than {standing}, which stands there"
+    return None
+
+
 def kubernetes_trouble(istio: str, kubernetes_minor: int) -> tuple[str, str] | None:
     """(severity, sentence) where this Istio does not go with Kubernetes 1.x: `error` where it cannot work, `warning` where
     nobody tests the pair; None where it does.
@@ -139,6 +153,11 @@ def host_names_of_istiod(istio: str) -> bool:
 def remote_secret_command(istio: str) -> tuple[str, ...]:
     """The words of `istioctl` that make a remote secret."""
     return ("x", "create-remote-secret") if _before(istio, (1, 12)) else ("create-remote-secret",)
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(number or 0) for number in found.groups()) if found else None
 
 
 def _before(istio: str, minor: Minor) -> bool:

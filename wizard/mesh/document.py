@@ -14,6 +14,7 @@ from wizard.errors import BadInput, Mistake
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
 from wizard.mesh.rules import exposure_of, mistakes_together, primary_of, value_at
+from wizard.mesh.tolerations import toleration_of
 from wizard.paths import expanded
 
 Document = dict[str, Any]
@@ -88,7 +89,10 @@ def mesh_from(
 
     def setting(field: Field, of: Mapping[str, Any] = data) -> Any:
         value = value_at(of, field.key)
-        return field.default if value in (None, "", []) else value
+        return field.default if value in (None, "", [], {}) else value
+
+    def paths(names: Sequence[str] | None) -> tuple[Path, ...]:
+        return tuple(base / expanded(name) for name in names or ())
 
     mesh = {field.key: setting(field) for field in MESH_FIELDS}
     clusters = []
@@ -106,12 +110,16 @@ def mesh_from(
                 api_server=of["apiServer"],
                 service_cidr=of["serviceCidr"],
                 gateway=Gateway(
-                    exposure_of(entry, data["clusters"]), of["gateway.address"], of["gateway.port"], of["gateway.node"]
+                    exposure_of(entry, data["clusters"]),
+                    of["gateway.address"],
+                    of["gateway.port"],
+                    of["gateway.node"],
+                    annotations=tuple((of["gateway.annotations"] or {}).items()),
                 ),
                 sample=of["sample"],
+                overlays=paths(of["overlays"]),
             )
         )
-    overlays = tuple(base / expanded(name) for name in mesh["istio.overlays"] or [])
     return Mesh(
         name=mesh["name"],
         clusters=tuple(clusters),
@@ -124,10 +132,11 @@ def mesh_from(
             image_pull_policy=mesh["istio.imagePullPolicy"],
             pull_secret=mesh["istio.pullSecret"],
             pull_secret_file=path(mesh["istio.pullSecretFile"]),
-            overlays=overlays,
+            overlays=paths(mesh["istio.overlays"]),
         ),
         certificates=Certificates(mesh["certificates.source"], path(mesh["certificates.path"])),
         verify=Verify(mesh["verify.namespace"], mesh["verify.hub"], mesh["verify.curlImage"], mesh["verify.probes"]),
+        tolerations=tuple(toleration_of(entry) for entry in mesh["tolerations"] or ()),
     )
 
 
@@ -145,6 +154,7 @@ def document_of(mesh: Mesh) -> Document:
         "istio.pullSecret": mesh.istio.pull_secret,
         "istio.pullSecretFile": str(mesh.istio.pull_secret_file) if mesh.istio.pull_secret_file else None,
         "istio.overlays": [str(path) for path in mesh.istio.overlays] or None,
+        "tolerations": [each.manifest() for each in mesh.tolerations] or None,
         "certificates.source": mesh.certificates.source,
         "certificates.path": str(mesh.certificates.path) if mesh.certificates.path else None,
         "verify.namespace": mesh.verify.namespace,
@@ -171,6 +181,8 @@ def document_of(mesh: Mesh) -> Document:
             "gateway.address": cluster.gateway.address,
             "gateway.port": cluster.gateway.port,
             "gateway.node": cluster.gateway.node,
+            "gateway.annotations": dict(cluster.gateway.annotations) or None,
+            "overlays": [str(path) for path in cluster.overlays] or None,
             "sample": cluster.sample,
         }
         for key, value in of.items():

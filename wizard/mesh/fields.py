@@ -6,16 +6,19 @@ a rule about a single field. Rules that look at several fields at once are in `d
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from wizard.mesh.addresses import address_of, range_of
-from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Certificates, Istio, Mesh, Verify
+from wizard.mesh.labels import wrong_annotations
+from wizard.mesh.model import DEFAULT_NODE_PORT, Certificates, Istio, Mesh, Verify
+from wizard.mesh.tolerations import wrong_tolerations
 
-Value = str | int | list[str] | None
-Kind = Literal["text", "choice", "integer", "path", "paths"]
+Value = str | int | list[Any] | dict[str, Any] | None
+Kind = Literal["text", "choice", "integer", "path", "paths", "yaml"]
 Scope = Literal["mesh", "cluster"]
 _NO_PATH = "no path may hold a NUL character"
 
@@ -49,6 +52,7 @@ class Field:
     found: bool = False  # left empty, it is found on the cluster
     choices: tuple[Choice, ...] = ()
     check: Callable[[str], str | None] | None = None  # the sentence of what is wrong, or None
+    shape: Callable[[object], str | None] | None = None  # the same, of the list or mapping that a `yaml` field holds
 
     @property
     def flag(self) -> str:
@@ -57,8 +61,10 @@ class Field:
 
     def mistake(self, value: object) -> str | None:
         """What is wrong with this value, as a sentence, or None. Empty is wrong only where an answer is required."""
-        if value is None or value in ("", []):
+        if value is None or value in ("", [], {}):
             return "an answer is required" if self.required else None
+        if self.kind == "yaml":
+            return self.shape(value) if self.shape else None
         if self.kind == "integer":
             if isinstance(value, bool) or not isinstance(value, int):
                 return f"must be a whole number, not {_named(value)}"
@@ -88,13 +94,27 @@ class Field:
             return int(typed)
         if self.kind == "paths":
             return [item.strip() for item in typed.split(",") if item.strip()]
-        return typed
+        return _read(typed) if self.kind == "yaml" else typed
 
     def render(self, value: object) -> str:
         """The value as a person would type it."""
         if value is None:
             return ""
+        if self.kind == "yaml":
+            return json.dumps(value, ensure_ascii=False)
         return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _read(typed: str) -> Value:
+    import yaml  # takes longer than all the rest of a command's help
+
+    from wizard import yamltext
+
+    try:
+        read = yamltext.load(typed)
+    except (yaml.YAMLError, ValueError):
+        return typed
+    return read if isinstance(read, list | dict) else typed
 
 
 def _named(value: object) -> str:
@@ -190,9 +210,8 @@ def _sample_version(value: str) -> str | None:
 
 
 def _node_port(value: str) -> str | None:
-    if value.isdecimal() and int(value) in NODE_PORTS:
-        return None
-    return f"{value} is outside the NodePort range {NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+    # Which of them a cluster gives is its API server's business.
+    return None if value.isdecimal() and 1 <= int(value) <= 65535 else f"{value} is no port: 1 to 65535"
 
 
 def _api_server(value: str) -> str | None:
@@ -295,6 +314,14 @@ MESH_FIELDS: tuple[Field, ...] = (
         "Relative to the mesh file.",
         kind="paths",
         default=None,
+    ),
+    Field(
+        "tolerations",
+        "Tolerations",
+        "What every Pod tolerates that is made (istiod, gateways, probes, the sample), as in a Pod: a list of key, operator, "
+        "value, effect.",
+        kind="yaml",
+        shape=wrong_tolerations,
     ),
     Field(
         "certificates.source",
@@ -456,8 +483,8 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
     Field(
         "gateway.port",
         "Gateway NodePort",
-        f"For node-port: the NodePort of port 15443. Default: {DEFAULT_NODE_PORT}, or the next one that is free in every "
-        "cluster. The other exposures answer on 15443.",
+        f"For node-port: the NodePort of port 15443, in the API server's range. Default: {DEFAULT_NODE_PORT}, or the next one "
+        "that every cluster has and that is free in all. The other exposures answer on 15443.",
         scope="cluster",
         kind="integer",
         found=True,
@@ -471,6 +498,21 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         scope="cluster",
         found=True,
         check=_address,
+    ),
+    Field(
+        "gateway.annotations",
+        "Gateway annotations",
+        "Annotations of the gateway's Service, such as those that ask a cloud for an internal load balancer.",
+        scope="cluster",
+        kind="yaml",
+        shape=wrong_annotations,
+    ),
+    Field(
+        "overlays",
+        "Cluster's overlays",
+        "IstioOperator files for this cluster alone, merged over those of istio.overlays. Relative to the mesh file.",
+        scope="cluster",
+        kind="paths",
     ),
     Field(
         "sample",

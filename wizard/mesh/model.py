@@ -7,13 +7,15 @@ import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wizard.mesh.tolerations import Toleration
+
 API_VERSION = "meshwizard/v1"
 SYSTEM_NAMESPACE = "istio-system"
 NETWORK_LABEL = "topology.istio.io/network"
 GATEWAY_NAME = "istio-eastwestgateway"
 GATEWAY_TLS_PORT = 15443
 DEFAULT_NODE_PORT = 31443
-NODE_PORTS = range(30000, 32768)  # kube-apiserver's default --service-node-port-range
+NODE_PORTS = range(30000, 32768)  # kube-apiserver's default --service-node-port-range; another cluster may have another
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class Gateway:
 
     `address`: a node's (node-port, external-ips), the Service's own (cluster-ip-route), or one that stands for what the
     load balancer gives (load-balancer; None: peers use what it gives). `port`: the NodePort. `node`: the node address
-    over which other clusters' nodes route to this cluster's Services (cluster-ip-route).
+    over which other clusters' nodes route to this cluster's Services (cluster-ip-route). `annotations`: of its Service.
     """
 
     exposure: str = "node-port"
     address: str | None = None
     port: int | None = None
     node: str | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
 
     @property
     def tls_port(self) -> int | None:
@@ -58,6 +61,7 @@ class Cluster:
     service_cidr: str | None = None  # the range of its Services' addresses; known only where somebody routes there
     gateway: Gateway = field(default_factory=Gateway)
     sample: str | None = None  # the helloworld version it runs; None: by its place among the clusters
+    overlays: tuple[Path, ...] = ()  # of this cluster alone, merged over those of the mesh
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Mesh:
     istio: Istio = field(default_factory=Istio)
     certificates: Certificates = field(default_factory=Certificates)
     verify: Verify = field(default_factory=Verify)
+    tolerations: tuple[Toleration, ...] = ()  # of every Pod that is made: istiod, gateway, probes, sample
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of that name; KeyError if there is none."""
@@ -140,6 +145,10 @@ class Mesh:
     def has_gateway(self, name: str) -> bool:
         """Whether this cluster needs an east-west gateway: for pods of other networks, or for its remotes' proxies."""
         return bool(self.beyond(name) or self.remotes_of(name))
+
+    def overlays_of(self, name: str) -> tuple[Path, ...]:
+        """The IstioOperator files for this cluster, in the order of merging: those of the mesh, then its own."""
+        return self.istio.overlays + self.cluster(name).overlays
 
     def sample_version(self, name: str) -> str:
         """The helloworld version that this cluster runs, so that an answer tells where it came from: v1 in the first

@@ -47,7 +47,8 @@ class Admission:
         self._range = ipaddress.ip_network(service_cidr)
         self._nodes: dict[int, Ref] = {}
         self._addresses: dict[str, Ref] = {}
-        self._next_port = NODE_PORTS.start + 1200
+        self.node_ports = NODE_PORTS  # the API server's --service-node-port-range
+        self._given_ports = 1200
         self._next_address = 10
 
     def allocate(self, cluster: str, ref: Ref, manifest: Object, before: Object | None, *, dry_run: bool) -> Object:
@@ -102,11 +103,12 @@ class Admission:
                 where = f"spec.ports[{index}].nodePort: Invalid value: {node}"
                 if node in taken | mine:
                     raise _invalid(cluster, ref, f"{where}: provided port is already allocated")
-                if node not in NODE_PORTS:
+                # As Kubernetes does it: a dry run looks only whether the port is taken.
+                if node not in self.node_ports and not dry_run:
                     raise _invalid(
                         cluster, ref,
                         f"{where}: provided port is not in the valid range. The range of valid ports is "
-                        f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}",
+                        f"{self.node_ports.start}-{self.node_ports.stop - 1}",
                     )  # fmt: skip
                 mine.add(node)
                 port["nodePort"] = node
@@ -141,11 +143,11 @@ class Admission:
                 return address
 
     def _free(self, taken: set[int]) -> int:
-        size = len(NODE_PORTS)
+        size = len(self.node_ports)
         for _ in range(size):
-            self._next_port = NODE_PORTS.start + (self._next_port - NODE_PORTS.start + 37) % size
-            if self._next_port not in taken:
-                return self._next_port
+            self._given_ports = (self._given_ports + 37) % size
+            if self.node_ports[self._given_ports] not in taken:
+                return self.node_ports[self._given_ports]
         raise Failed("no node port is free")
 
 

@@ -234,7 +234,11 @@ def _istiod(operator: Object, name: str, labels: dict[str, str]) -> Object:
         "selector": {"matchLabels": matched},
         "template": {
             "metadata": {"labels": {**chosen, "operator.istio.io/component": PILOT}},
-            "spec": {"containers": [container], "serviceAccountName": name},
+            "spec": {
+                "containers": [container],
+                "serviceAccountName": name,
+                **_tolerations(at(operator, "spec.components.pilot.k8s", {})),
+            },
         },
     }
     return _object("apps/v1", "Deployment", name, {**labels, "app": "istiod", "istio": "pilot"}, spec=spec)
@@ -267,7 +271,7 @@ def _gateway(operator: Object, gateway: Object) -> list[Object]:
                 "operator.istio.io/component": INGRESS,
             },
         },
-        "spec": {"containers": [container], "serviceAccountName": account},
+        "spec": {"containers": [container], "serviceAccountName": account, **_tolerations(k8s)},
     }
     more = {key: value for key, value in service.items() if key not in ("ports", "type")}
     annotations = {"annotations": k8s["serviceAnnotations"]} if k8s.get("serviceAnnotations") else {}
@@ -288,6 +292,10 @@ def _gateway(operator: Object, gateway: Object) -> list[Object]:
         _scaler(name, labels),
         exposed,
     ]  # fmt: skip
+
+
+def _tolerations(k8s: Object) -> Object:
+    return {"tolerations": k8s["tolerations"]} if k8s.get("tolerations") else {}
 
 
 def _pull(operator: Object, container: Object) -> None:

@@ -7,8 +7,20 @@ import ipaddress
 import json
 from typing import Any
 
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
+from wizard.clusters.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NAMESPACE,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Object,
+    Ref,
+)
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.mesh.tolerations import toleration_of, untolerated
 from wizard.simulated import istiod, jobs, refusals
 from wizard.simulated.fields import clone
 from wizard.simulated.machine import Machine
@@ -186,7 +198,8 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     """A Pod of this Deployment or Job, labelled so; None where the API server would refuse it for now."""
     metadata, template = owner["metadata"], clone(owner["spec"]["template"])
     place, spec = metadata["namespace"], template["spec"]
-    spec["nodeName"] = machine.node_name
+    if not _keeping_away(machine, spec):
+        spec["nodeName"] = machine.node_name
     account = spec.setdefault("serviceAccountName", "default")
     births = machine.made_pods = machine.made_pods + 1
     stem = f"{metadata['name']}-{hashed}" if hashed else metadata["name"]
@@ -223,7 +236,8 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
     app = (given.get("labels") or {}).get("app", "")
     machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
     machine.pod_addresses[place, name] = _free_address(machine)
-    injected["status"] = _status(machine, injected, ready=False)
+    scheduled = bool(spec.get("nodeName"))
+    injected["status"] = _status(machine, injected, ready=False) if scheduled else _unscheduled(machine, injected)
     return machine.store.update(injected, "kube-controller-manager").manifest
 
 
@@ -247,6 +261,15 @@ def _pods(machine: Machine) -> float | None:
         pod = record.manifest
         moment = machine.ready_at.get((pod["metadata"]["namespace"], pod["metadata"]["name"]))
         if moment is None or (pod.get("status") or {}).get("phase") == "Succeeded":
+            continue
+        if not pod["spec"].get("nodeName") and not _keeping_away(machine, pod["spec"]):
+            pod = machine.store.update(
+                {**pod, "spec": {**pod["spec"], "nodeName": machine.node_name}}, "kube-scheduler"
+            ).manifest
+        if not pod["spec"].get("nodeName"):
+            status = _unscheduled(machine, pod)
+            if status != pod.get("status"):
+                machine.store.update({**pod, "status": status}, "kube-scheduler")
             continue
         # A pod that runs has its images and its proxy's configuration.
         started = now >= moment and not _unpullable(machine, pod)
@@ -323,6 +346,19 @@ def _unpullable(machine: Machine, pod: Object) -> bool:
 
 def _missing(machine: Machine, image: str) -> bool:
     return image == "auto" or any(image.startswith(beginning) for beginning in machine.missing_images)
+
+
+def _keeping_away(machine: Machine, spec: Object) -> list[str]:
+    """The taints of the node that keep such a Pod away."""
+    tolerations = [toleration_of(entry) for entry in spec.get("tolerations") or []]
+    return [taint for record in machine.store.all(NODE) for taint in untolerated(record.manifest, tolerations)]
+
+
+def _unscheduled(machine: Machine, pod: Object) -> Object:
+    taints = ", ".join(_keeping_away(machine, pod["spec"]))
+    message = f"0/1 nodes are available: 1 node(s) had untolerated taint(s) {{{taints}}}."
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    return {"phase": "Pending", "conditions": [condition]}
 
 
 def _status(machine: Machine, pod: Object, *, ready: bool) -> Object:

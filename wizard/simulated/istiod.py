@@ -227,6 +227,14 @@ def mesh_config(machine: Machine) -> dict[str, str]:
     return _config(machine, f"istio{_ending(revision)}")
 
 
+def domain(machine: Machine) -> str:
+    """The domain by which istiod here names the Services of all clusters."""
+    deployment = registry.deployment(machine)
+    revision = _labels(deployment).get("istio.io/rev", "default") if deployment else "default"
+    values = json.loads(_config(machine, f"istio-sidecar-injector{_ending(revision)}").get("values") or "{}")
+    return str(((values.get("global") or {}).get("proxy") or {}).get("clusterDomain") or "cluster.local")
+
+
 def _ending(revision: str) -> str:
     return "" if revision == "default" else f"-{revision}"
 

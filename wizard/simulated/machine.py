@@ -52,11 +52,11 @@ class Machine:
     `unreachable` (no answer at all), `slow` (seconds more for every call), `clock_skew` (seconds ahead), `missing_rights`
     (`verb resource`, such as `create namespaces`), `missing_images` (beginnings of images that cannot be pulled),
     `blocked_ports` (ports that its firewall drops when they come from another cluster), `load_balancer` (whether Services
-    of that type get an address), `no_external_ips` (whether admission refuses them), `routes` (`ip route add` on its node:
-    a range of addresses → the address that leads there), `quotas` (namespace → what a ResourceQuota in it limits, such as
-    `limits.cpu,limits.memory`), `openshift` (whether SecurityContextConstraints are served, and held to), `crashing` (name of
-    a container → what it prints each time before it dies), `stuck` (namespace → type and message of the condition that keeps
-    it from going once it is deleted).
+    of that type get an address), `no_external_ips` (whether admission refuses them), `node_ports` (the range that the API server
+    gives), `routes` (`ip route add` on its node: a range of addresses → the address that leads there), `quotas` (namespace →
+    what a ResourceQuota in it limits, such as `limits.cpu,limits.memory`), `openshift` (whether SecurityContextConstraints
+    are served, and held to), `crashing` (name of a container → what it prints each time before it dies), `stuck` (namespace →
+    type and message of the condition that keeps it from going once it is deleted).
     """
 
     def __init__(
@@ -132,6 +132,15 @@ class Machine:
     @no_external_ips.setter
     def no_external_ips(self, refused: bool) -> None:
         self.store.no_external_ips = refused
+
+    @property
+    def node_ports(self) -> range:
+        """The NodePorts that the API server gives."""
+        return self.store.admission.node_ports
+
+    @node_ports.setter
+    def node_ports(self, ports: range) -> None:
+        self.store.admission.node_ports = ports
 
     def due(self, seconds: float) -> float:
         """The moment when work of so many seconds is done here: no two machines are equally fast."""

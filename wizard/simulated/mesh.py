@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 from wizard.clusters.kinds import NAMESPACE, POD, SERVICE, Object, Ref
@@ -150,7 +151,8 @@ def _through(peer: Machine, found: Reached) -> Upstream | None:
     control = proxies.control_plane(found.machine, found.pods[0])
     passes = any(
         (server.get("tls") or {}).get("mode") == "AUTO_PASSTHROUGH"
-        and {"*.local", "*"} & set(server.get("hosts") or [])
+        and control is not None
+        and any(fnmatch(_service(control), str(host)) for host in server.get("hosts") or [])
         for _, server in proxies.servers(found)
     )
     if control is None or not passes or not _leads_to(found.machine, control, peer):
@@ -204,6 +206,11 @@ def networks_of(here: Machine) -> dict[str, Any]:
 def _trust(control: Machine) -> tuple[bytes | None, str]:
     mesh = parsed(istiod.mesh_config(control).get("mesh", ""))
     return istiod.root_of(control), str(mesh.get("trustDomain") or "cluster.local")
+
+
+def _service(control: Machine) -> str:
+    """A Service of the mesh as istiod here names it."""
+    return f"helloworld.sample.svc.{istiod.domain(control)}"
 
 
 def _network(machine: Machine) -> str:

@@ -192,6 +192,8 @@ class CurlPods:
         }
         if self._mesh.istio.pull_secret:
             pod["imagePullSecrets"] = [{"name": self._mesh.istio.pull_secret}]
+        if self._mesh.tolerations:
+            pod["tolerations"] = [each.manifest() for each in self._mesh.tolerations]
         if self._wanted > 1:
             apart = {"labelSelector": {"matchLabels": {LABEL: name}}, "topologyKey": "kubernetes.io/hostname"}
             pod["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}

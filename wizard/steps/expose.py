@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import Object
 from wizard.istio import names
+from wizard.istio.overlaid import cluster_domain, service_hosts
 from wizard.mesh.model import GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared
 
@@ -28,7 +29,7 @@ class ExposeServices(Declared):
         server = {
             "port": {"number": GATEWAY_TLS_PORT, "name": "tls", "protocol": "TLS"},
             "tls": {"mode": "AUTO_PASSTHROUGH"},
-            "hosts": ["*.local"],
+            "hosts": [service_hosts(self.mesh, self.member)],
         }
         return [_manifest("Gateway", "cross-network-gateway", {"selector": dict(_GATEWAY_PODS), "servers": [server]})]
 
@@ -42,7 +43,8 @@ class ExposeIstiod(Declared):
         )
 
     def manifests(self) -> list[Object]:
-        host = f"{names.istiod_name(self.mesh)}.{SYSTEM_NAMESPACE}.svc.cluster.local"
+        domain = cluster_domain(self.mesh, self.member)
+        host = f"{names.istiod_name(self.mesh)}.{SYSTEM_NAMESPACE}.svc.{domain}"
         servers = [
             {
                 "port": {"number": port, "name": f"tls-{port}", "protocol": "TLS"},

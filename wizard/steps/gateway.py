@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import DEPLOYMENT, SERVICE, Object, Ref
+from wizard.clusters.kinds import DEPLOYMENT, POD, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Conflict, Difference, Job
-from wizard.istio.operator import OPERATOR_NAME
+from wizard.istio.operator import OPERATOR_NAME, service_annotations
+from wizard.istio.proxies import PROXY, outdated
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
 from wizard.steps import foreign
 from wizard.steps.declared import wait_gone
-from wizard.steps.ownership import ISTIO_OWNER, label
-from wizard.steps.pods import available
+from wizard.steps.ownership import ISTIO_OWNER, annotation, label, show
+from wizard.steps.pods import available, is_going
 from wizard.text import one_line
 
 GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
 GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
+PROXY_VERSION = "meshwizard/proxy-version"  # annotation of its Pods: for which version they were made anew
+RENEW_SECONDS = 240
 _WISHED = ("spec.type", "spec.externalIPs", "spec.clusterIP")
 SERVICE_TYPES = {
     "node-port": "NodePort",
@@ -25,7 +28,7 @@ SERVICE_TYPES = {
 }
 
 
-def standing(cluster: Cluster, member: model.Cluster) -> list[Difference]:
+def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[Difference]:
     """Where the gateway that stands differs from the wanted one."""
     told = []
     deployment = cluster.get(GATEWAY)
@@ -33,6 +36,9 @@ def standing(cluster: Cluster, member: model.Cluster) -> list[Difference]:
         told.append(Difference(str(GATEWAY), "", None, "to be installed"))
     elif not available(deployment):
         told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1", passing=True))
+    told += [
+        Difference(str(GATEWAY), PROXY, version, "that of the control plane") for version in sorted(_old(cluster, mesh))
+    ]
     service = cluster.get(GATEWAY_SERVICE)
     if service is None:
         return [*told, Difference(str(GATEWAY_SERVICE), "", None, "to be installed")]
@@ -73,6 +79,34 @@ def make_room(cluster: Cluster, member: model.Cluster, job: Job) -> None:
         wait_gone(cluster, [GATEWAY], job)
 
 
+def renew(cluster: Cluster, mesh: model.Mesh, job: Job) -> None:
+    """Have the gateway's Pods made anew where their proxies are of another minor version: an install changes nothing in them,
+    since istiod injects the image. Failed where they are not within four minutes.
+    """
+    if not _old(cluster, mesh):
+        return
+    job.say(f"{cluster.name}: the gateway's Pods are made anew, for a proxy of Istio {mesh.istio.version}")
+    annotations = {PROXY_VERSION: str(mesh.istio.version)}
+    template = {"metadata": {"annotations": annotations}}
+    manifest = {"apiVersion": GATEWAY.kind.api_version, "kind": GATEWAY.kind.kind, "metadata": {
+        "name": GATEWAY.name, "namespace": GATEWAY.namespace}, "spec": {"template": template}}  # fmt: skip
+    cluster.apply(manifest)
+
+    def look() -> tuple[bool | None, str]:
+        live, old = cluster.get(GATEWAY), _old(cluster, mesh)
+        return (
+            True if live and available(live) and not old else None
+        ), f"proxies of Istio {', '.join(sorted(old)) or '?'}"
+
+    job.wait("the gateway's new Pods", look, seconds=RENEW_SECONDS, every=0.5)
+
+
+def _old(cluster: Cluster, mesh: model.Mesh) -> set[str]:
+    """The other minor versions that the gateway's proxies are of."""
+    pods = cluster.objects(POD, SYSTEM_NAMESPACE, f"app={GATEWAY_NAME}")
+    return {version for pod in pods if not is_going(pod) for version in [outdated(pod, mesh)] if version}
+
+
 def is_wished(kind: str, field: str) -> bool:
     """Whether the mesh file says what this field of an object of this kind should be: then differences tell of it."""
     return kind == SERVICE.kind and (field in _WISHED or field.endswith(".nodePort"))
@@ -108,4 +142,7 @@ def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | Non
         told.append(("spec.externalIPs", ", ".join(addresses) or None, str(gateway.address)))
     elif gateway.exposure == "cluster-ip-route":
         told.append(("spec.clusterIP", spec.get("clusterIP"), str(gateway.address)))
-    return told
+    return told + [
+        (f"annotations.{key}", show(annotation(service, key)), show(text))
+        for key, text in service_annotations(member).items()
+    ]

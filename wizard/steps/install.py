@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,7 +22,8 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
-from wizard.istio.versions import remote_runs_istiod
+from wizard.istio.proxies import control_plane_version
+from wizard.istio.versions import remote_runs_istiod, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps import crds, defaulttag, foreign, gateway, removal
@@ -55,12 +55,17 @@ def istiod_of(mesh: model.Mesh) -> Ref:
 class Install(Step):
     """`istioctl install` of the cluster's IstioOperator."""
 
-    def __init__(self, mesh: model.Mesh, cluster: model.Cluster, needs: tuple[str, ...]) -> None:
+    def __init__(
+        self, mesh: model.Mesh, cluster: model.Cluster, needs: tuple[str, ...], version_step: bool = False
+    ) -> None:
+        """`version_step`: see `plan_of`."""
         gateway = " and east-west gateway" if mesh.has_gateway(cluster.name) else ""
         what = "Istio" if runs_istiod(mesh, cluster) else "Istio's injector"
         super().__init__(f"{cluster.name}/install", what + gateway, cluster=cluster.name, needs=needs)
         self.mesh = mesh
         self.member = cluster
+        self._files = mesh.overlays_of(cluster.name)
+        self._version_step = version_step
 
     def wanted(self) -> Any:
         return {"operator": operator_yaml(self.mesh, self.member), "overlays": self._overlays()}
@@ -78,7 +83,7 @@ class Install(Step):
         needed += _missing(cluster, record, needed)
         if not needed:
             return Done(f"Istio {self.mesh.istio.version}")
-        return self._overwriting(world, record) or Needed(tuple(needed))
+        return self._stepping(cluster) or self._overwriting(world, record) or Needed(tuple(needed))
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -91,7 +96,7 @@ class Install(Step):
         watch = Watch(cluster, self.member, job)
         try:
             world.istioctl.install(
-                self.member, operator, self.mesh.istio.overlays,
+                self.member, operator, self._files,
                 say=job.output, cancelled=watch.look, seconds=INSTALL_SECONDS,
             )  # fmt: skip
         except Failed as failure:
@@ -100,6 +105,8 @@ class Install(Step):
             if watch.trouble:
                 raise watch.trouble from None
             raise
+        if self.mesh.has_gateway(self.member.name):
+            gateway.renew(cluster, self.mesh, job)
         before = (cluster.get(RECORD) or {}).get("data", {}).get("crds-before", "")
         record = self._record(before, operator)
         record["data"][_MADE] = "\n".join(sorted(str(ref_of(item)) for item in foreign.installed(cluster)))
@@ -126,7 +133,7 @@ class Install(Step):
         cluster.delete(RECORD)
 
     def commands(self) -> list[Command]:
-        overlays = "".join(f"-f {quoted(path)} " for path in self.mesh.istio.overlays)
+        overlays = "".join(f"-f {quoted(path)} " for path in self._files)
         operator = operator_yaml(self.mesh, self.member)
         install = f"{istioctl(self.member, 'install')} -y {overlays}-f -"
         if UNKNOWN_ADDRESS in operator:
@@ -152,10 +159,7 @@ class Install(Step):
 
     def _overlays(self) -> list[str]:
         # One that is gone is refused before an install; to take one back it is not needed.
-        return [
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
-            for path in map(Path, self.mesh.istio.overlays)
-        ]
+        return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone" for path in self._files]
 
     def _record(self, before: str, operator: str | None) -> Object:
         # Empty, not absent: what is absent from an apply stays where somebody else wrote it.
@@ -206,6 +210,17 @@ class Install(Step):
             return gateway.of_somebody_else(cluster)
         return None
 
+    def _stepping(self, cluster: Cluster) -> Conflict | None:
+        """A step to another version of Istio that nobody consented to."""
+        version = str(self.mesh.istio.version)
+        trouble = None if self._version_step else step_trouble(control_plane_version(cluster, self.mesh), version)
+        if trouble is None:
+            return None
+        return Conflict(
+            f"{cluster.name}: {trouble}",
+            "Give another istioctl with --istioctl, or consent to it: meshwizard resume or apply with --version-step.",
+        )
+
     def _recorded(self, world: World, record: Object | None) -> list[Difference]:
         """Where the recorded install differs from the wanted one, field by field."""
         data = (record or {}).get("data") or {}
@@ -232,7 +247,7 @@ class Install(Step):
         discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
         operator = operator_yaml(self.mesh, self.member, discovery)
         lost = foreign.overwritten(
-            cluster, lambda: world.istioctl.manifest(operator, self.mesh.istio.overlays), self._told_elsewhere
+            cluster, lambda: world.istioctl.manifest(operator, self._files), self._told_elsewhere
         )
         if not lost:
             return None
@@ -262,7 +277,7 @@ class Install(Step):
                     Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1", passing=True)
                 )
         if self.mesh.has_gateway(self.member.name):
-            told += gateway.standing(cluster, self.member)
+            told += gateway.standing(cluster, self.mesh, self.member)
         injector = _injector(self.mesh, self.member)
         if cluster.get(injector) is None:
             told.append(Difference(str(injector), "", None, "to be installed"))

@@ -5,11 +5,14 @@ label over meshNetworks, and reads the annotation once, when the cluster is regi
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import Object
+from wizard.clusters.kinds import NAMESPACE, Object, Ref
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command
+from wizard.engine.step import Command, World
+from wizard.errors import Failed
+from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared
+from wizard.steps.ownership import LABELS
 from wizard.text import quoted
 
 CONTROL_PLANE = "topology.istio.io/controlPlaneClusters"
@@ -46,3 +49,14 @@ class SystemNamespace(Declared):
             )
             why += f" The annotation names {self.member.primary}, whose istiod serves this cluster."
         return [Command("\n".join(lines), why)]
+
+
+def namespace_labels(mesh: Mesh, cluster: Cluster, name: str, world: World) -> dict[str, str] | None:
+    """The labels of this namespace once our steps have been there; None where the cluster cannot be asked."""
+    try:
+        live = world.cluster(cluster.name).get(Ref(NAMESPACE, name))
+    except Failed:
+        return None
+    found = (live["metadata"].get("labels") or {}) if live else {"kubernetes.io/metadata.name": name, **LABELS}
+    ours = {NETWORK_LABEL: cluster.network} if name == SYSTEM_NAMESPACE else names.injection_labels(mesh)
+    return {**found, **ours}

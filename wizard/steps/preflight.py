@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from wizard.engine.step import Done, Job, Probe, Step, World
+from collections.abc import Sequence
+
+from wizard.clusters.nodeports import asked_node_ports, told_node_ports
+from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
-from wizard.preflight import check_cluster
+from wizard.preflight import Finding, check_cluster, out_of_range
+from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 
 
 class Preflight(Step):
@@ -20,13 +24,31 @@ class Preflight(Step):
 
     def probe(self, world: World) -> Probe:
         findings = check_cluster(self.mesh, self.member, world)
-        errors = [finding for finding in findings if finding.severity == "error"]
-        if errors:
-            kind = NeedsPerson if all(finding.person for finding in errors) else Failed
-            told = "; ".join(finding.text for finding in errors)
-            raise kind(told, "\n".join(dict.fromkeys(finding.remedy for finding in errors if finding.remedy)))
+        _refuse(findings)
+        if self._doubtful(world):
+            return Needed((Difference("NodePort", "", "range not told", "one that the API server gives"),))
         warnings = [finding.text for finding in findings if finding.severity == "warning"]
         return Done("; ".join(warnings) or findings[0].text)
 
     def apply(self, world: World, job: Job) -> None:
-        raise NotImplementedError("a guard makes nothing")
+        cluster = world.cluster(self.cluster)
+        ports = asked_node_ports(cluster)
+        if ports is not None:
+            _refuse(list(out_of_range(self.member, cluster, ports)))
+
+    def _doubtful(self, world: World) -> bool:
+        """Whether the gateway will ask for a NodePort of which it is not known that the API server gives it."""
+        if self.member.gateway.exposure != "node-port" or not self.mesh.has_gateway(self.member.name):
+            return False
+        cluster = world.cluster(self.cluster)
+        # What it has given already, or tells, was looked at when the mesh was settled.
+        standing = node_port(cluster.get(GATEWAY_SERVICE)) == self.member.gateway.port
+        return not standing and told_node_ports(cluster) is None
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        kind = NeedsPerson if all(finding.person for finding in errors) else Failed
+        told = "; ".join(finding.text for finding in errors)
+        raise kind(told, "\n".join(dict.fromkeys(finding.remedy for finding in errors if finding.remedy)))

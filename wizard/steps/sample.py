@@ -13,6 +13,7 @@ from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
 from wizard.errors import Failed
 from wizard.istio import names
+from wizard.istio.proxies import outdated
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.steps import pullsecret
@@ -31,6 +32,11 @@ SIDECAR = "istio-proxy"
 READY_SECONDS = 180
 REPLACING_PAUSE_SECONDS = 1.0  # after the first attempt
 _UPSTREAM_HUB = "docker.io/istio"
+
+
+def sample_deployments(mesh: Mesh, cluster: str) -> tuple[str, str]:
+    """The names of the sample's Deployments in this cluster."""
+    return f"{SERVICE}-{mesh.sample_version(cluster)}", CLIENT
 
 
 def curl_image(mesh: Mesh) -> str:
@@ -119,7 +125,11 @@ class Sample(Declared):
         needed += [Difference(str(ref), "status.availableReplicas", "0", "at least 1", passing=True) for ref in waiting]
         needed += [
             Difference(
-                f"Pod {one_line(pod['metadata']['name'])}", "containers", "no sidecar", f"with {SIDECAR}", passing=True
+                f"Pod {one_line(pod['metadata']['name'])}",
+                "containers",
+                self._sidecar(pod),
+                f"with {SIDECAR}",
+                passing=True,
             )
             for pod in bare
         ]
@@ -136,7 +146,9 @@ class Sample(Declared):
                 return True, ""
             replacing.look(bare)
             said = [f"not available yet: {listing(ref.name for ref in waiting)}"] if waiting else []
-            said += [f"without a sidecar: {listing(one_line(pod['metadata']['name']) for pod in bare)}"] if bare else []
+            for why, has in (("without a sidecar", False), ("with a sidecar of another version", True)):
+                pods = [one_line(pod["metadata"]["name"]) for pod in bare if has_sidecar(pod) is has]
+                said += [f"{why}: {listing(pods)}"] if pods else []
             return None, (unready.check() if waiting else "") or "; ".join(said)
 
         job.wait(
@@ -153,7 +165,7 @@ class Sample(Declared):
         return [*super().commands(), Command(waits)]
 
     def _deployments(self) -> list[Ref]:
-        names = (f"{SERVICE}-{self.version}", CLIENT)
+        names = sample_deployments(self.mesh, self.member.name)
         return [Ref(DEPLOYMENT, name, self.mesh.verify.namespace) for name in names]
 
     def _outdated(self, cluster: Cluster) -> list[Ref]:
@@ -170,6 +182,8 @@ class Sample(Declared):
         pod: Object = {"containers": [container], "terminationGracePeriodSeconds": 1}
         if self.mesh.istio.pull_secret:
             pod["imagePullSecrets"] = [{"name": self.mesh.istio.pull_secret}]
+        if self.mesh.tolerations:
+            pod["tolerations"] = [each.manifest() for each in self.mesh.tolerations]
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -181,8 +195,15 @@ class Sample(Declared):
             },
         }
 
+    def _sidecar(self, pod: Object) -> str:
+        """What is wrong with the Pod's sidecar; empty where nothing is. It keeps its version as long as the Pod lives."""
+        if not has_sidecar(pod):
+            return "no sidecar"
+        version = outdated(pod, self.mesh)
+        return f"{SIDECAR} of Istio {version}" if version else ""
+
     def _unready(self, cluster: Cluster) -> tuple[list[Ref], list[Object]]:
-        """(the Deployments of which no Pod serves, their Pods that were not injected)."""
+        """(the Deployments of which no Pod serves, their Pods that were not injected, or by an older istiod)."""
         namespace = self.mesh.verify.namespace
         pods = [pod for pod in cluster.objects(POD, namespace, f"app in ({SERVICE},{CLIENT})") if not is_going(pod)]
         waiting: list[Ref] = []
@@ -192,7 +213,7 @@ class Sample(Declared):
             # Its status still counts, for a moment, a Pod that is gone.
             if not own or not available(cluster.get(ref) or {"metadata": {}}):
                 waiting.append(ref)
-            bare += [pod for pod in own if not has_sidecar(pod)]
+            bare += [pod for pod in own if self._sidecar(pod)]
         return waiting, bare
 
 
