@@ -143,7 +143,11 @@ def test_leaving_a_prompt(prompts: Make, key: str) -> None:
 
 @pytest.mark.parametrize("field", MESH_FIELDS + CLUSTER_FIELDS, ids=lambda field: f"{field.scope}-{field.key}")
 def test_every_field_can_be_asked_either_way(field: Field, numbered: Make, prompts: Make) -> None:
-    current: Any = field.default if field.default is not None else {"integer": 31443, "paths": ["a"]}.get(field.kind)
+    current: Any = (
+        field.default
+        if field.default is not None
+        else {"integer": 31443, "paths": ["a"], "texts": ["10.0.0.1", "10.0.0.2"]}.get(field.kind)
+    )
     if current is None:
         current = {
             "gateway.address": "10.0.0.1", "gateway.node": "10.0.0.1", "apiServer": "https://10.0.0.1", "sample": "v1",

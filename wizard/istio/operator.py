@@ -32,7 +32,8 @@ def mesh_networks(mesh: Mesh) -> Object:
         entry = networks.setdefault(cluster.network, {"endpoints": [], "gateways": []})
         entry["endpoints"].append({"fromRegistry": cluster.name})
         if not cluster.gateway.labelled:
-            entry["gateways"].append({"address": cluster.gateway.address, "port": cluster.gateway.tls_port})
+            for address in cluster.gateway.addresses or (None,):  # None: to be found
+                entry["gateways"].append({"address": address, "port": cluster.gateway.tls_port})
     return networks
 
 
@@ -135,7 +136,7 @@ def _service(cluster: Cluster) -> Object:
             tls = {**ports.pop(1), "nodePort": cluster.gateway.port}
             return {"type": "NodePort", "ports": [tls, *ports]}
         case "external-ips":
-            return {"type": "ClusterIP", "externalIPs": [cluster.gateway.address], "ports": ports}
+            return {"type": "ClusterIP", "externalIPs": list(cluster.gateway.addresses), "ports": ports}
         case "cluster-ip-route":
             return {"type": "ClusterIP", "clusterIP": cluster.gateway.address, "ports": ports}
         case _:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import POD
+from wizard.clusters.nodes import node_addresses
 from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import Cluster, Mesh
-from wizard.preflight import node_addresses
 from wizard.steps.curlpod import Answer, CurlPods, remove_probes
 from wizard.steps.discovery import discovery_address
 from wizard.steps.gateway import GATEWAY_SERVICE

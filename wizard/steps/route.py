@@ -5,12 +5,12 @@ wizard has no hands on hosts: it shows what to type, and finds out from inside t
 from __future__ import annotations
 
 from wizard.clusters.kinds import NODE, SERVICE, Object, Ref
+from wizard.clusters.nodes import is_ready
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
-from wizard.preflight import is_ready
 from wizard.steps.curlpod import CurlPods, remove_probes
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
