@@ -1,0 +1,46 @@
+"""As much of a shell as is needed: commands joined by `&&` and `|`, their output written to files by `>`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+
+from wizard.clusters.port import Executed
+
+Run = Callable[[list[str], str], Executed]  # a command and what it reads → what came of it
+
+
+def run(script: str, stdin: str, files: dict[str, str], command: Run) -> Executed:
+    """What the script prints. What it writes is put into `files`."""
+    try:
+        lexer = shlex.shlex(script, posix=True, punctuation_chars="|&>")
+        lexer.whitespace_split = True
+        lexer.commenters = ""
+        tokens = list(lexer)
+    except ValueError as error:
+        return Executed("", f"sh: syntax error: {error} (simulated)\n", 2)
+    out, err = "", ""
+    for pipeline in _split(tokens, "&&"):
+        given, code = stdin, 0
+        for words in _split(pipeline, "|"):
+            argv, target = (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, "")
+            done = command(argv, given)
+            err += done.stderr
+            given, code = done.stdout, done.code
+            if target:
+                files[target], given = given, ""
+        out += given
+        if code != 0:
+            return Executed(out, err, code)
+    return Executed(out, err, 0)
+
+
+def _split(tokens: list[str], at: str) -> Iterator[list[str]]:
+    part: list[str] = []
+    for token in tokens:
+        if token == at:
+            yield part
+            part = []
+        else:
+            part.append(token)
+    yield part
