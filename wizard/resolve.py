@@ -74,6 +74,7 @@ def resolve(
     nodes: Nodes | None = None,
     chosen: Collection[str] = (),
     of_nodes: OfNodes | None = None,
+    undo: bool = False,
 ) -> Mesh:
     """The mesh with every open value found. Asks of the clusters that leave something open, all at once; of the others, as far
     as they answer, the addresses of their nodes. Raises Unreachable naming the cluster, NeedsPerson where a value cannot be
@@ -82,7 +83,7 @@ def resolve(
 
     `nodes`: where they were read already. `chosen`: the clusters whose gateway's address no person gave: where no node has it
     any more, another is found. `of_nodes`: the addresses that a node had when the mesh was last worked on: of the others,
-    those that none has any more are marked as gone.
+    those that none has any more are marked as gone. `undo`: the mesh is to be taken back, wherever its addresses lead.
     """
     mesh = _with_standing_samples(mesh, world)
     mesh = replace(mesh, clusters=tuple(_named(mesh, cluster, world) for cluster in mesh.clusters))
@@ -99,7 +100,8 @@ def resolve(
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
     _refuse_host_names(mesh)
-    _refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
+    if not undo:
+        _refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
     return _without_overlap(mesh, world)
 
 

@@ -129,7 +129,7 @@ class Session:
         nodes = nodes_of(mesh, self._world)
         chosen = () if undo else _chosen_by_us(self.wished, state)
         before = {} if undo else _of_nodes_before(state, self.rebuilt)
-        self.mesh = resolve(mesh, self._world, nodes=nodes, chosen=chosen, of_nodes=before)
+        self.mesh = resolve(mesh, self._world, nodes=nodes, chosen=chosen, of_nodes=before, undo=undo)
         self._places = {
             each.name: {
                 # Of the address alone, a later run could not tell whether a person gave it.

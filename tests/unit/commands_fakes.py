@@ -72,6 +72,9 @@ class ToyCluster:
     def get(self, ref: Any) -> None:
         return None
 
+    def objects(self, kind: Any, namespace: str = "", labels: str = "") -> list[Any]:
+        return []
+
     def create(self, manifest: Any) -> Any:
         return {**manifest, "metadata": {**manifest["metadata"], "uid": "1", "resourceVersion": "1"}}
 

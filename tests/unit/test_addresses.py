@@ -126,6 +126,19 @@ def test_clusters_that_do_not_answer_hold_up_no_settled_mesh(two: Setting) -> No
 
 
 @pytest.mark.inputs("6")
+def test_what_would_be_refused_now_is_still_taken_back(tmp_path: Path) -> None:
+    home = Home(tmp_path, given=None)
+    for number in (1, 2):
+        readdress(home.outside, number, "192.0.2.11")
+    with pytest.raises(BadInput):
+        Session(home.recorded, home.outside, home.folder).prepare()
+    session = Session(home.recorded, home.outside, home.folder)
+    session.prepare(undo=True)
+    with session.engine(lambda event: None, operation="uninstall") as engine:
+        assert engine.undo().ok
+
+
+@pytest.mark.inputs("6")
 def test_the_screens_propose_no_address_that_others_have() -> None:
     draft = Draft()
     for number, own in (("1", (NAT, "192.168.56.11")), ("2", (NAT, "192.168.56.12"))):

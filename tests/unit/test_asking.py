@@ -253,6 +253,12 @@ def test_what_a_remote_secret_will_say_is_known_beforehand(finished: Setting) ->
     assert beforehand(server, finished.world.cluster("cluster2")) == replace(held, token="")
 
 
+def test_an_authority_that_is_not_told_leaves_the_path_to_be_tried(two: Setting) -> None:
+    """As Kubernetes before 1.20, or a context without that right."""
+    two.machine(2).missing_rights.add("get configmaps")
+    assert beforehand("https://192.0.2.12:6443", two.world.cluster("cluster2")) is None
+
+
 @pytest.mark.parametrize("content", ["", "a: 1", "clusters: 7", "\x00", "clusters: [{cluster: {server: a}}]"])
 def test_a_secret_that_holds_no_kubeconfig_gives_no_credential(content: str) -> None:
     data = {"cluster2": base64.b64encode(content.encode()).decode()}

@@ -83,7 +83,7 @@ def test_plain_with_enter_all_the_way(
     answers = ["", "1 2", *[""] * 15, "1"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     assert run(["--state-dir", str(tmp_path / "state"), "plain"]) == 0
-    assert "all 25 steps done" in capsys.readouterr().out
+    assert "all 27 steps done" in capsys.readouterr().out
 
 
 @pytest.mark.promise(38)

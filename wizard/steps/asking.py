@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from wizard.clusters.port import Executed
 from wizard.errors import Failed
 from wizard.mesh.addresses import is_ip
 from wizard.steps.credential import Credential
-from wizard.text import one_line
+from wizard.text import one_line, word
 
 IDENTITY_PATH = "/api/v1/namespaces/kube-system"  # istiod's reader may read Namespaces
 ANYBODY_PATH = "/version"
@@ -50,12 +49,11 @@ def command_of(credential: Credential, *, connect: int, seconds: int) -> tuple[l
     """
     if credential.token and not _TOKEN.fullmatch(credential.token):
         raise Failed("the token of the remote secret is none: it holds characters that no token has", "")
-    # Quoted for any POSIX shell, on several lines: nobody is shown this.
     script, trusted = "", f"{_FOLDER}/meshwizard-{secrets.token_hex(6)}.crt"
     if credential.authority:
-        script = f"printf %s {shlex.quote(credential.authority)} > {trusted} && "
+        script = f"printf %s {word(credential.authority)} > {trusted} && "
     config = "\n".join(_config(credential, trusted, connect, seconds))
-    script += f"printf %s {shlex.quote(config)} | curl -K -"
+    script += f"printf %s {word(config)} | curl -K -"
     # Nobody tells the command where its input ends.
     return ["sh", "-c", f"head -c {len(script.encode())} | sh"], script
 

@@ -10,6 +10,7 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
 from wizard.clusters.port import Cluster
+from wizard.errors import NotAllowed
 
 # Published by Kubernetes 1.20 and later: what every token of an account carries as its `ca.crt`.
 _AUTHORITY = Ref(CONFIG_MAP, "kube-root-ca.crt", "kube-system")
@@ -44,5 +45,8 @@ def beforehand(server: str, cluster: Cluster) -> Credential | None:
     """What a remote secret for this cluster will say, but for the token: that of an account that the install makes. None where
     the cluster does not tell its authority.
     """
-    authority = ((cluster.get(_AUTHORITY) or {}).get("data") or {}).get("ca.crt")
+    try:
+        authority = ((cluster.get(_AUTHORITY) or {}).get("data") or {}).get("ca.crt")
+    except NotAllowed:
+        return None
     return Credential(server, str(authority)) if authority else None
