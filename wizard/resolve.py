@@ -15,7 +15,7 @@ from wizard.clusters.services import free_service_address, overlap, service_cidr
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
-from wizard.mesh.addresses import canonical, is_ip, place_of
+from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS, Cluster, Mesh
 from wizard.preflight import used_node_ports
@@ -259,7 +259,7 @@ def _refuse_shared_addresses(mesh: Mesh, own: Mapping[str, set[str]]) -> None:
     for index, cluster in enumerate(mesh.clusters):
         for used in _used_of(mesh, cluster):
             at = f"clusters[{index}].{used.field}"
-            place = f"{one_line(used.host)}{f':{used.port}' if used.port else ''}"
+            place = f"{bracketed(one_line(used.host))}{f':{used.port}' if used.port else ''}"
             other = first.setdefault((used.kind, canonical(used.host), used.port), cluster.name)
             selves = [peer.name for peer in used.by if canonical(used.host) in own[peer.name]]
             if used.port and other != cluster.name:

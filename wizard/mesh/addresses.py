@@ -30,6 +30,11 @@ def canonical(place: str) -> str:
     return str(found) if found else place.lower().rstrip(".")
 
 
+def bracketed(host: str) -> str:
+    """The host as it stands in a URL or before a port."""
+    return f"[{host}]" if is_ip(host) and ":" in host else host
+
+
 def place_of(url: str, port: int = 443) -> tuple[str, int]:
     """Host, as `canonical` writes it, and port that this URL leads to, `port` where it names none; no host where it is none."""
     try:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from wizard.clusters.port import Executed
 from wizard.errors import Failed
-from wizard.mesh.addresses import is_ip
+from wizard.mesh.addresses import bracketed
 from wizard.steps.credential import Credential
 from wizard.text import one_line, word
 
@@ -123,13 +123,13 @@ def _config(credential: Credential, trusted: str, connect: int, seconds: int) ->
     """The request in curl's own file format."""
     parts = urlsplit(credential.server)
     host, port, name = parts.hostname or "", parts.port or 443, credential.server_name
-    target = f"https://{_bracketed(name or host)}:{port}{IDENTITY_PATH if credential.token else ANYBODY_PATH}"
+    target = f"https://{bracketed(name or host)}:{port}{IDENTITY_PATH if credential.token else ANYBODY_PATH}"
     options = {
         "url": target, "noproxy": "*", "proto": "=https", "connect-timeout": str(connect), "max-time": str(seconds),
         "write-out": r"\n%{exitcode} %{http_code} %{errormsg}",
     }  # fmt: skip
     if name:
-        options["connect-to"] = f"{_bracketed(name)}:{port}:{_bracketed(host)}:{port}"
+        options["connect-to"] = f"{bracketed(name)}:{port}:{bracketed(host)}:{port}"
     if credential.authority:
         options["cacert"] = trusted
     if credential.token:
@@ -141,7 +141,3 @@ def _config(credential: Credential, trusted: str, connect: int, seconds: int) ->
             raise Failed(f"the {key} of a remote secret holds control characters", "")
         lines.append(f'{key} = "{escaped}"')
     return lines
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if is_ip(host) and ":" in host else host

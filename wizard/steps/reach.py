@@ -15,7 +15,7 @@ from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_runs_istiod
-from wizard.mesh.addresses import canonical, is_ip
+from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.asking import doubt
 from wizard.steps.credential import Credential, beforehand, in_secret
@@ -338,5 +338,4 @@ def _asked_as_istiod(
 
 
 def _url(address: str, port: int | None) -> str:
-    host = f"[{address}]" if is_ip(address) and ":" in address else address
-    return f"https://{host}:{port}"
+    return f"https://{bracketed(address)}:{port}"
