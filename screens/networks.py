@@ -14,14 +14,15 @@ from screens.lines import Line, Lines, Piece
 from screens.settling import Row
 from wizard.errors import BadInput
 from wizard.mesh.model import DEFAULT_NODE_PORT, GATEWAY_TLS_PORT
-from wizard.mesh.rules import value_at
+from wizard.mesh.rules import gateway_addresses, value_at
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
 KEYS = (
-    "gateway.exposure", "gateway.address", "gateway.port", "gateway.node", "serviceCidr", "discoveryAddress", "apiServer",
+    "gateway.exposure", "gateway.address", "gateway.addresses", "gateway.port", "gateway.node", "serviceCidr",
+    "discoveryAddress", "apiServer",
 )  # fmt: skip
 SETTLED = 0.2  # seconds without a change after which the YAML is made: with fifty clusters it takes longer than a key
 
@@ -101,11 +102,12 @@ def _place(row: Row) -> str:
     exposure = value_at(row.entry, "gateway.exposure")
     if not exposure:
         return "none needed"
-    address = value_at(row.entry, "gateway.address")
-    if exposure == "load-balancer" and not address:
+    addresses = gateway_addresses(row.entry)
+    if exposure == "load-balancer" and not addresses:
         return "what it gives"
     port = (value_at(row.entry, "gateway.port") or DEFAULT_NODE_PORT) if exposure == "node-port" else GATEWAY_TLS_PORT
-    return f"{address or '(found later)'}:{port}"
+    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
+    return f"{addresses[0] if addresses else '(found later)'}:{port}{more}"
 
 
 def _coloured(line: str) -> Line:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,6 +87,9 @@ def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
     clusters = [row.entry for row in rows.values()]
     document = {"topology": draft.mesh_value("topology"), "clusters": clusters}
     port = draft.free_port()
+    facts = [draft.candidates[chosen].facts for chosen in rows]
+    had = Counter(address for each in facts if each for address in set(each.addresses))
+    shared = {address for address, count in had.items() if count > 1}
     for row in rows.values():
         if worth_asking("discoveryAddress", row.entry, document):
             row.settle("discoveryAddress", None)
@@ -95,19 +99,25 @@ def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
         candidate = draft.candidates[chosen]
         exposure, row.reason = propose_exposure(candidate.facts, serves_remotes(row.entry, clusters))
         row.settle("gateway.exposure", exposure)
-        row.settle("gateway.address", _address(exposure_of(row.entry, clusters), candidate))
         row.settle("gateway.annotations", None)
+        row.settle("gateway.addresses", None)
+        if worth_asking("gateway.address", row.entry, document):
+            row.settle("gateway.address", _address(exposure_of(row.entry, clusters), candidate, shared))
         for key, proposal in (("gateway.port", port), ("gateway.node", None), ("serviceCidr", None)):
             if worth_asking(key, row.entry, document):
                 row.settle(key, proposal)
 
 
-def _address(exposure: str, candidate: Candidate) -> Value:
-    """A node's, where that is what the exposure needs; others are found later."""
+def _address(exposure: str, candidate: Candidate, shared: Collection[str]) -> Value:
+    """A node's, where that is what the exposure needs; others are found later. One that nodes of several clusters have leads
+    no cluster to another.
+    """
     facts = candidate.facts
     if exposure not in ("node-port", "external-ips") or not facts or not facts.addresses:
         return None
-    return _fitting("gateway.address", facts.addresses[0])
+    return _fitting(
+        "gateway.address", next((each for each in facts.addresses if each not in shared), facts.addresses[0])
+    )
 
 
 def _fitting(key: str, value: str) -> Value:

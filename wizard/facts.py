@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from wizard.clusters.contexts import ContextFacts
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, SERVICE, Ref
+from wizard.clusters.nodes import addresses_to_rely_on, is_ready
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.preflight import RIGHTS, clock_offset, is_ready, node_addresses, used_node_ports
+from wizard.preflight import RIGHTS, clock_offset, used_node_ports
 from wizard.steps.ownership import MESH, annotation
 from wizard.text import one_line
 
@@ -33,7 +34,7 @@ def facts_of(cluster: Cluster) -> ContextFacts:
             version=version.git,
             nodes=len(nodes),
             ready_nodes=sum(1 for node in nodes if is_ready(node)),
-            addresses=tuple(one_line(address) for address in node_addresses(cluster)),
+            addresses=tuple(one_line(address) for address in addresses_to_rely_on(nodes)),
             istio=_istio(cluster),
             clock_offset=clock_offset(version),
             node_ports=frozenset(used_node_ports(cluster)),

@@ -204,8 +204,8 @@ class FencedCluster:
     def denied(self, rights: Sequence[Right]) -> list[Right]:
         return self._cluster.denied(rights)
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
-        return self._cluster.execute(pod, container, argv, seconds=seconds)
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
+        return self._cluster.execute(pod, container, argv, seconds=seconds, stdin=stdin)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         return self._cluster.logs(pod, container, lines=lines, previous=previous)

@@ -19,7 +19,7 @@ from wizard.steps.namespace import SystemNamespace
 from wizard.steps.preflight import Preflight
 from wizard.steps.proxies import Proxies
 from wizard.steps.pullsecret import PullSecret
-from wizard.steps.reach import ReachApi, ReachDiscovery, ReachGateways
+from wizard.steps.reach import ReachApi, ReachDiscovery, ReachGateways, ReachPeers
 from wizard.steps.remotesecret import RemoteSecret
 from wizard.steps.route import Route
 from wizard.steps.sample import Sample
@@ -61,6 +61,7 @@ def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
     steps += [GatewayAddress(mesh, cluster) for cluster in remotes if _awaits_address(mesh, cluster)]
     steps += _remote_secrets(mesh, primaries)
     if probed:
+        steps += [ReachPeers(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
         steps += [ReachGateways(mesh, cluster) for cluster in mesh.clusters]
     steps += [Sample(mesh, cluster) for cluster in mesh.clusters]
     steps += [Verify(mesh, cluster, _before_verify(mesh, cluster)) for cluster in mesh.clusters]
@@ -117,7 +118,8 @@ def _before_verify(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
     control = mesh.control_plane(cluster.name)
     needs = [f"{control.name}/mesh-networks"]
     if mesh.verify.probes == "before":
-        needs.append(f"{cluster.name}/reach-gateways")
+        needs += [f"{cluster.name}/reach-gateways"]
+        needs += [f"{control.name}/reach-peers"] if mesh.read_by(control.name) else []
     needs += [f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name)]
     needs += [f"{control.name}/remote-secret/{peer.name}" for peer in mesh.read_by(control.name)]
     for each in mesh.clusters:

@@ -37,6 +37,7 @@ from wizard.clusters.kinds import (
 )
 from wizard.clusters.namespaces import going
 from wizard.clusters.nodeports import preferred, spelled
+from wizard.clusters.nodes import addresses_to_rely_on, all_addresses, is_ready
 from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
@@ -49,6 +50,7 @@ from wizard.istio.overlaid import overlaid
 from wizard.istio.proxies import control_plane_version
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven, step_trouble
 from wizard.mesh import model
+from wizard.mesh.addresses import address_of, canonical
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.mesh.tolerations import untolerated
 from wizard.text import listing, one_line, quoted
@@ -207,27 +209,35 @@ def _gateway(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
     services = cluster.objects(SERVICE)
     match member.gateway.exposure:
         case "node-port":
-            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.address)
+            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.addresses)
             yield from _node_port(member, services)
         case "external-ips":
-            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.address)
+            yield from _of_a_node(member, cluster, "gateway-address", "gateway address", member.gateway.addresses)
             yield from _external_ips(member, cluster, services)
         case "cluster-ip-route":
-            yield from _of_a_node(member, cluster, "gateway-node", "gateway node", member.gateway.node)
+            node = (member.gateway.node,) if member.gateway.node else ()
+            yield from _of_a_node(member, cluster, "gateway-node", "gateway node", node)
             yield from _cluster_ip(member, services)
         case "load-balancer" if member.gateway.labelled:
             yield from _load_balancer(member, services)
 
 
 def _of_a_node(
-    member: model.Cluster, cluster: Cluster, check: str, what: str, address: str | None
+    member: model.Cluster, cluster: Cluster, check: str, what: str, addresses: Sequence[str]
 ) -> Iterable[Finding]:
-    addresses = node_addresses(cluster)
-    if address and addresses and address not in addresses:
-        yield Finding(
-            check, member.name, "warning", f"{what} {address} is no node's address ({listing(addresses)})",
-            "That is right only where something forwards it to a node.",
-        )  # fmt: skip
+    nodes = cluster.objects(NODE)
+    of_any, answering = all_addresses(nodes), addresses_to_rely_on(nodes)
+    for address in addresses if answering else ():
+        if canonical(address) not in of_any:
+            yield Finding(
+                check, member.name, "warning", f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
+                "That is right only where something forwards it to a node.",
+            )  # fmt: skip
+        elif canonical(address) not in all_addresses(node for node in nodes if is_ready(node)):
+            yield Finding(
+                check, member.name, "warning", f"{what} {address} is that of a node that is not Ready",
+                f"Look at it: {kubectl(member)} get nodes -o wide. Or choose another, such as {one_line(answering[0])}.",
+            )  # fmt: skip
 
 
 def _node_port(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
@@ -269,7 +279,7 @@ def _external_ips(member: model.Cluster, cluster: Cluster, services: Sequence[Ob
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "meshwizard-external-ips", "namespace": "default"},
-        "spec": {"externalIPs": [member.gateway.address], "ports": [{"port": GATEWAY_TLS_PORT}]},
+        "spec": {"externalIPs": list(member.gateway.addresses), "ports": [{"port": GATEWAY_TLS_PORT}]},
     }
     try:
         cluster.apply(manifest, dry_run=True)
@@ -322,20 +332,49 @@ def _pods(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
     """Whether clusters that share a network give the same addresses to their Pods. Each is compared with those before it."""
     before = itertools.takewhile(lambda each: each.name != member.name, mesh.clusters)
     near = [each for each in before if each.network == member.network]
-    own = pod_ranges(world.cluster(member.name)) if near else []
+    own = _PodAddresses.of(world.cluster(member.name)) if near else _PodAddresses(frozenset(), ())
     for other in near:
         try:
-            theirs = pod_ranges(world.cluster(other.name))
+            theirs = _PodAddresses.of(world.cluster(other.name))
         except Trouble:
             continue  # its own finding tells
-        shared = next(((one, two) for one in own for two in theirs if overlap(one, two)), None)
-        if shared:
-            yield Finding(
-                "pods", member.name, "error",
-                f"{member.name} and {other.name} share network {one_line(member.network)}, but their Pods have the same "
-                f"addresses: {shared[0]} and {shared[1]} overlap",
-                "Give them different networks, so that they reach each other through gateways.",
-            )  # fmt: skip
+        both = f"{member.name} and {other.name} share network {one_line(member.network)}, but"
+        cure = "Give them different networks, so that they reach each other through gateways."
+        same = sorted(own.used & theirs.used)
+        if same:
+            more = f" and {len(same) - 3} more" if len(same) > 3 else ""
+            text = f"{both} Pods of both have the same addresses: {', '.join(same[:3])}{more}"
+            yield Finding("pods", member.name, "error", text, cure)
+            continue
+        ranges = [(one, two) for one in own.in_use() for two in theirs.in_use() if overlap(one, two)]
+        if ranges:
+            text = (
+                f"{both} their nodes give Pods addresses of the same range: {ranges[0][0]} and {ranges[0][1]} overlap"
+            )
+            yield Finding("pods", member.name, "warning", text, cure)
+
+
+@dataclass(frozen=True)
+class _PodAddresses:
+    """The addresses that Pods of a cluster have, and the ranges that its nodes were given for them."""
+
+    used: frozenset[str]
+    ranges: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> _PodAddresses:
+        return cls(pod_addresses(cluster), tuple(pod_ranges(cluster)))
+
+    def in_use(self) -> list[str]:
+        """The ranges that Pods have addresses of: a network plugin with ranges of its own leaves those of the nodes alone.
+        Where no Pod has an address yet nobody knows, and all may be.
+        """
+        return [each for each in self.ranges if not self.used or any(_is_in(address, each) for address in self.used)]
+
+
+def _is_in(address: str, cidr: str) -> bool:
+    found = address_of(address)
+    return found is not None and found in ipaddress.ip_network(cidr)
 
 
 def _room(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
@@ -458,23 +497,6 @@ def _platform(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[F
         )  # fmt: skip
 
 
-def node_addresses(cluster: Cluster) -> list[str]:
-    """The InternalIPs of the cluster's ready nodes, in the API server's order."""
-    return [
-        str(address["address"])
-        for node in cluster.objects(NODE)
-        if is_ready(node)
-        for address in (node.get("status") or {}).get("addresses") or []
-        if address.get("type") == "InternalIP"
-    ]
-
-
-def is_ready(node: Object) -> bool:
-    """Whether the node's Ready condition is True."""
-    conditions = (node.get("status") or {}).get("conditions") or []
-    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
-
-
 def pod_ranges(cluster: Cluster) -> list[str]:
     """The ranges that the nodes give to their Pods, joined where they adjoin. Empty where something else than Kubernetes
     gives addresses to Pods.
@@ -489,6 +511,18 @@ def pod_ranges(cluster: Cluster) -> list[str]:
                 continue
             found[network.version == 6].append(network)
     return [str(network) for each in found for network in ipaddress.collapse_addresses(each)]  # type: ignore[type-var]
+
+
+def pod_addresses(cluster: Cluster) -> frozenset[str]:
+    """The addresses that the cluster's Pods have, but those that have their node's."""
+    found = set()
+    for pod in cluster.objects(POD):
+        status = pod.get("status") or {}
+        if (pod.get("spec") or {}).get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
+            continue
+        listed = [each.get("ip") for each in status.get("podIPs") or []]
+        found |= {canonical(str(text)) for text in (status.get("podIP"), *listed) if address_of(text)}
+    return frozenset(found)
 
 
 def used_node_ports(cluster: Cluster) -> dict[int, str]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wizard.clusters.contexts import ContextFacts
-from wizard.mesh.rules import exposure_of, is_remote, primary_of
+from wizard.mesh.rules import exposure_of, is_remote, primary_of, value_at
 
-DEPENDENT = ("gateway.address", "gateway.port", "gateway.node")  # on the exposure
+DEPENDENT = ("gateway.address", "gateway.addresses", "gateway.port", "gateway.node")  # on the exposure
 
 
 def propose_exposure(facts: ContextFacts | None, serves_remotes: bool) -> tuple[str, str]:
@@ -36,7 +36,11 @@ def worth_asking(key: str, entry: Mapping[str, Any], document: Mapping[str, Any]
             exposure = "node-port"
         case "gateway.node" | "serviceCidr":
             exposure = "cluster-ip-route"
-        case "gateway.exposure" | "gateway.address" | "gateway.annotations":
+        case "gateway.addresses":  # few have several: who gave them in a mesh file may change them
+            return bool(value_at(entry, key)) and _has_gateway(entry, clusters)
+        case "gateway.address":
+            return not value_at(entry, "gateway.addresses") and _has_gateway(entry, clusters)
+        case "gateway.exposure" | "gateway.annotations":
             return _has_gateway(entry, clusters)
         case _:
             return True

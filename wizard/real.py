@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.certificates.rootstore import RootFolder, default_place
-from wizard.clusters.kubeconfig import entries, missing_contexts, same_cluster_mistakes
+from wizard.clusters.kubeconfig import entries, missing_contexts
 from wizard.clusters.patience import HURRIED
 from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
@@ -38,7 +38,7 @@ class RealOutside:
         return entries(kubeconfigs or self._kubeconfigs)
 
     def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
-        return (*missing_contexts(mesh), *same_cluster_mistakes(mesh))
+        return missing_contexts(mesh)
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)

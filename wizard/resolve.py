@@ -4,25 +4,30 @@ Istio version. Afterwards nothing is left to chance: plan, state and re-runs all
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from wizard.clusters.kinds import NODE, Object
 from wizard.clusters.nodeports import preferred, spelled, told_node_ports
+from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
-from wizard.mesh.addresses import is_ip
+from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
-from wizard.preflight import node_addresses, used_node_ports
+from wizard.preflight import used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
-from wizard.text import one_line
+from wizard.text import listing, one_line
 
 T = TypeVar("T")
+Nodes = Mapping[str, list[Object]]  # by cluster
+OfNodes = Mapping[str, Collection[str]]  # by cluster, addresses
+OF_NODES = ("node-port", "external-ips")  # exposures whose gateway is reached at nodes' addresses
 
 
 def check_istioctl(mesh: Mesh, world: World) -> str:
@@ -63,11 +68,26 @@ def identities(mesh: Mesh, world: World) -> dict[str, str]:
     return found
 
 
-def resolve(mesh: Mesh, world: World, wished: Mesh | None = None) -> Mesh:
-    """The mesh with every open value found. Asks only the clusters that leave something open, all at once, and those that may
-    not give the NodePort that is wanted of them. `wished`: what the person gave, where the mesh holds more than that. Raises
-    Unreachable naming the cluster, NeedsPerson where a value cannot be found, BadInput where clusters that were to be
-    routed to each other have the same Service addresses, or an API server gives no such NodePort.
+def resolve(
+    mesh: Mesh,
+    world: World,
+    wished: Mesh | None = None,
+    *,
+    nodes: Nodes | None = None,
+    chosen: Collection[str] = (),
+    of_nodes: OfNodes | None = None,
+    undo: bool = False,
+) -> Mesh:
+    """The mesh with every open value found. Asks of the clusters that leave something open, all at once; of the others, as far
+    as they answer, the addresses of their nodes and the NodePorts that they give. Raises Unreachable naming the cluster,
+    NeedsPerson where a value cannot be found, BadInput where an address leads to two clusters, or back to the one that uses
+    it, where an API server gives no such NodePort, or where clusters that were to be routed to each other have the same
+    Service addresses.
+
+    `wished`: what the person gave, where the mesh holds more than that. `nodes`: where they were read already. `chosen`: the
+    clusters whose gateway's address no person gave: where no node has it any more, another is found. `of_nodes`: the
+    addresses that a node had when the mesh was last worked on: of the others, those that none has any more are marked as
+    gone. `undo`: the mesh is to be taken back, wherever its addresses lead.
     """
     mesh = _with_standing_samples(mesh, world)
     mesh = replace(mesh, clusters=tuple(_named(mesh, cluster, world) for cluster in mesh.clusters))
@@ -76,10 +96,17 @@ def resolve(mesh: Mesh, world: World, wished: Mesh | None = None) -> Mesh:
     mesh = _in_range(mesh, wished or mesh, world)
     gateways = [mesh.cluster(cluster.name) for cluster in gateways]
     ports = _free_ports([each for each in gateways if _lacks_port(each)], world)
-    settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, ports.get(cluster.name)))
+    nodes = nodes_of(mesh, world) if nodes is None else nodes
+    before = of_nodes or {}
+    gateways = [
+        _without_the_gone(each, nodes[each.name], before.get(each.name, ()), each.name in chosen) for each in gateways
+    ]
+    settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, ports.get(cluster.name), nodes))
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
     _refuse_host_names(mesh)
+    if not undo:
+        _refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
     return _without_overlap(mesh, world)
 
 
@@ -145,17 +172,52 @@ def _named(mesh: Mesh, cluster: Cluster, world: World) -> Cluster:
     return replace(cluster, api_server=server, sample=mesh.sample_version(cluster.name))
 
 
-def _addressed(cluster: Cluster, world: World, port: int | None) -> Cluster:
+def nodes_of(mesh: Mesh, world: World) -> Nodes:
+    """The nodes of every cluster; none of those that do not answer."""
+
+    def look(cluster: Cluster) -> list[Object]:
+        try:
+            return world.cluster(cluster.name).objects(NODE)
+        except Failed:
+            return []  # the preflight tells of it
+
+    return _of_each(list(mesh.clusters), look)
+
+
+def _own(nodes: list[Object]) -> set[str]:
+    """Not the ExternalIPs: clusters behind one router share those, told apart by port."""
+    return all_addresses(nodes, "InternalIP")
+
+
+def on_nodes(cluster: Cluster, nodes: list[Object], before: Collection[str]) -> list[str]:
+    """The gateway's addresses that are a node's, or were `before` and nothing else was given since."""
+    own = all_addresses(nodes) if cluster.gateway.exposure in OF_NODES else set()
+    return [address for address in cluster.gateway.addresses if canonical(address) in own or address in before]
+
+
+def _without_the_gone(cluster: Cluster, nodes: list[Object], before: Collection[str], chosen: bool) -> Cluster:
+    """With the gateway's addresses that no node has any more marked; without them, where we have `chosen` them."""
+    gateway, own = cluster.gateway, all_addresses(nodes)
+    if gateway.exposure not in OF_NODES or not own:
+        return cluster
+    gone = tuple(each for each in gateway.addresses if canonical(each) not in own and (chosen or each in before))
+    if not chosen:
+        return replace(cluster, gateway=replace(gateway, gone=gone))
+    left = [address for address in gateway.addresses if address not in gone]
+    return replace(cluster, gateway=replace(gateway, address=next(iter(left), None), more=tuple(left[1:])))
+
+
+def _addressed(cluster: Cluster, world: World, port: int | None, nodes: Nodes) -> Cluster:
     """With what its gateway's exposure needs to know beforehand."""
     gateway = cluster.gateway
     if gateway.exposure == "load-balancer":
         return cluster
     if gateway.exposure == "cluster-ip-route":
-        node = gateway.node or _first_address(cluster, world, "gateway.node")
+        node = gateway.node or _first_address(cluster, world, "gateway.node", nodes)
         address = gateway.address or _service_address(cluster, world)
         cidr = cluster.service_cidr or _service_cidr(cluster, world)
         return replace(cluster, service_cidr=cidr, gateway=replace(gateway, address=address, node=node))
-    address = gateway.address or _first_address(cluster, world, "gateway.address")
+    address = gateway.address or _first_address(cluster, world, "gateway.address", nodes)
     chosen = (gateway.port or port) if gateway.exposure == "node-port" else None
     return replace(cluster, gateway=replace(gateway, address=address, port=chosen))
 
@@ -191,6 +253,68 @@ def _refuse_host_names(mesh: Mesh) -> None:
                 mistakes.append(Mistake(f"clusters[{index}].{field}", text))
     if mistakes:
         raise BadInput("host names that this Istio cannot use; nothing was touched", "Correct them.", tuple(mistakes))
+
+
+def _refuse_shared_addresses(mesh: Mesh, own: Mapping[str, set[str]]) -> None:
+    """BadInput where an address that the others use of a cluster is another's, too, or is of a node of one of the others, who
+    would reach itself there. `own`: the addresses of each cluster's nodes.
+    """
+    first: dict[tuple[str, str, int | None], str] = {}
+    mistakes = []
+    for index, cluster in enumerate(mesh.clusters):
+        for used in _used_of(mesh, cluster):
+            at = f"clusters[{index}].{used.field}"
+            place = f"{bracketed(one_line(used.host))}{f':{used.port}' if used.port else ''}"
+            other = first.setdefault((used.kind, canonical(used.host), used.port), cluster.name)
+            selves = [peer.name for peer in used.by if canonical(used.host) in own[peer.name]]
+            if used.port and other != cluster.name:
+                mistakes.append(Mistake(at, f"{place} is {used.what} of {other} already; {used.cure}"))
+            elif selves:
+                text = (
+                    f"{place} is an address of {listing(selves)}'s own nodes, too, as behind NAT (Vagrant), so {selves[0]} "
+                    f"would reach itself there; {used.cure}, or give the nodes other addresses (kubelet --node-ip)"
+                )
+                mistakes.append(Mistake(at, text))
+    if mistakes:
+        what = "addresses that do not tell the clusters apart; nothing was touched"
+        raise BadInput(what, "Give each cluster addresses at which only it is reached.", tuple(mistakes))
+
+
+@dataclass(frozen=True)
+class _Used:
+    """An address of a cluster that others use. `port` None: any. `by`: who uses it. `cure`: what to set, half a sentence."""
+
+    kind: str
+    field: str
+    host: str
+    port: int | None
+    by: Sequence[Cluster]
+    what: str
+    cure: str
+
+
+def _used_of(mesh: Mesh, cluster: Cluster) -> Iterator[_Used]:
+    gateway = cluster.gateway
+    if cluster.api_server:
+        readers = [each for each in mesh.primaries if each is not cluster]
+        cure = (
+            "a remote secret tells istiod this address and nothing more, so give in apiServer the address at which the others "
+            "reach this API server itself"
+        )
+        if readers:
+            yield _Used("api", "apiServer", *place_of(cluster.api_server), readers, "the API server", cure)
+    if not mesh.has_gateway(cluster.name):
+        return
+    callers = [each for each in mesh.clusters if each is not cluster and (
+        cluster in mesh.beyond(each.name) or (mesh.control_plane(each.name) is cluster and each.discovery is None)
+    )]  # fmt: skip
+    field = "gateway.addresses" if gateway.more else "gateway.address"
+    cure = f"give in {field} where the others reach the gateway"
+    for address in gateway.addresses:
+        yield _Used("gateway", field, address, gateway.tls_port, callers, "the gateway", cure)
+    if gateway.exposure == "cluster-ip-route" and gateway.node:
+        cure = "give in gateway.node a node's address that the others reach"
+        yield _Used("node", "gateway.node", gateway.node, None, callers, "the way", cure)
 
 
 def _without_overlap(mesh: Mesh, world: World) -> Mesh:
@@ -278,11 +402,14 @@ def _free_ports(clusters: list[Cluster], world: World) -> dict[str, int]:
     return {name: common or next(iter(ports)) for name, ports in found.items()}
 
 
-def _first_address(cluster: Cluster, world: World, key: str) -> str:
+def _first_address(cluster: Cluster, world: World, key: str, nodes: Nodes) -> str:
+    """Of the node to rely on most; rather one that no node of another cluster has."""
     check = cluster_field(key).mistake
-    for address in node_addresses(world.cluster(cluster.name)):
-        if check(address) is None:
-            return address
+    own = nodes[cluster.name] or world.cluster(cluster.name).objects(NODE)  # which raises where it does not answer
+    fitting = [address for address in addresses_to_rely_on(own) if check(address) is None]
+    others = set().union(*(_own(each) for name, each in nodes.items() if name != cluster.name))
+    for address in [each for each in fitting if canonical(each) not in others] or fitting:
+        return address
     raise NeedsPerson(
         f"{cluster.name}: no ready node has an InternalIP that other clusters could reach",
         f"Give the address in {key} of that cluster.",

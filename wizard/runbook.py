@@ -29,7 +29,7 @@ def _header(mesh: Mesh) -> Iterator[str]:
         role = f"remote of {cluster.primary}" if cluster.role == "remote" else "primary"
         parts = [f"context {cluster.context}", role, f"network {cluster.network}"]
         if mesh.has_gateway(cluster.name):
-            where = cluster.gateway.address or "what its load balancer gives"
+            where = " and ".join(cluster.gateway.addresses) or "what its load balancer gives"
             parts.append(f"gateway {where}:{cluster.gateway.tls_port} ({cluster.gateway.exposure})")
         if cluster.api_server:
             parts.append(f"API server for the others {cluster.api_server}")

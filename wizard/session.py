@@ -33,7 +33,7 @@ from wizard.mesh.model import Cluster, Mesh
 from wizard.outside import Outside
 from wizard.paths import is_there
 from wizard.plan import departure_of, plan_of
-from wizard.resolve import check_istioctl, identities, resolve
+from wizard.resolve import check_istioctl, identities, nodes_of, on_nodes, resolve
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.namespace import namespace_labels
@@ -63,6 +63,7 @@ class Session:
         self._world: World | None = None
         self._identities: dict[str, str] = {}
         self._before: Mesh | None = None
+        self._places: dict[str, dict[str, Any]] = {}  # cluster → what is to be recorded of its gateway's addresses
         self.plan = Plan(())
         self.passing = False
         """Whether nothing of it outlives the program, as with the demo's clusters."""
@@ -129,7 +130,19 @@ class Session:
             self._identities = identities(self.wished, self._world)
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
-        self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world, self.wished)
+        mesh = replace(mesh, istio=replace(mesh.istio, version=version))
+        nodes = nodes_of(mesh, self._world)
+        chosen = () if undo else _chosen_by_us(self.wished, state)
+        before = {} if undo else _of_nodes_before(state, self.rebuilt)
+        self.mesh = resolve(mesh, self._world, self.wished, nodes=nodes, chosen=chosen, of_nodes=before, undo=undo)
+        self._places = {
+            each.name: {
+                # Of the address alone, a later run could not tell whether a person gave it.
+                "chosen": (each.gateway.address or "") if each.name in chosen else "",
+                "onNodes": on_nodes(each, nodes[each.name], before.get(each.name, ())),
+            }
+            for each in self.mesh.clusters
+        }
         self.plan = plan_of(self.mesh, version_step=self.version_step)
         if undo:
             return
@@ -218,7 +231,9 @@ class Session:
             if not options:
                 self._refuse_to_forget(journal.state)
             recorder = _Recorder(journal, fence)
-            pins = {name: {"uid": uid} for name, uid in self._identities.items()}
+            pins = {name: dict(facts) for name, facts in (self._places if operation == "apply" else {}).items()}
+            for name, uid in self._identities.items():
+                pins.setdefault(name, {})["uid"] = uid
             approval = None if options else self.agreed
             if approval:
                 leaving = [cluster.name for cluster in self.leaving]
@@ -449,6 +464,22 @@ def _mesh_before(state: MeshState | None) -> Mesh | None:
         return None
 
 
+def _chosen_by_us(wished: Mesh, state: MeshState | None) -> list[str]:
+    """The clusters whose gateway's address is left open, or is what an earlier run chose."""
+    facts = state.clusters if state else {}
+    return [
+        each.name
+        for each in wished.clusters
+        if each.gateway.address is None or each.gateway.address == facts.get(each.name, {}).get("chosen")
+    ]
+
+
+def _of_nodes_before(state: MeshState | None, rebuilt: Collection[str]) -> dict[str, list[str]]:
+    """What an earlier run recorded of the addresses that nodes had."""
+    found = {name: facts.get("onNodes") for name, facts in (state.clusters if state else {}).items()}
+    return {name: each for name, each in found.items() if isinstance(each, list) and name not in rebuilt}
+
+
 def _settled_before(wished: Mesh, before: Mesh | None, rebuilt: Collection[str]) -> Mesh:
     """What was found in an earlier run stays what it was, so that a resume asks for the same mesh even when a cluster
     cannot be looked at; but in those that were `rebuilt`.
@@ -464,6 +495,7 @@ def _settled_before(wished: Mesh, before: Mesh | None, rebuilt: Collection[str])
             gateway = replace(
                 gateway,
                 address=gateway.address or old.gateway.address,
+                more=gateway.more if gateway.address else old.gateway.more,
                 port=gateway.port or old.gateway.port,
                 node=gateway.node or old.gateway.node,
             )

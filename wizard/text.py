@@ -92,6 +92,11 @@ def quoted(value: object) -> str:
     return _UNSAFE_OR_BREAK.sub(_spelled, shlex.quote(str(value)))
 
 
+def word(value: str) -> str:
+    """One word for any POSIX shell, on as many lines as it has: for a script that nobody is shown."""
+    return shlex.quote(value)
+
+
 def here_document(command: str, text: str, then: str = "") -> str:
     """The command with this text, which ends with a newline, as its input; `then`: what follows on its line. Nothing of the text
     is expanded, and no line of it ends it.

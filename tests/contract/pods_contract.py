@@ -81,6 +81,15 @@ class PodContract(InNamespace):
         assert (done.stdout, done.stderr, done.code) == ("hello a b\n", "", 0)
         assert cluster.execute(sleeper, "sleeper", ["false"], seconds=30).code == 1
 
+    def test_a_command_reads_what_it_is_given(self, cluster: Cluster, sleeper: Ref) -> None:
+        """The end of it is never told."""
+        done = cluster.execute(sleeper, "sleeper", ["head", "-c", "5"], seconds=30, stdin="hello world")
+        assert (done.stdout, done.code) == ("hello", 0)
+        script = "printf %s 'a \"b\"' > /dev/shm/given && printf %s 'c\nd' | head -c 3"
+        argv = ["sh", "-c", f"head -c {len(script)} | sh"]
+        done = cluster.execute(sleeper, "sleeper", argv, seconds=30, stdin=script)
+        assert (done.stdout, done.stderr, done.code) == ("c\nd", "", 0)
+
     def test_a_command_has_its_time(self, cluster: Cluster, sleeper: Ref) -> None:
         began = time.monotonic()
         done = cluster.execute(sleeper, "sleeper", ["sleep", "60"], seconds=1)

@@ -12,7 +12,7 @@ import pytest
 
 import wizard.console.settings
 from state import MeshState, StateDamaged, StateFolder, StateTooNew
-from wizard.clusters.kinds import KINDS, LEASE, ref_of
+from wizard.clusters.kinds import EVENT, KINDS, LEASE, ref_of
 from wizard.commands.main import run
 from wizard.simulated.outside import SimulatedOutside
 
@@ -47,12 +47,12 @@ class Installed:
             self.file.with_suffix(f".json.{number}").unlink(missing_ok=True)
 
     def standing(self) -> dict[str, str]:
-        """Every object's version. Leases come and go."""
+        """Every object's version. Leases and Events come and go."""
         return {
             f"{number}: {ref_of(live)}": live["metadata"]["resourceVersion"]
             for number, machine in enumerate(self.outside.machines)
             for kind in KINDS
-            if kind != LEASE
+            if kind not in (LEASE, EVENT)
             for live in machine.listed(kind)
         }
 

@@ -72,6 +72,9 @@ class ToyCluster:
     def get(self, ref: Any) -> None:
         return None
 
+    def objects(self, kind: Any, namespace: str = "", labels: str = "") -> list[Any]:
+        return []
+
     def create(self, manifest: Any) -> Any:
         return {**manifest, "metadata": {**manifest["metadata"], "uid": "1", "resourceVersion": "1"}}
 
@@ -131,7 +134,7 @@ def put_in_place(
     toy = outside or ToyOutside()
     put("wizard.console.settings", "outside_of", lambda settings: toy)
     put("wizard.session", "plan_of", lambda mesh, version_step: Plan(tuple(steps)))
-    put("wizard.session", "resolve", lambda mesh, world, wished: mesh)
+    put("wizard.session", "resolve", lambda mesh, world, wished, **_: mesh)
     put("wizard.session", "identities", lambda mesh, world: {})
     put("wizard.session", "check_istioctl", lambda mesh, world: "1.29.1")
 

@@ -81,9 +81,9 @@ class HostileCluster:
         self._fail("delete")
         return bool(self._real.delete(ref, **more))
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         self._fail("execute")
-        done = self._real.execute(pod, container, argv, seconds=seconds)
+        done = self._real.execute(pod, container, argv, seconds=seconds, stdin=stdin)
         return Executed(done.stdout if not self._outside.garbled else HUGE, EVIL, done.code)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:

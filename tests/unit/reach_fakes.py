@@ -91,7 +91,7 @@ class FakeCluster:
             raise self.undeletable
         return self.items.pop(ref, None) is not None
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         self.during()
         if self.exec_trouble:
             raise self.exec_trouble.pop(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ from wizard.clusters.kubeconfig import (
     entries,
     missing_contexts,
     read,
-    same_cluster_mistakes,
-    static_identity,
 )
 from wizard.clusters.kubeconfig_merge import merge
 from wizard.commands.main import run
 from wizard.errors import BadInput
 from wizard.mesh.model import Cluster, Mesh
+from wizard.real import RealOutside
 
 ADMIN = "kubernetes-admin@kubernetes"
 
@@ -91,7 +89,7 @@ def test_nothing_in_a_kubeconfig_is_run(tmp_path: Path) -> None:
     path = kubeadm(tmp_path, 1, users=[{"name": "kubernetes-admin", "user": run_it}])
     before = path.read_bytes()
     entries([path])
-    same_cluster_mistakes(mesh_of((path, ADMIN)))
+    missing_contexts(mesh_of((path, ADMIN)))
     assert not trace.exists()
     assert path.read_bytes() == before
 
@@ -192,37 +190,14 @@ def test_every_missing_thing_is_told_at_once(tmp_path: Path) -> None:
     assert "names a cluster that is not there" in mistakes[1].text
 
 
-def test_one_cluster_under_two_contexts_is_a_mistake(tmp_path: Path) -> None:
-    one, two = kubeadm(tmp_path, 1), kubeadm(tmp_path, 2)
-    copy = kubeadm(tmp_path, 1, "copy.conf")
-    assert same_cluster_mistakes(mesh_of((one, ADMIN), (two, ADMIN))) == ()
-    (mistake,) = same_cluster_mistakes(mesh_of((one, ADMIN), (two, ADMIN), (copy, ADMIN)))
-    assert mistake.path == "clusters[2].context"
-    assert "the same cluster as cluster1" in mistake.text
-
-
-def test_identity_is_server_and_authority(tmp_path: Path) -> None:
-    (one,) = entries([kubeadm(tmp_path, 1)])
-    authority = base64.b64encode(b"CA 1").decode()
-    (tmp_path / "ca.crt").write_bytes(b"CA\n1")
-
-    def other(**cluster: str) -> tuple[str, ...] | None:
-        path = kubeadm(tmp_path, 9, clusters=[{"name": "kubernetes", "cluster": cluster}])
-        return static_identity(replace(one, kubeconfig=path))
-
-    same = static_identity(one)
-    assert other(server="https://10.0.0.1:6443/", **{"certificate-authority-data": authority}) == same
-    assert other(server="https://10.0.0.1:6443", **{"certificate-authority": "ca.crt"}) == same
-    assert other(server="https://10.0.0.1:6443", **{"certificate-authority": "absent"}) != same
-    assert other(server="https://10.0.0.1", **{"certificate-authority-data": authority}) != same
-    # Behind different proxies, one address may be different clusters.
-    assert (
-        other(server="https://10.0.0.1:6443", **{"certificate-authority-data": authority, "proxy-url": "socks5://a"})
-        != same
-    )
-    assert other(server="https://[::1") is None
-    assert other(server="https://h:99999") is None
-    assert other() is None
+@pytest.mark.inputs("35")
+@pytest.mark.parametrize("apart", [{"tls-server-name": "two.teleport.internal"}, {}], ids=["by server name", "by user"])
+def test_no_file_tells_whether_two_contexts_are_one_cluster(tmp_path: Path, apart: dict[str, str]) -> None:
+    """Behind Teleport and its like all clusters have one server and one authority."""
+    server = {"server": "https://teleport.example.com:443", "certificate-authority-data": "Q0E="}
+    one = kubeadm(tmp_path, 1, clusters=[{"name": "kubernetes", "cluster": server}])
+    two = kubeadm(tmp_path, 2, clusters=[{"name": "kubernetes", "cluster": {**server, **apart}}])
+    assert RealOutside().mistakes(mesh_of((one, ADMIN), (two, ADMIN))) == ()
 
 
 # -- merging

@@ -14,7 +14,7 @@ from state import StateFolder
 from tests.unit.conftest import Setting, setting
 from tests.unit.lease_fakes import ALICE, PLACE, dead, quick_and_quiet
 from wizard.clusters import lease as leases
-from wizard.clusters.kinds import KINDS, LEASE
+from wizard.clusters.kinds import EVENT, KINDS, LEASE
 from wizard.clusters.lease import Holder, Times
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, Status, StepChanged, StepSaid
@@ -51,7 +51,7 @@ def standing(machine: Machine) -> dict[str, str]:
             "resourceVersion"
         ]
         for kind in KINDS
-        if kind != LEASE
+        if kind not in (LEASE, EVENT)
         for item in machine.listed(kind)
     }
 

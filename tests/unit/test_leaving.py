@@ -66,7 +66,7 @@ def test_a_cluster_joins_and_what_stood_is_not_installed_again(
     assert {step for step in worked if not step.startswith("cluster3/")} == {
         f"{name}/{step}"
         for name in ("cluster1", "cluster2")
-        for step in ("mesh-networks", "remote-secret/cluster3", "reach-api", "reach-gateways")
+        for step in ("mesh-networks", "remote-secret/cluster3", "reach-api", "reach-gateways", "reach-peers")
     }
 
 

@@ -65,6 +65,8 @@ def _hostile_one(kind: type, draw: Callable[..., Any], **given_: Any) -> Any:
             values[name] = draw(_hostile)
         elif hint == Path | None:
             values[name] = draw(_paths)
+        elif hint == tuple[str, ...]:
+            values[name] = (draw(_hostile),)
         elif hint == tuple[Path, ...]:
             values[name] = (draw(_paths),)
         elif hint == tuple[tuple[str, str], ...]:

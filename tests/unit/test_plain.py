@@ -148,7 +148,9 @@ YAML = {"tolerations": [{"key": "a", "operator": "Exists"}], "gateway.annotation
 def test_every_field_can_be_asked_either_way(field: Field, numbered: Make, prompts: Make) -> None:
     current: Any = field.default
     if current is None:
-        current = YAML.get(field.key) or {"integer": 31443, "paths": ["a"]}.get(field.kind)
+        current = YAML.get(field.key) or {"integer": 31443, "paths": ["a"], "texts": ["10.0.0.1", "10.0.0.2"]}.get(
+            field.kind
+        )
     if current is None:
         current = {
             "gateway.address": "10.0.0.1", "gateway.node": "10.0.0.1", "apiServer": "https://10.0.0.1", "sample": "v1",

@@ -178,6 +178,30 @@ def test_each_exposure_has_its_address(clock: Clock) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.inputs("20")
+def test_every_address_of_a_gateway_is_tried(clock: Clock) -> None:
+    mesh = mesh_of(member(1), member(2, Gateway("node-port", "10.0.0.2", 31443, more=("10.0.0.22",))))
+    world, clusters = world_of(mesh)
+    clusters["cluster1"].says = {"10.0.0.22:31443": TIMEOUT}
+    assert "https://10.0.0.22:31443: timed out" in closed(gateways(mesh), world, clock).what
+    assert "https://10.0.0.2:31443" in clusters["cluster1"].tried
+
+
+@pytest.mark.inputs("6")
+@pytest.mark.parametrize("own", ["service", "node"])
+def test_a_load_balancer_that_gives_an_address_of_the_caller_needs_a_person(clock: Clock, own: str) -> None:
+    mesh = mesh_of(member(1, Gateway("load-balancer")), member(2, Gateway("load-balancer")))
+    world, clusters = world_of(mesh)
+    clusters["cluster2"].items[GATEWAY_SERVICE] = balanced(ip="192.0.2.240")
+    if own == "service":
+        clusters["cluster1"].items[GATEWAY_SERVICE] = balanced(ip="192.0.2.240")
+    else:
+        clusters["cluster1"].node("another", "192.0.2.240")
+    with pytest.raises(NeedsPerson, match=r"cluster2 gave 192\.0\.2\.240, which is an address of cluster1 itself"):
+        gateways(mesh).apply(world, Hands(clock, gateways(mesh)).job)
+    assert clusters["cluster1"].jobs == []
+
+
 def test_a_gateway_without_an_address_is_told(clock: Clock) -> None:
     mesh = mesh_of(member(1), member(2, Gateway("load-balancer")))
     world, clusters = world_of(mesh)

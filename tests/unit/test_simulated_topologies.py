@@ -19,6 +19,7 @@ from wizard.clusters.kinds import (
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    EVENT,
     ISTIO_GATEWAY,
     KINDS,
     MUTATING_WEBHOOK,
@@ -88,8 +89,8 @@ class Town:
 
 
 def contents(machine: Machine) -> set[str]:
-    """What stands in a cluster."""
-    return {str(ref(each)) for kind in KINDS for each in machine.listed(kind)}
+    """What stands in a cluster. Events tell what was, and go by themselves."""
+    return {str(ref(each)) for kind in KINDS if kind != EVENT for each in machine.listed(kind)}
 
 
 def ref(manifest: Object) -> tuple[str, str, str]:

@@ -16,20 +16,30 @@ from wizard.clusters.wire import Answer, NoAnswer, Wire
 from wizard.text import one_line
 
 MAX_OUTPUT = 1 << 20
-_STDOUT, _STDERR, _STATUS = 1, 2, 3
+_STDIN, _STDOUT, _STDERR, _STATUS = 0, 1, 2, 3
+_FRAME = 1 << 14
 
 
-def query_of(container: str, argv: Sequence[str]) -> str:
+def query_of(container: str, argv: Sequence[str], *, stdin: bool = False) -> str:
     """What to ask of a pod's `exec`."""
     words = [("command", word) for word in argv]
-    return urlencode([*words, ("container", container), ("stdout", "true"), ("stderr", "true")], quote_via=quote)
+    streams = [(name, "true") for name in (["stdin"] if stdin else []) + ["stdout", "stderr"]]
+    return urlencode([*words, ("container", container), *streams], quote_via=quote)
 
 
 def execute(
-    wire: Wire, path: str, headers: Mapping[str, str], *, connect: float, until: float, seconds: float
+    wire: Wire,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    connect: float,
+    until: float,
+    seconds: float,
+    stdin: bytes = b"",
 ) -> Executed | Answer:
     """How it ended, or the API server's refusal to begin it. `connect`: seconds to connect, `until` (monotonic): until when it
-    must have begun, `seconds`: how long it may last. Raises NoAnswer where the connection fails before its end.
+    must have begun, `seconds`: how long it may last, `stdin`: what it may read. Raises NoAnswer where the connection fails before
+    its end.
     """
     with wire.open(connect=connect, until=until) as (spoken, limits):
         scheme = "wss" if urlsplit(wire.route.server).scheme == "https" else "ws"
@@ -52,6 +62,10 @@ def execute(
         limits.silence = seconds
         kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _STATUS: bytearray()}
         try:
+            # Where it ended before it read all, what comes back tells why.
+            with contextlib.suppress(websocket.WebSocketConnectionClosedException, BrokenPipeError):
+                for start in range(0, len(stdin), _FRAME):
+                    channel.send_binary(bytes([_STDIN]) + stdin[start : start + _FRAME])
             for data in _frames(channel):
                 into = kept.get(data[0])
                 if into is not None:

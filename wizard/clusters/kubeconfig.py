@@ -6,17 +6,13 @@ left to the Kubernetes client.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
-import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wizard.clusters.contexts import ContextEntry
 from wizard.errors import BadInput, Mistake, Trouble
@@ -148,43 +144,6 @@ def credentials(user: Mapping[str, Any] | None) -> str:
     return "none"
 
 
-def static_identity(entry: ContextEntry) -> tuple[str, str, str] | None:
-    """(server, hash of its certificate authority, proxy): two contexts with the same lead to one cluster. Asks nobody;
-    None where the file does not tell.
-    """
-    config = read(entry.kubeconfig)
-    return _identity(config, entry.context)
-
-
-def _identity(config: Kubeconfig, context: str) -> tuple[str, str, str] | None:
-    cluster = config.clusters.get(str(config.contexts.get(context, {}).get("cluster")))
-    server = str((cluster or {}).get("server") or "")
-    if cluster is None or not server:
-        return None
-    try:
-        parts = urlsplit(server.strip())
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    normal = f"{parts.scheme}://{(parts.hostname or '').rstrip('.')}:{port}{parts.path.rstrip('/')}"
-    return normal, _authority(config, cluster), str(cluster.get("proxy-url") or "")
-
-
-def _authority(config: Kubeconfig, cluster: Item) -> str:
-    data: bytes = b""
-    inline, file = cluster.get("certificate-authority-data"), cluster.get("certificate-authority")
-    try:
-        if inline:
-            data = base64.b64decode(str(inline))
-        elif file:
-            with expanded(config.path.parent / str(file)).open("rb") as opened:
-                data = opened.read(MAX_BYTES)
-    except (OSError, ValueError, binascii.Error) as error:
-        log.info("the certificate authority of %s cannot be read: %s", config.path, type(error).__name__)
-        return "unreadable"
-    return hashlib.sha256(b"".join(data.split())).hexdigest()
-
-
 def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
     """A mistake for each cluster whose context is not in its kubeconfig, listing those that are, and for each
     kubeconfig that cannot be read. Asks no cluster.
@@ -215,34 +174,6 @@ def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
             mistakes.append(
                 Mistake(f"{at}.context", f"{one_line(cluster.context)!r} of {where} names a cluster that is not there")
             )
-    return tuple(mistakes)
-
-
-def same_cluster_mistakes(mesh: Mesh) -> tuple[Mistake, ...]:
-    """A mistake for each cluster that is, by server and certificate authority, the same as one before it: chosen under
-    two contexts, or from two copies of a file. Asks no cluster.
-    """
-    mistakes = []
-    configs_of = functools.cache(_configs)
-    first: dict[tuple[str, str, str], tuple[str, str]] = {}
-    for index, cluster in enumerate(mesh.clusters):
-        try:
-            holder = next((each for each in configs_of(cluster.kubeconfig) if cluster.context in each.contexts), None)
-        except Trouble:
-            continue  # `missing_contexts` tells of it
-        identity = _identity(holder, cluster.context) if holder else None
-        if identity is None:
-            continue
-        if identity in first:
-            name, context = first[identity]
-            mistakes.append(
-                Mistake(
-                    f"clusters[{index}].context",
-                    f"{one_line(cluster.context)!r} leads to {one_line(identity[0])}, the same cluster as {name} "
-                    f"(context {one_line(context)!r}); each cluster of a mesh must be another one",
-                )
-            )
-        first.setdefault(identity, (cluster.name, cluster.context))
     return tuple(mistakes)
 
 

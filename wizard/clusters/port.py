@@ -117,8 +117,10 @@ class Cluster(Protocol):
         """Those of the rights that this user lacks (SelfSubjectAccessReview: creates nothing)."""
         ...
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
-        """Run a command in a container, at most that long. Output is capped at 1 MiB each."""
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
+        """Run a command in a container, at most that long. Output is capped at 1 MiB each. `stdin`: what it may read, for
+        what must not stand in its arguments; the end of it is never told, so that a command must know how much to read.
+        """
         ...
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:

@@ -189,15 +189,15 @@ class RealCluster:
             if not may(right.verb, right.kind.group, right.kind.plural, right.subresource, right.namespace)
         ]
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         from wizard.clusters.command import execute, query_of
 
         asked = self._asked(f"run a command in {pod}")
-        path = f"{_path(pod.kind, pod.namespace, pod.name)}/exec?{query_of(container, argv)}"
+        path = f"{_path(pod.kind, pod.namespace, pod.name)}/exec?{query_of(container, argv, stdin=bool(stdin))}"
 
         def send(who: Login, wire: Wire, attempts: Attempts) -> Answer | Executed:
             return execute(
-                wire, path, who.headers, connect=attempts.connect, until=attempts.until, seconds=seconds
+                wire, path, who.headers, connect=attempts.connect, until=attempts.until, seconds=seconds, stdin=stdin.encode()
             )  # fmt: skip
 
         try:

@@ -73,7 +73,7 @@ def _parameter(field: Field) -> str:
 def _metavar(field: Field) -> str:
     if field.kind == "choice":
         return "|".join(choice.value for choice in field.choices)
-    return {"integer": "NUMBER", "path": "PATH", "paths": "FILE,…"}.get(field.kind, "TEXT")
+    return {"integer": "NUMBER", "path": "PATH", "paths": "FILE,…", "texts": "TEXT,…"}.get(field.kind, "TEXT")
 
 
 def _completer(field: Field) -> Completer | None:

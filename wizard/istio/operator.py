@@ -35,7 +35,8 @@ def mesh_networks(mesh: Mesh) -> Object:
         entry = networks.setdefault(cluster.network, {"endpoints": [], "gateways": []})
         entry["endpoints"].append({"fromRegistry": cluster.name})
         if not cluster.gateway.labelled:
-            entry["gateways"].append({"address": cluster.gateway.address, "port": cluster.gateway.tls_port})
+            for address in cluster.gateway.addresses or (None,):  # None: to be found
+                entry["gateways"].append({"address": address, "port": cluster.gateway.tls_port})
     return networks
 
 
@@ -153,7 +154,7 @@ def _service(mesh: Mesh, cluster: Cluster) -> Object:
             # It comes first: Kubernetes draws those of the others at random, in their order, and might draw this one.
             return {"type": "NodePort", "ports": [{**ports[0], "nodePort": cluster.gateway.port}, *ports[1:]]}
         case "external-ips":
-            return {"type": "ClusterIP", "externalIPs": [cluster.gateway.address], "ports": ports}
+            return {"type": "ClusterIP", "externalIPs": list(cluster.gateway.addresses), "ports": ports}
         case "cluster-ip-route":
             return {"type": "ClusterIP", "clusterIP": cluster.gateway.address, "ports": ports}
         case _:

@@ -13,7 +13,7 @@ from typing import Any
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
-from wizard.mesh.rules import exposure_of, mistakes_together, primary_of, value_at
+from wizard.mesh.rules import exposure_of, gateway_addresses, mistakes_together, primary_of, value_at
 from wizard.mesh.tolerations import toleration_of
 from wizard.paths import expanded
 
@@ -98,6 +98,7 @@ def mesh_from(
     clusters = []
     for entry in data["clusters"]:
         of = {field.key: setting(field, entry) for field in CLUSTER_FIELDS}
+        addresses = gateway_addresses(entry)
         clusters.append(
             Cluster(
                 name=of["name"],
@@ -111,9 +112,10 @@ def mesh_from(
                 service_cidr=of["serviceCidr"],
                 gateway=Gateway(
                     exposure_of(entry, data["clusters"]),
-                    of["gateway.address"],
+                    next(iter(addresses), None),
                     of["gateway.port"],
                     of["gateway.node"],
+                    tuple(addresses[1:]),
                     annotations=tuple((of["gateway.annotations"] or {}).items()),
                 ),
                 sample=of["sample"],
@@ -178,7 +180,8 @@ def document_of(mesh: Mesh) -> Document:
             "apiServer": cluster.api_server,
             "serviceCidr": cluster.service_cidr,
             "gateway.exposure": cluster.gateway.exposure,
-            "gateway.address": cluster.gateway.address,
+            "gateway.address": None if cluster.gateway.more else cluster.gateway.address,
+            "gateway.addresses": list(cluster.gateway.addresses) if cluster.gateway.more else None,
             "gateway.port": cluster.gateway.port,
             "gateway.node": cluster.gateway.node,
             "gateway.annotations": dict(cluster.gateway.annotations) or None,

@@ -18,7 +18,7 @@ from wizard.mesh.model import DEFAULT_NODE_PORT, Certificates, Istio, Mesh, Veri
 from wizard.mesh.tolerations import wrong_tolerations
 
 Value = str | int | list[Any] | dict[str, Any] | None
-Kind = Literal["text", "choice", "integer", "path", "paths", "yaml"]
+Kind = Literal["text", "texts", "choice", "integer", "path", "paths", "yaml"]
 Scope = Literal["mesh", "cluster"]
 _NO_PATH = "no path may hold a NUL character"
 
@@ -69,10 +69,13 @@ class Field:
             if isinstance(value, bool) or not isinstance(value, int):
                 return f"must be a whole number, not {_named(value)}"
             return self.check(str(value)) if self.check else None
-        if self.kind == "paths":
+        if self.kind in ("paths", "texts"):
+            what = "file names" if self.kind == "paths" else "texts"
             if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-                return f"must be a list of file names, not {_named(value)}"
-            return _NO_PATH if any("\0" in item for item in value) else None
+                return f"must be a list of {what}, not {_named(value)}"
+            if self.kind == "paths":
+                return _NO_PATH if any("\0" in item for item in value) else None
+            return next((wrong for item in value if self.check and (wrong := self.check(item))), None)
         if not isinstance(value, str):
             return f"must be text, not {_named(value)}"
         if self.kind == "path" and "\0" in value:
@@ -92,7 +95,7 @@ class Field:
             return None
         if self.kind == "integer" and re.fullmatch(r"[0-9]{1,9}", typed):
             return int(typed)
-        if self.kind == "paths":
+        if self.kind in ("paths", "texts"):
             return [item.strip() for item in typed.split(",") if item.strip()]
         return _read(typed) if self.kind == "yaml" else typed
 
@@ -216,6 +219,11 @@ def _node_port(value: str) -> str | None:
 
 def _api_server(value: str) -> str | None:
     found = re.fullmatch(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:([0-9]{1,5}))?/?", value)
+    if not found and re.fullmatch(r"https://[^/?#@\s]+/[^?#\s]+", value):
+        return (
+            f"{value[:80]!r} has a path, so what answers there is a proxy that knows neither the certificate nor the token of a "
+            "remote secret; give the API server's own address, such as https://10.20.144.83:6443"
+        )
     if not found or (found[3] and int(found[3]) > 65535):
         return f"{value[:80]!r} is no API server address, such as https://10.20.144.83:6443"
     if found[1].strip("[]") in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} or found[1].startswith("127."):  # noqa: S104 - refused, not bound
@@ -478,6 +486,15 @@ CLUSTER_FIELDS: tuple[Field, ...] = (
         "for cluster-ip-route a free Service address.",
         scope="cluster",
         found=True,
+        check=_host,
+    ),
+    Field(
+        "gateway.addresses",
+        "Gateway addresses",
+        "In place of gateway.address where there are several, such as those of two nodes: all stand in meshNetworks, and callers "
+        "spread over them. Not for cluster-ip-route.",
+        scope="cluster",
+        kind="texts",
         check=_host,
     ),
     Field(

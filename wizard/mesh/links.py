@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from wizard.mesh.model import DEFAULT_NODE_PORT, Cluster, Gateway, Mesh
-from wizard.mesh.rules import exposure_of, is_remote, primary_of, value_at
+from wizard.mesh.rules import exposure_of, gateway_addresses, is_remote, primary_of, value_at
 from wizard.text import one_line
 
 LinkKind = Literal["api", "discovery", "gateway", "pods"]
@@ -107,7 +107,7 @@ def _lenient(document: Mapping[str, Any]) -> Mesh:
                 api_server=text(entry, "apiServer"),
                 gateway=Gateway(
                     exposure_of(entry, entries),
-                    text(entry, "gateway.address") or None,
+                    next(iter(gateway_addresses(entry)), None),
                     value_at(entry, "gateway.port"),
                 ),
                 sample=text(entry, "sample") or None,
@@ -132,8 +132,9 @@ def links_between(members: Sequence[Member]) -> tuple[LinkId, ...]:
     return tuple(links)
 
 
-GUARDS: Mapping[LinkKind, str] = {
-    "api": "reach-api", "discovery": "reach-discovery", "gateway": "reach-gateways", "pods": "reach-gateways",
+GUARDS: Mapping[LinkKind, tuple[str, ...]] = {
+    "api": ("reach-api", "reach-peers"), "discovery": ("reach-discovery",),
+    "gateway": ("reach-gateways",), "pods": ("reach-gateways",),
 }  # fmt: skip
 
 
@@ -223,12 +224,12 @@ class Board:
         """Whether a probe from inside the source has found this link closed. Where its words name peers, those and no
         others are.
         """
-        guard = f"{link.source}/{GUARDS[link.kind]}"
-        if _of_status(self._status.get(guard)) is not LinkState.BROKEN:
-            return False
-        detail = self._detail[guard]
-        named = [name for name, member in self._members.items() if name != link.source and _names(detail, member)]
-        return link.target in named if named else True
+        guards = [f"{link.source}/{guard}" for guard in GUARDS[link.kind]]
+        for detail in [self._detail[each] for each in guards if _of_status(self._status.get(each)) is LinkState.BROKEN]:
+            named = [name for name, member in self._members.items() if name != link.source and _names(detail, member)]
+            if link.target in named or not named:
+                return True
+        return False
 
     def _control_plane(self, name: str) -> str:
         return self._members[name].primary or name

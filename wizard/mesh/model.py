@@ -24,14 +24,23 @@ class Gateway:
 
     `address`: a node's (node-port, external-ips), the Service's own (cluster-ip-route), or one that stands for what the
     load balancer gives (load-balancer; None: peers use what it gives). `port`: the NodePort. `node`: the node address
-    over which other clusters' nodes route to this cluster's Services (cluster-ip-route). `annotations`: of its Service.
+    over which other clusters' nodes route to this cluster's Services (cluster-ip-route). `more`: further addresses like
+    `address`, of which any will do. `gone`: those of them that a node had when the mesh was last worked on, and none has now
+    (no part of the mesh file). `annotations`: of its Service.
     """
 
     exposure: str = "node-port"
     address: str | None = None
     port: int | None = None
     node: str | None = None
+    more: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that are known; none while the first is to be found."""
+        return () if self.address is None else (self.address, *self.more)
 
     @property
     def tls_port(self) -> int | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wizard.mesh.addresses import address_of, is_ip, range_of
+from wizard.mesh.addresses import address_of, canonical, is_ip, place_of, range_of
+from wizard.mesh.model import GATEWAY_TLS_PORT
 
 Entry = Mapping[str, Any]
 Wrong = tuple[str, str]  # path, sentence
@@ -47,6 +48,12 @@ def exposure_of(entry: Entry, clusters: Sequence[Entry]) -> str:
     return "external-ips" if _served_by_gateway(entry, clusters) else "node-port"
 
 
+def gateway_addresses(entry: Entry) -> list[str]:
+    """Where this cluster's gateway is reached, as far as it is given."""
+    listed = value_at(entry, "gateway.addresses") or [value_at(entry, "gateway.address")]
+    return [each for each in listed if isinstance(each, str) and each] if isinstance(listed, list) else []
+
+
 def mistakes_together(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong]:
     """What is wrong with the answers taken together, each with its path in the document."""
     yield from _unique(clusters)
@@ -69,8 +76,6 @@ def _served_by_gateway(entry: Entry, clusters: Sequence[Entry]) -> bool:
 def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
     for key, say in (
         ("name", "{value!r} is used twice; cluster {first} has that name already"),
-        ("gateway.address", "{value} is the gateway of cluster {first} already"),
-        ("apiServer", "{value} is the API server of cluster {first} already"),
         ("sample", "{value} is the sample version of cluster {first} already"),
     ):
         first: dict[str, int] = {}
@@ -78,12 +83,36 @@ def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
             if value in first:
                 yield f"clusters[{index}].{key}", say.format(value=value, first=first[value] + 1)
             first.setdefault(value, index)
+    servers: dict[tuple[str, int], int] = {}
+    for index, value in _texts(clusters, "apiServer"):
+        place = place_of(value)
+        other = servers.setdefault(place, index)
+        if place[0] and other != index:
+            yield f"clusters[{index}].apiServer", f"{value} is the API server of cluster {other + 1} already"
+    yield from _unique_gateways(clusters)
     chosen: dict[tuple[str, str], int] = {}
     for index, context in _texts(clusters, "context"):
-        place = (str(value_at(clusters[index], "kubeconfig") or ""), context)
-        if place in chosen:
-            yield f"clusters[{index}].context", f"{context!r} is the context of cluster {chosen[place] + 1} already"
-        chosen.setdefault(place, index)
+        named = (str(value_at(clusters[index], "kubeconfig") or ""), context)
+        if named in chosen:
+            yield f"clusters[{index}].context", f"{context!r} is the context of cluster {chosen[named] + 1} already"
+        chosen.setdefault(named, index)
+
+
+def _unique_gateways(clusters: Sequence[Entry]) -> Iterator[Wrong]:
+    """One address may forward to several gateways, by port."""
+    first: dict[tuple[str, object], int] = {}
+    for index, entry in enumerate(clusters):
+        node_port = exposure_of(entry, clusters) == "node-port"
+        port = str(value_at(entry, "gateway.port")) if node_port else str(GATEWAY_TLS_PORT)
+        for address in gateway_addresses(entry):
+            other = first.setdefault((canonical(address), port), index)
+            if other != index:
+                text = f"{address} is the gateway of cluster {other + 1} already"
+                yield f"clusters[{index}].{_addresses_key(entry)}", text
+
+
+def _addresses_key(entry: Entry) -> str:
+    return "gateway.addresses" if value_at(entry, "gateway.addresses") else "gateway.address"
 
 
 def _texts(clusters: Sequence[Entry], key: str) -> Iterable[tuple[int, str]]:
@@ -131,11 +160,19 @@ def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong
         yield f"{at}.gateway.port", f"only node-port has one; {exposure} answers on 15443"
     if exposure != "cluster-ip-route" and value_at(entry, "gateway.node"):
         yield f"{at}.gateway.node", "only cluster-ip-route has one"
-    address = value_at(entry, "gateway.address")
-    if exposure != "load-balancer" and isinstance(address, str) and address and not is_ip(address):
-        yield f"{at}.gateway.address", f"{address[:80]!r} is no IP address; only a load balancer may have a host name"
+    addresses = gateway_addresses(entry)
+    if value_at(entry, "gateway.addresses") and value_at(entry, "gateway.address"):
+        yield f"{at}.gateway.address", "stands beside gateway.addresses; give one of the two"
+    if len(set(map(canonical, addresses))) < len(addresses):
+        yield f"{at}.gateway.addresses", "names an address twice"
+    for address in addresses if exposure != "load-balancer" else ():
+        if not is_ip(address):
+            text = f"{address[:80]!r} is no IP address; only a load balancer may have a host name"
+            yield f"{at}.{_addresses_key(entry)}", text
     if exposure == "cluster-ip-route":
-        yield from _in_service_range(at, entry, address)
+        if len(addresses) > 1:
+            yield f"{at}.gateway.addresses", "cluster-ip-route has one: the Service's own"
+        yield from _in_service_range(at, entry, addresses[0] if addresses else None)
 
 
 def _in_service_range(at: str, entry: Entry, address: object) -> Iterator[Wrong]:

@@ -97,13 +97,13 @@ class SimulatedCluster:
         with self._asked("review"):
             return [right for right in rights if self._lacks(right)]
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         with self._asked("exec", POD):
             record = self.machine.store.find(pod)
             problem = _not_running(record.manifest, container) if record else f'pods "{pod.name}" not found'
         if record is None or problem:
             raise Failed(f"{self.name}: no command could be run in {pod}: {problem}", "")
-        return self._shell.run(self.machine, record.manifest, container, list(argv), seconds)
+        return self._shell.run(self.machine, record.manifest, container, list(argv), seconds, stdin)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         with self._asked("logs", POD):

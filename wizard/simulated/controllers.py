@@ -23,6 +23,7 @@ from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.mesh.tolerations import toleration_of, untolerated
 from wizard.simulated import istiod, jobs, refusals
 from wizard.simulated.fields import clone
+from wizard.simulated.frontdoor import authority_of
 from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
 from wizard.simulated.pods import containers, is_ready
@@ -78,7 +79,7 @@ def _namespaces(machine: Machine) -> float | None:
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": "kube-root-ca.crt", "namespace": name},
-                "data": {"ca.crt": ca_of(machine)},
+                "data": {"ca.crt": authority_of(machine)},
             }
             machine.store.update(bundle, "kube-controller-manager")
     if not due:
@@ -93,15 +94,6 @@ def _hold(machine: Machine, namespace: Object) -> None:
     status = {"phase": "Terminating", "conditions": [told]}
     if namespace.get("status") != status:
         machine.store.update({**namespace, "status": status}, "kube-controller-manager")
-
-
-def ca_of(machine: Machine) -> str:
-    """The API server's certificate authority: recognisably no certificate."""
-    return (
-        "-----BEGIN CERTIFICATE-----\n"
-        + base64.b64encode(f"simulated API server of {machine.context}".encode()).decode()
-        + "\n-----END CERTIFICATE-----\n"
-    )
 
 
 def _tokens(machine: Machine) -> None:
@@ -120,7 +112,7 @@ def _tokens(machine: Machine) -> None:
             machine.store.remove(Ref(SECRET, metadata["name"], metadata["namespace"]))
             continue
         texts = {
-            "ca.crt": ca_of(machine),
+            "ca.crt": authority_of(machine),
             "namespace": metadata["namespace"],
             "token": f"simulated-token-{suffix(24, machine.seed, machine.context, metadata['uid'])}",
         }

@@ -25,6 +25,18 @@ class Universe:
     person: float | None = None
     machines: list[Machine] = field(default_factory=list)
     nodes: dict[str, Machine] = field(default_factory=dict)  # a node's address → its machine
+    fronts: dict[str, Front] = field(default_factory=dict)  # an address → the proxy there, before an API server
+
+
+@dataclass(frozen=True)
+class Front:
+    """A proxy that answers TLS itself: whose certificate it shows (PEM), and the HTTP status that it answers, 0: it passes on.
+    `resets`: it breaks every connection off.
+    """
+
+    authority: str = ""
+    status: int = 0
+    resets: bool = False
 
 
 @dataclass
@@ -39,6 +51,7 @@ class Registration:
     born: float
     server: str
     token: str
+    authority: str
     leads: bool | None = None
 
 

@@ -12,12 +12,11 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.simulated import network
+from wizard.simulated import frontdoor, network
 from wizard.simulated.machine import Machine, Registration
 from wizard.simulated.pods import is_ready
 
 CONTROL_PLANES = "topology.istio.io/controlPlaneClusters"
-READER_TOKEN = "istio-reader-service-account-istio-remote-secret-token"  # noqa: S105 - a name
 _LABEL = "istio/multiCluster=true"
 
 
@@ -60,14 +59,17 @@ def is_external(machine: Machine) -> bool:
 
 
 def cluster_of(machine: Machine, one: Registration) -> Machine | None:
-    """The machine that a registration leads to; None where its API server is not reached or does not take the token."""
+    """The machine that a registration leads to; None where its API server is not reached, or istiod does not trust it, or
+    it does not take the token.
+    """
     address = urlsplit(one.server)
     try:
         found = network.reach(machine, address.hostname or "", address.port or 443)
     except ValueError:
         return None
-    there = found.machine if found.is_api else None
-    return there if there and _token_lives(there, one.token) else None
+    if not found.is_api or found.machine is None or frontdoor.untrusted(found, address.hostname or "", one.authority):
+        return None
+    return found.machine if frontdoor.takes(found.machine, one.token) else None
 
 
 def deployment(machine: Machine) -> Object | None:
@@ -88,11 +90,13 @@ def environment(pods: Object, container: str) -> dict[str, str]:
 def _read(key: tuple[str, str], version: str, born: float, content: str) -> Registration:
     try:
         kubeconfig = parsed(base64.b64decode(content).decode(errors="replace"))
-        server = str(kubeconfig["clusters"][0]["cluster"]["server"])
+        cluster = kubeconfig["clusters"][0]["cluster"]
+        server = str(cluster["server"])
+        authority = base64.b64decode(str(cluster.get("certificate-authority-data", ""))).decode(errors="replace")
         token = str(kubeconfig["users"][0]["user"]["token"])
     except (ValueError, KeyError, IndexError, TypeError):
-        server, token = "", ""
-    return Registration(key[1], key[0], version, born, server, token)
+        server, token, authority = "", "", ""
+    return Registration(key[1], key[0], version, born, server, token, authority)
 
 
 def _leads(machine: Machine, one: Registration) -> bool | None:
@@ -105,19 +109,6 @@ def _leads(machine: Machine, one: Registration) -> bool | None:
         (deployment(machine) or {"spec": {"template": {"spec": {}}}})["spec"]["template"]["spec"], "discovery"
     )
     return bool({"*", own.get("CLUSTER_ID")} & set(str(annotations.get(CONTROL_PLANES, "")).split(",")))
-
-
-def _token_lives(there: Machine, token: str) -> bool:
-    encoded = base64.b64encode(token.encode()).decode()
-    # There may be as many secrets as clusters, so the one that is nearly always meant comes first.
-    usual = there.store.find(Ref(SECRET, READER_TOKEN, SYSTEM_NAMESPACE))
-    if usual and (usual.manifest.get("data") or {}).get("token") == encoded:
-        return True
-    return any(
-        (record.manifest.get("data") or {}).get("token") == encoded
-        for record in there.store.all(SECRET, SYSTEM_NAMESPACE)
-        if record.manifest.get("type") == "kubernetes.io/service-account-token"
-    )
 
 
 @lru_cache(maxsize=4096)

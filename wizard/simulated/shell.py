@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import Executed
-from wizard.simulated import mesh, network, policies, proxies
+from wizard.simulated import configured, mesh, network, policies, proxies, script
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 
@@ -21,16 +21,36 @@ _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 
 
 class Shell:
-    """Runs `curl` to the sample and to addresses, istiod's debug requests, and `echo`, `true`, `false`, `sleep`, `printenv`."""
+    """Runs `curl` to the sample and to addresses, istiod's debug requests, and `echo`, `printf`, `head`, `sh`, `true`, `false`,
+    `sleep`, `printenv`.
+    """
 
     def __init__(self, traffic: mesh.Traffic) -> None:
         self._traffic = traffic
 
-    def run(self, machine: Machine, pod: Object, container: str, argv: list[str], seconds: float) -> Executed:
-        """What the command prints, within that many (scaled) seconds."""
+    def run(
+        self, machine: Machine, pod: Object, container: str, argv: list[str], seconds: float, stdin: str = ""
+    ) -> Executed:
+        """What the command prints, within that many (scaled) seconds. `stdin`: what it may read."""
+        return self._run(machine, pod, container, argv, seconds, stdin, {})
+
+    def _run(
+        self, machine: Machine, pod: Object, container: str, argv: list[str], seconds: float, stdin: str,
+        files: dict[str, str],
+    ) -> Executed:  # fmt: skip
+        def nested(words: list[str], given: str) -> Executed:
+            return self._run(machine, pod, container, words, seconds, given, files)
+
         commands: dict[str, Callable[[], Executed]] = {
-            "curl": lambda: self._curl(machine, pod, argv[1:], seconds),
+            "curl": lambda: (
+                configured.curl(machine, stdin, files)
+                if argv[1:] == ["-K", "-"]
+                else self._curl(machine, pod, argv[1:], seconds)
+            ),
             "echo": lambda: Executed(" ".join(argv[1:]) + "\n", "", 0),
+            "printf": lambda: Executed(argv[2] if argv[1:2] == ["%s"] else "", "", 0),
+            "head": lambda: Executed(stdin.encode()[: int(argv[2])].decode(errors="replace"), "", 0),
+            "sh": lambda: script.run(*((argv[2], stdin) if argv[1:2] == ["-c"] else (stdin, "")), files, nested),
             "true": lambda: Executed("", "", 0),
             "false": lambda: Executed("", "", 1),
             "sleep": lambda: _sleep(machine, float(argv[1]), seconds),
@@ -122,13 +142,9 @@ def _probe(
                 told |= {"exitcode": "35", "time_connect": "0.000000"}
                 told["errormsg"] = f"OpenSSL SSL_connect: Connection reset by peer in connection to {host}:{port}"
         code = int(told["exitcode"]) or code
-        out += _written(written, told)
+        out += configured.written(written, told)
     machine.pace.sleep(took)
     return Executed(out, err if spoken else "", code)
-
-
-def _written(form: str, values: dict[str, str]) -> str:
-    return re.sub(r"%\{(\w+)\}", lambda name: values.get(name[1], ""), form).replace("\\n", "\n")
 
 
 def _sleep(machine: Machine, wanted: float, seconds: float) -> Executed:

@@ -24,6 +24,8 @@ from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.steps.asking import Reply, command_of, reply_of
+from wizard.steps.credential import Credential
 from wizard.steps.declared import put
 from wizard.steps.ownership import is_of
 from wizard.steps.sample import curl_image
@@ -155,6 +157,16 @@ class CurlPods:
         ref = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
         done = self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS * rounds + 10)
         return answers(urls, done.stdout, done.stderr)
+
+    def ask_as_istiod(self, credential: Credential) -> Reply:
+        """What the API server answers to who asks with this credential. NeedsPerson where no Pod can run, Failed where it cannot
+        be asked.
+        """
+        self.start()
+        self._job.check()
+        argv, stdin = command_of(credential, connect=CONNECT_SECONDS, seconds=ANSWER_SECONDS)
+        ref = Ref(POD, self._pods[0]["metadata"]["name"], SYSTEM_NAMESPACE)
+        return reply_of(self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS + 10, stdin=stdin))
 
     def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
         consent = (

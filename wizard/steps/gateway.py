@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.clusters.kinds import DEPLOYMENT, POD, SERVICE, Object, Ref
+from wizard.clusters.nodes import node_addresses
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Conflict, Difference, Job
 from wizard.istio.operator import OPERATOR_NAME, service_annotations
@@ -13,7 +14,7 @@ from wizard.steps import foreign
 from wizard.steps.declared import wait_gone
 from wizard.steps.ownership import ISTIO_OWNER, annotation, label, show
 from wizard.steps.pods import available, is_going
-from wizard.text import one_line
+from wizard.text import listing, one_line
 
 GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
 GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
@@ -61,6 +62,20 @@ def of_somebody_else(cluster: Cluster) -> Conflict | None:
                 "Remove it first, or leave this cluster out: meshwizard does not overwrite what it did not make.",
             )
     return None
+
+
+def moved(cluster: Cluster, member: model.Cluster) -> Conflict | None:
+    """The conflict where nodes went, at whose addresses the others look for the gateway: only a person knows where to instead."""
+    gone = member.gateway.gone
+    if not gone:
+        return None
+    field = "gateway.addresses" if member.gateway.more else "gateway.address"
+    now = listing(one_line(address) for address in node_addresses(cluster)[:3])
+    return Conflict(
+        f"{member.name}: no node has {listing(gone)} any more, where the others look for its gateway",
+        f"Give in {field} of {member.name} an address of a node that is there ({now or 'none is ready'}), or leave it out so "
+        "that one is found, and apply the mesh file.",
+    )
 
 
 def make_room(cluster: Cluster, member: model.Cluster, job: Job) -> None:
@@ -139,7 +154,7 @@ def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | Non
         told.append((f"nodePort of {GATEWAY_TLS_PORT}", None if found is None else str(found), str(gateway.port)))
     elif gateway.exposure == "external-ips":
         addresses = spec.get("externalIPs") or []
-        told.append(("spec.externalIPs", ", ".join(addresses) or None, str(gateway.address)))
+        told.append(("spec.externalIPs", ", ".join(addresses) or None, ", ".join(gateway.addresses)))
     elif gateway.exposure == "cluster-ip-route":
         told.append(("spec.clusterIP", spec.get("clusterIP"), str(gateway.address)))
     return told + [

@@ -79,6 +79,9 @@ class Install(Step):
         record = cluster.get(RECORD)
         if istiod is None and record is None:
             return Needed((Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed"),))
+        moved = gateway.moved(cluster, self.member) if self.mesh.has_gateway(self.member.name) else None
+        if moved:
+            return moved
         needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
         needed += _missing(cluster, record, needed)
         if not needed:

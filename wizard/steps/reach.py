@@ -6,22 +6,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wizard.clusters.kinds import POD
+from wizard.clusters.kinds import NODE, POD, SERVICE
+from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
-from wizard.errors import Failed
+from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_runs_istiod
-from wizard.mesh.addresses import is_ip
+from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.preflight import node_addresses
+from wizard.steps.asking import doubt
+from wizard.steps.credential import Credential, beforehand, in_secret
 from wizard.steps.curlpod import Answer, CurlPods, probe_labels, remove_probes
 from wizard.steps.discovery import discovery_address
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import ingress_of
 from wizard.steps.pods import is_going
 from wizard.steps.policies import limiting
+from wizard.steps.remotesecret import secret_of
 from wizard.text import listing, one_line
 
 DISCOVERY_PORT = 15012
@@ -82,6 +86,10 @@ class Reach(Step):
         """What is to be tried. Failed where an address is not known."""
         raise NotImplementedError
 
+    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[tuple[str, str]]:
+        """What is wrong with whom answers at these, each with its cure."""
+        return []
+
     def probe(self, world: World) -> Probe:
         return Needed((Difference("addresses", "", "not tried", f"tried from inside {self.cluster}"),))
 
@@ -91,12 +99,15 @@ class Reach(Step):
             return
         with CurlPods(world, self.mesh, self.member, self.id, job) as pods:
             closed = _tried(targets, pods, job)
-        if closed:
-            told = [
-                f"{self.cluster} cannot reach {target.what} at {shown(target.url)}: {answer.told}"
-                for target, answer in closed.items()
-            ]
-            raise Failed("; ".join(told), self._remedy(closed, world))
+            doubts = self.doubts(world, pods, job, [target for target in targets if target not in closed])
+        told = [
+            f"{self.cluster} cannot reach {target.what} at {shown(target.url)}: {answer.told}"
+            for target, answer in closed.items()
+        ]
+        if closed or doubts:
+            remedies = [self._remedy(closed, world)] if closed else []
+            remedies += dict.fromkeys(cure for _, cure in doubts if cure)
+            raise Failed("; ".join([*told, *(what for what, _ in doubts)]), "\n".join(remedies))
         job.say(f"{self.cluster} reaches {listing(dict.fromkeys(target.what for target in targets))}")
 
     def undo(self, world: World, job: Job) -> None:
@@ -134,19 +145,55 @@ class Reach(Step):
 
 
 class ReachApi(Reach):
-    """The API servers that this cluster's istiod will read."""
+    """The API servers that this cluster's istiod will read, asked as it will ask but for the token, which the install of each
+    makes: who answers has a certificate of that cluster's authority, and answers as an API server.
+    """
 
-    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__("reach-api", "Path to the API servers", mesh, cluster)
+    def __init__(
+        self, mesh: Mesh, cluster: Cluster, id: str = "reach-api", title: str = "Path to the API servers",
+        needs: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(id, title, mesh, cluster, needs)
 
     def wanted(self) -> object:
         return [peer.api_server for peer in self.mesh.read_by(self.member.name)]
+
+    def credential(self, peer: Cluster, world: World) -> Credential | None:
+        """With what it will be read, as far as that can be known now; None where there is nothing to compare with."""
+        return beforehand(str(peer.api_server), world.cluster(peer.name))
+
+    def identity(self, peer: Cluster, world: World) -> str:
+        """The UID of its kube-system; empty where it is not asked for."""
+        return ""
 
     def targets(self, world: World) -> list[Target]:
         return [
             Target(f"the API server of {peer.name}", str(peer.api_server))
             for peer in self.mesh.read_by(self.member.name)
         ]
+
+    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[tuple[str, str]]:
+        urls = {target.url for target in answering}
+        asked = {}
+        for peer in self.mesh.read_by(self.member.name):
+            credential = self.credential(peer, world) if str(peer.api_server) in urls else None
+            if credential is not None:
+                asked[peer.name] = (credential, self.identity(peer, world))
+        return _asked_as_istiod(self.member.name, asked, pods, job) if asked else []
+
+
+class ReachPeers(ReachApi):
+    """The same, with the remote secrets as they stand: what they lead to takes their tokens, and is the cluster that is meant."""
+
+    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
+        needs = tuple(f"{cluster.name}/remote-secret/{peer.name}" for peer in mesh.read_by(cluster.name))
+        super().__init__(mesh, cluster, "reach-peers", "istiod reads the right clusters", needs)
+
+    def credential(self, peer: Cluster, world: World) -> Credential | None:
+        return in_secret(world.cluster(self.cluster).get(secret_of(peer.name)), peer.name)
+
+    def identity(self, peer: Cluster, world: World) -> str:
+        return world.cluster(peer.name).identity()
 
 
 class ReachGateways(Reach):
@@ -163,7 +210,7 @@ class ReachGateways(Reach):
 
     def wanted(self) -> object:
         return [
-            (peer.name, peer.network, peer.gateway.address, peer.gateway.tls_port)
+            (peer.name, peer.network, *(peer.gateway.addresses or (None,)), peer.gateway.tls_port)
             for peer in self.mesh.peers(self.member.name)
         ]
 
@@ -171,18 +218,31 @@ class ReachGateways(Reach):
         beyond = self.mesh.beyond(self.member.name)
         near = [peer for peer in self.mesh.peers(self.member.name) if peer not in beyond]
         return [
-            *(self._gateway(peer, world) for peer in beyond),
+            *(target for peer in beyond for target in self._gateway(peer, world)),
             *(target for peer in near for target in self._pod(peer, world)),
         ]
 
-    def _gateway(self, peer: Cluster, world: World) -> Target:
-        address = peer.gateway.address or ingress_of(world.cluster(peer.name).get(GATEWAY_SERVICE))
+    def _gateway(self, peer: Cluster, world: World) -> list[Target]:
+        addresses = peer.gateway.addresses or (self._balanced(peer, world),)
+        patience = BALANCER_PATIENCE if peer.gateway.labelled else PATIENCE
+        what = f"the gateway of {peer.name}"
+        return [Target(what, _url(each, peer.gateway.tls_port), refused=True, patience=patience) for each in addresses]
+
+    def _balanced(self, peer: Cluster, world: World) -> str:
+        """What the peer's load balancer gave. NeedsPerson where that is this cluster's own: its Pods would never leave it."""
+        address = ingress_of(world.cluster(peer.name).get(GATEWAY_SERVICE))
         if address is None:
             raise Failed(f"the gateway of {peer.name} has no address yet", "Look at its load balancer.")
-        patience = BALANCER_PATIENCE if peer.gateway.labelled else PATIENCE
-        return Target(
-            f"the gateway of {peer.name}", _url(address, peer.gateway.tls_port), refused=True, patience=patience
-        )
+        own = world.cluster(self.cluster)
+        given = {ingress_of(service) for service in own.objects(SERVICE)}
+        if address in given or canonical(address) in all_addresses(own.objects(NODE), "InternalIP"):
+            raise NeedsPerson(
+                f"the load balancer of {peer.name} gave {address}, which is an address of {self.cluster} itself, too: who calls "
+                f"it from there stays in {self.cluster}",
+                f"Give the load balancers of {peer.name} and {self.cluster} different ranges of addresses, or choose another "
+                f"gateway.exposure for {peer.name}.",
+            )
+        return address
 
     def _pod(self, peer: Cluster, world: World) -> list[Target]:
         """A Pod that any cluster has and that listens: of its DNS. None where there is none."""
@@ -259,6 +319,27 @@ def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, 
     return job.wait("every address to answer", look, seconds=longest + TRYING_SECONDS, every=1.0)
 
 
+def _asked_as_istiod(
+    reader: str, asked: Mapping[str, tuple[Credential, str]], pods: CurlPods, job: Job
+) -> list[tuple[str, str]]:
+    """`asked`: peer → with what it is read, and the UID that it must have."""
+    began = time.monotonic()
+    pods.start()
+
+    def ask(peer: str) -> tuple[str, str] | None:
+        credential, uid = asked[peer]
+        found = doubt(peer, credential, pods.ask_as_istiod(credential), uid)
+        return found and (f"istiod of {reader} cannot read {peer}: {found[0]}", found[1])
+
+    def look() -> tuple[list[tuple[str, str]] | None, str]:
+        with ThreadPoolExecutor(max_workers=min(8, len(asked))) as pool:
+            doubts = [found for found in pool.map(ask, asked) if found]
+        over = not doubts or time.monotonic() - began >= PATIENCE
+        return (doubts if over else None), "; ".join(what for what, _ in doubts[:3])
+
+    what = "the API servers to answer as istiod will ask"
+    return job.wait(what, look, seconds=PATIENCE + TRYING_SECONDS, every=1.0)
+
+
 def _url(address: str, port: int | None) -> str:
-    host = f"[{address}]" if is_ip(address) and ":" in address else address
-    return f"https://{host}:{port}"
+    return f"https://{bracketed(address)}:{port}"

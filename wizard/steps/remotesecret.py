@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 
-import yaml
-
-from wizard import yamltext
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
@@ -15,6 +12,7 @@ from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, St
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps.credential import in_secret
 from wizard.steps.declared import put, take_back
 from wizard.steps.ownership import of_another
 from wizard.steps.removal import READER_TOKEN
@@ -26,6 +24,11 @@ READER = Ref(SERVICE_ACCOUNT, "istio-reader-service-account", SYSTEM_NAMESPACE)
 READER_SECONDS = 300
 TOKEN_SECONDS = 120
 _NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
+
+
+def secret_of(peer: str) -> Ref:
+    """The secret with which an istiod reads the cluster of that name."""
+    return Ref(SECRET, f"istio-remote-secret-{peer}", SYSTEM_NAMESPACE)
 
 
 class RemoteSecret(Step):
@@ -45,7 +48,7 @@ class RemoteSecret(Step):
         self.mesh = mesh
         self.member = cluster
         self.peer = peer
-        self.ref = Ref(SECRET, f"istio-remote-secret-{peer.name}", SYSTEM_NAMESPACE)
+        self.ref = secret_of(peer.name)
 
     def wanted(self) -> object:
         return {"peer": self.peer.name, "server": self.peer.api_server}
@@ -129,19 +132,21 @@ class RemoteSecret(Step):
 
     def _content(self, live: Object, token: Object | None) -> list[tuple[str, str | None, str]]:
         """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
-        try:
-            kubeconfig = yamltext.load(base64.b64decode((live.get("data") or {}).get(self.peer.name, "")))
-            cluster = kubeconfig["clusters"][0]["cluster"]
-            held, server = str(kubeconfig["users"][0]["user"]["token"]), str(cluster["server"])
-            authority = str(cluster.get("certificate-authority-data", ""))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, yaml.YAMLError):
+        held = in_secret(live, self.peer.name)
+        if held is None:
             return [(f"data.{self.peer.name}", "not a kubeconfig", "a kubeconfig")]
-        content = (token or {}).get("data") or {}
-        valid = base64.b64decode(content.get("token", "")).decode(errors="replace")
+        valid, authority = (
+            base64.b64decode(((token or {}).get("data") or {}).get(key, "")).decode(errors="replace")
+            for key in ("token", "ca.crt")
+        )
         return [
-            ("server", server, str(self.peer.api_server)),
-            ("token", _print(held), _print(valid) if valid else "a valid one"),
-            ("certificate authority", _print(authority), _print(content.get("ca.crt", ""))),
+            ("server", held.server, str(self.peer.api_server)),
+            ("token", _print(held.token), _print(valid) if valid else "a valid one"),
+            (
+                "certificate authority",
+                "not verified" if held.authority is None else _print(held.authority),
+                _print(authority),
+            ),
         ]
 
 

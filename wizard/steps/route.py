@@ -5,12 +5,13 @@ wizard has no hands on hosts: it shows what to type, and finds out from inside t
 from __future__ import annotations
 
 from wizard.clusters.kinds import NODE, SERVICE, Object, Ref
+from wizard.clusters.nodes import is_ready
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Command, Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.mesh import model
+from wizard.mesh.addresses import bracketed
 from wizard.mesh.model import Mesh
-from wizard.preflight import is_ready
 from wizard.steps.curlpod import CurlPods, remove_probes
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
@@ -93,8 +94,7 @@ def _address_of(cluster: Cluster) -> str:
     address = ((cluster.get(KUBERNETES) or {}).get("spec") or {}).get("clusterIP")
     if not address or address == "None":
         raise Failed(f"{cluster.name}: {KUBERNETES} has no address", "Is this a Kubernetes cluster?")
-    address = one_line(address)
-    return f"[{address}]" if ":" in address else address
+    return bracketed(one_line(address))
 
 
 def _takes_pods(node: Object) -> bool:

@@ -120,9 +120,10 @@ class Verify(Step):
         beyond = {peer.name for peer in self.mesh.beyond(self.member.name)}
         peers = [self.mesh.clusters[self.versions.index(version)] for version in missing]
         gateways = listing(
-            f"{peer.gateway.address or f'the load balancer of {peer.name}'}:{peer.gateway.tls_port}"
+            f"{address}:{peer.gateway.tls_port}"
             for peer in peers
             if peer.name in beyond
+            for address in peer.gateway.addresses or (f"the load balancer of {peer.name}",)
         )
         near = listing(peer.name for peer in peers if peer.name not in beyond and peer.name != self.member.name)
         if not gateways and not near:

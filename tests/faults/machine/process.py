@@ -354,8 +354,8 @@ class Door:
     def denied(self, rights: Sequence[Right]) -> list[Right]:
         return self.process.request(self, None, lambda: self.inner.denied(rights))
 
-    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float) -> Executed:
-        call = lambda: self.inner.execute(pod, container, argv, seconds=seconds)  # noqa: E731
+    def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
+        call = lambda: self.inner.execute(pod, container, argv, seconds=seconds, stdin=stdin)  # noqa: E731
         return self.process.request(self, pod.kind, call)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
