@@ -36,7 +36,8 @@ from wizard.errors import Failed, Trouble, Unreachable
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
-from wizard.text import listing, one_line
+from wizard.registered import strangers
+from wizard.text import listing, one_line, quoted
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
 CLOCK_ERROR = 60.0
@@ -69,7 +70,7 @@ class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
     # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods, istio.
+    # external-ips, load-balancer, services, pods, istio, remote-secrets.
     check: str
     cluster: str | None
     severity: Severity
@@ -99,6 +100,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *_routes(mesh, member, cluster),
             *_pods(mesh, member, world),
             *_room(member, cluster),
+            *_registered(mesh, member, cluster),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -308,6 +310,29 @@ def _room(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
+
+
+def _registered(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Whether istiod will be told of other clusters than those of the mesh."""
+    if member.role != "primary":
+        return
+    names = {each.name for each in mesh.clusters}
+    for each in strangers(mesh, member, cluster):
+        secret = f"Secret {one_line(each.secret)} in {SYSTEM_NAMESPACE} (written by {each.by})"
+        place = f"{kubectl(member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(each.secret)}"
+        if each.name in names:
+            yield Finding(
+                "remote-secrets", member.name, "error",
+                f"{secret} registers cluster {one_line(each.name)} at {each.server}, a name of this mesh: istiod would use "
+                "one of two",
+                f"Give the cluster another name in the mesh file; or, if nobody needs that secret: {place}", person=True,
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "remote-secrets", member.name, "warning",
+                f"{secret} has istiod read cluster {one_line(each.name)} at {each.server}, which is none of this mesh",
+                f"If that cluster is gone, istiod asks for it for ever: {place}",
+            )  # fmt: skip
 
 
 def node_addresses(cluster: Cluster) -> list[str]:

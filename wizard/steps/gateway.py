@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import DEPLOYMENT, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Conflict, Difference, Job
+from wizard.engine.step import Difference, Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
@@ -41,20 +41,6 @@ def standing(cluster: Cluster, member: model.Cluster) -> list[Difference]:
         for field, found, wanted in _fields(service, member)
         if found != wanted
     ]
-
-
-def of_somebody_else(cluster: Cluster) -> Conflict | None:
-    """The conflict where a gateway of that name stands that we did not install: an install would overwrite it."""
-    for ref in (GATEWAY, GATEWAY_SERVICE):
-        live = cluster.get(ref)
-        owner = label(live, ISTIO_OWNER)
-        if live is not None and owner != OPERATOR_NAME:
-            by = f"IstioOperator {one_line(owner)}" if owner and owner != "unknown" else "somebody else"
-            return Conflict(
-                f"{cluster.name}: {ref} is there already, installed by {by}",
-                "Remove it first, or leave this cluster out: meshwizard does not overwrite what it did not make.",
-            )
-    return None
 
 
 def make_room(cluster: Cluster, member: model.Cluster, job: Job) -> None:

@@ -11,12 +11,13 @@ from wizard import yamltext
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps.before import owner
 from wizard.steps.declared import put, take_back
-from wizard.steps.ownership import of_another
+from wizard.steps.ownership import is_ours, of_another
 from wizard.steps.removal import READER_TOKEN
 from wizard.text import quoted
 
@@ -67,6 +68,13 @@ class RemoteSecret(Step):
             )
             if found != wanted
         ]
+        if told and not is_ours(live):
+            return Conflict(
+                f"{self.member.name}: {self.ref} is there already, made by {owner(live)}, and differs: "
+                f"{'; '.join(map(str, told[:3]))}",
+                f"Remove it, if nobody needs it ({kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret "
+                f"{quoted(self.ref.name)}), or give {self.peer.name} another name in the mesh file.",
+            )
         return Needed(tuple(told)) if told else Done(f"reads {self.peer.api_server}")
 
     def apply(self, world: World, job: Job) -> None:
