@@ -87,7 +87,7 @@ class Entry:
 
     def is_of(self, live: Object) -> bool:
         """Whether this very object was recorded, not one that was made under its name since."""
-        return self.uid == live["metadata"].get("uid")
+        return bool(self.uid == live["metadata"].get("uid"))
 
     def give_back(self, cluster: Cluster) -> None:
         """Have the object as it was, where it still stands, as far as it was istioctl that changed it."""
@@ -172,7 +172,8 @@ def look_up(cluster: Cluster, refs: Sequence[Wanted], *, mesh: str, made: Sequen
     """What stands at these addresses that is not ours. `made`: what earlier installs of this mesh made, as `str(Ref)` names it;
     `before`: what is known to be shared.
     """
-    shared, somebodys = [], []
+    shared: list[Object] = []
+    somebodys: list[Object] = []
     for each, live in _standing(cluster, refs):
         ours = label(live, ISTIO_OWNER) == OPERATOR_NAME or annotation(live, MESH) == mesh or str(each.ref) in made
         if ours or before.holds(live):

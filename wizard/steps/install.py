@@ -135,7 +135,8 @@ class Install(Step):
                 removal.remove_traces(cluster, job)
             return
         removal.remove_istio(cluster, before, job)
-        cluster.delete(RECORD)
+        if record is not None:
+            cluster.delete(RECORD, uid=record["metadata"]["uid"])
 
     def commands(self) -> list[Command]:
         overlays = "".join(f"-f {quoted(path)} " for path in self.mesh.istio.overlays)

@@ -7,6 +7,7 @@ its own record of the install, which it keeps in the cluster up to Istio 1.23.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from wizard.clusters.kinds import (
     CONFIG_MAP,
@@ -22,7 +23,7 @@ from wizard.clusters.kinds import (
     Ref,
     ref_of,
 )
-from wizard.clusters.port import Cluster
+from wizard.clusters.port import Cluster, Outdated
 from wizard.engine.step import Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
@@ -108,26 +109,26 @@ def remove_traces(cluster: Cluster, job: Job) -> None:
     def look() -> tuple[bool | None, str]:
         nonlocal clean
         traces = _traces(cluster)
-        for ref in traces:
-            cluster.delete(ref)
+        for item in traces:
+            with suppress(Outdated):  # written once more: the next look sees it
+                cluster.delete(ref_of(item), uid=item["metadata"]["uid"])
         clean = 0 if traces else clean + 1
-        return (True if clean > 1 else None), listing(map(str, traces[:5]))
+        return (True if clean > 1 else None), listing(str(ref_of(item)) for item in traces[:5])
 
     job.wait("what istiod wrote to be gone", look, seconds=ENDING_SECONDS, every=0.7)
 
 
-def _traces(cluster: Cluster) -> list[Ref]:
+def _traces(cluster: Cluster) -> list[Object]:
     written = cluster.objects(CONFIG_MAP, labels="istio.io/config=true")
     for kind in (CONFIG_MAP, LEASE):
         written += cluster.objects(kind, SYSTEM_NAMESPACE)
-    return list(
-        dict.fromkeys(
-            ref_of(item)
-            for item in written
-            if not is_ours(item)
-            and any(entry.get("manager") == ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
-        )
-    )
+    found = {
+        ref_of(item): item
+        for item in written
+        if not is_ours(item)
+        and any(entry.get("manager") == ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
+    }
+    return list(found.values())
 
 
 def _in_use(cluster: Cluster, ref: Ref) -> bool:
