@@ -246,6 +246,27 @@ def test_what_helm_made_is_used_and_given_back(tmp_path: Path, revision: str | N
             assert live == then[ref]
 
 
+@pytest.mark.inputs("1", "2")
+def test_beside_an_istiod_of_another_namespace_all_goes_that_ours_wrote(two: Setting) -> None:
+    """But not what both write into every namespace, which is the other's as well."""
+    machine = two.machine(1)
+    theirs = {"matchLabels": {"app": "istiod", "mesh": "a"}}
+    pod = {
+        "metadata": {"labels": theirs["matchLabels"]},
+        "spec": {"containers": [{"name": "d", "image": "registry/d"}]},
+    }
+    stands(machine, SERVICE_ACCOUNT, READER, SYSTEM_NAMESPACE)
+    stands(machine, DEPLOYMENT, "istiod", "mesh-a", labels={"app": "istiod"},
+           spec={"replicas": 0, "selector": theirs, "template": pod})  # fmt: skip
+    webhook(machine, "istio-sidecar-injector-mesh-a", "mesh-a")
+    before = contents(machine)
+    assert two.run().ok
+    assert two.undo().ok
+    rest = contents(machine) - before
+    assert {each for each in rest if "istio-ca-" not in each} == set()
+    assert before <= contents(machine)
+
+
 @pytest.mark.inputs("2")
 def test_a_plan_says_what_is_shared_and_the_record_holds_no_secret(two: Setting) -> None:
     refs = shared(two.machine(1))

@@ -34,6 +34,7 @@ from wizard.text import listing, one_line
 
 READER_TOKEN = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)
 ENDING_SECONDS = 120
+_EVERYWHERE = "istio.io/config=true"  # on what an istiod writes into every namespace
 
 
 def stands(cluster: Cluster) -> bool:
@@ -98,17 +99,18 @@ def _wait_for_pods(cluster: Cluster, job: Job) -> None:
 
 def remove_traces(cluster: Cluster, job: Job) -> None:
     """ConfigMaps that an istiod wrote into every namespace, and what it used to elect a leader; none of it where an istiod is
-    left in the cluster. A primary that was just told to forget this cluster may write them once more: they are gone when two
-    looks in a row found none.
+    left beside ours, and only the latter where one is left in another namespace. A primary that was just told to forget this
+    cluster may write them once more: they are gone when two looks in a row found none.
     """
-    if cluster.objects(DEPLOYMENT, labels="app=istiod"):
+    left = {item["metadata"].get("namespace") for item in cluster.objects(DEPLOYMENT, labels="app=istiod")}
+    if SYSTEM_NAMESPACE in left:
         return
     _wait_for_pods(cluster, job)
     clean = 0
 
     def look() -> tuple[bool | None, str]:
         nonlocal clean
-        traces = _traces(cluster)
+        traces = _traces(cluster, everywhere=not left)
         for item in traces:
             with suppress(Outdated):  # written once more: the next look sees it
                 cluster.delete(ref_of(item), uid=item["metadata"]["uid"])
@@ -118,10 +120,10 @@ def remove_traces(cluster: Cluster, job: Job) -> None:
     job.wait("what istiod wrote to be gone", look, seconds=ENDING_SECONDS, every=0.7)
 
 
-def _traces(cluster: Cluster) -> list[Object]:
-    written = cluster.objects(CONFIG_MAP, labels="istio.io/config=true")
+def _traces(cluster: Cluster, *, everywhere: bool) -> list[Object]:
+    written = cluster.objects(CONFIG_MAP, labels=_EVERYWHERE) if everywhere else []
     for kind in (CONFIG_MAP, LEASE):
-        written += cluster.objects(kind, SYSTEM_NAMESPACE)
+        written += cluster.objects(kind, SYSTEM_NAMESPACE, "" if everywhere else f"!{_EVERYWHERE.partition('=')[0]}")
     found = {
         ref_of(item): item
         for item in written
