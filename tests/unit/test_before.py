@@ -150,6 +150,13 @@ def test_what_works_for_one_install_is_a_conflict(two: Setting, kind: Kind, name
     assert isinstance(two.probe("cluster2/install"), Needed)
 
 
+def test_a_revision_is_no_way_out_where_a_gateway_is_in_the_way(two: Setting) -> None:
+    stands(two.machine(1), SERVICE, "istio-eastwestgateway", SYSTEM_NAMESPACE, spec={"ports": [{"port": 1}]})
+    probe = two.probe("cluster1/install")
+    assert isinstance(probe, Conflict)
+    assert "istio.revision" not in probe.remedy
+
+
 def test_another_owner_is_named(two: Setting) -> None:
     owner = {"install.operator.istio.io/owning-resource": "installed\nby hand"}
     stands(two.machine(1), CONFIG_MAP, "istio", SYSTEM_NAMESPACE, labels=owner)

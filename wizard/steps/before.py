@@ -23,6 +23,7 @@ from wizard.clusters.kinds import (
     CRD,
     KINDS,
     MUTATING_WEBHOOK,
+    NAMESPACE,
     ROLE,
     ROLE_BINDING,
     SECRET,
@@ -33,11 +34,11 @@ from wizard.clusters.kinds import (
     ref_of,
 )
 from wizard.clusters.port import Cluster, Outdated
-from wizard.clusters.typed import Place, kubectl, options
+from wizard.clusters.typed import Place, file_option, kubectl
 from wizard.engine.step import Conflict, Difference
 from wizard.errors import Failed
 from wizard.istio.operator import OPERATOR_NAME
-from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps.managers import ISTIOCTL, others
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, label, owned_by
 from wizard.text import listing, one_line, quoted
@@ -59,8 +60,8 @@ class Wanted:
 
 
 def addresses(manifests: Iterable[Object]) -> list[Wanted]:
-    """The addresses of what istioctl renders, as far as the kinds are known."""
-    known = {(kind.group, kind.kind) for kind in KINDS}
+    """The addresses of what istioctl renders, as far as the kinds are known. Namespaces are none of it: they have their step."""
+    known = {(kind.group, kind.kind) for kind in KINDS if kind != NAMESPACE}
     return [
         Wanted(ref_of(each), _grants(each))
         for each in manifests
@@ -160,10 +161,12 @@ class Found:
         first = self.somebodys[0]
         more = [str(ref_of(live)) for live in self.somebodys[1:]]
         also = f"; so are {listing(more[:3])}{f' and {len(more) - 3} more' if len(more) > 3 else ''}" if more else ""
-        apart = "" if revised else ", or give this mesh names of its own by a revision (istio.revision)"
+        # A gateway's names stay the same.
+        apart = not revised and not any(GATEWAY_NAME in str(ref_of(live)) for live in self.somebodys)
+        revision = ", or give this mesh names of its own by a revision (istio.revision)" if apart else ""
         return Conflict(
             f"{name}: {ref_of(first)} is there already, installed by {owner(first)}{_leading(first)}{also}",
-            f"Remove it first, if nobody needs it ({_removal(first, at)}), or leave this cluster out{apart}: "
+            f"Remove it first, if nobody needs it ({_removal(first, at)}), or leave this cluster out{revision}: "
             "meshwizard does not overwrite what it did not make.",
         )
 
@@ -299,7 +302,7 @@ def _removal(live: Object, at: Place) -> str:
     """The command that removes it, with all that was made with it where that has a name."""
     release = annotation(live, _HELM)
     if release:
-        place = options(at).replace("--context=", "--kube-context=")
+        place = f"{file_option(at.kubeconfig)}--kube-context={quoted(at.context)}"
         return f"helm uninstall {place} -n {quoted(annotation(live, _HELM_NAMESPACE) or 'default')} {quoted(release)}"
     ref = ref_of(live)
     namespace = f"-n {quoted(ref.namespace)} " if ref.namespace else ""
