@@ -53,6 +53,7 @@ from wizard.mesh import model
 from wizard.mesh.addresses import address_of, canonical
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.mesh.tolerations import untolerated
+from wizard.registered import strangers
 from wizard.text import listing, one_line, quoted
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
@@ -86,7 +87,7 @@ class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
     # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods, istio, namespace, webhook, platform.
+    # external-ips, load-balancer, services, pods, istio, namespace, webhook, platform, remote-secrets.
     check: str
     cluster: str | None
     severity: Severity
@@ -120,6 +121,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             *_if_allowed(_webhooks(mesh, member, cluster)),
             *_if_allowed(_platform(mesh, member, cluster)),
             *_room(mesh, member, cluster),
+            *_registered(mesh, member, cluster),
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
@@ -396,6 +398,29 @@ def _room(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Findi
             f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
             "NODE KEY-",
         )  # fmt: skip
+
+
+def _registered(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    """Whether istiod will be told of other clusters than those of the mesh."""
+    if member.role != "primary":
+        return
+    names = {each.name for each in mesh.clusters}
+    for each in strangers(mesh, member, cluster):
+        secret = f"Secret {one_line(each.secret)} in {SYSTEM_NAMESPACE} (written by {each.by})"
+        place = f"{kubectl(member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(each.secret)}"
+        if each.name in names:
+            yield Finding(
+                "remote-secrets", member.name, "error",
+                f"{secret} registers cluster {one_line(each.name)} at {each.server}, a name of this mesh: istiod would use "
+                "one of two",
+                f"Give the cluster another name in the mesh file; or, if nobody needs that secret: {place}", person=True,
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "remote-secrets", member.name, "warning",
+                f"{secret} has istiod read cluster {one_line(each.name)} at {each.server}, which is none of this mesh",
+                f"If that cluster is gone, istiod asks for it for ever: {place}",
+            )  # fmt: skip
 
 
 def _if_allowed(findings: Iterable[Finding]) -> Iterable[Finding]:

@@ -246,6 +246,30 @@ class InstallContract:
         istioctl.install(member, wanted, overlays, say=lambda _: None, cancelled=lambda: False, seconds=300)
         assert {ref: (cluster.get(ref) or {})["metadata"]["uid"] for ref in STANDING} == before
 
+    def test_it_takes_over_whatever_has_the_name_of_its_own(
+        self, istioctl: Istioctl, member: model.Cluster, cluster: Cluster, wanted: str, overlays: Sequence[Path],
+        installed: list[str],
+    ) -> None:  # fmt: skip
+        """By force, with its mark on it: what others had there is lost, but for labels that it does not set."""
+        role = Ref(CLUSTER_ROLE, "istio-reader-clusterrole-istio-system")
+        cluster.delete(role)
+        rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+        metadata = {"name": role.name, "labels": {"app": "theirs", "contract": "theirs"}}
+        before = cluster.apply(
+            {"apiVersion": role.kind.api_version, "kind": role.kind.kind, "metadata": metadata, "rules": rules}
+        )
+        istioctl.install(member, wanted, overlays, say=lambda _: None, cancelled=lambda: False, seconds=300)
+        after = cluster.get(role)
+        assert after is not None
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["rules"] != rules
+        labels = after["metadata"]["labels"]
+        assert (labels["app"], labels["contract"]) == ("istio-reader", "theirs")
+        assert labels["install.operator.istio.io/owning-resource"] == OWNER
+        rendered = istioctl.manifest(wanted, overlays)
+        assert (role.kind.kind, role.name) in {(item["kind"], item["metadata"]["name"]) for item in rendered}
+        assert "CustomResourceDefinition" not in {item["kind"] for item in rendered}
+
     def test_ours_goes_over_the_overlays(
         self, istioctl: Istioctl, member: model.Cluster, cluster: Cluster, wanted: str, overlays: Sequence[Path],
         installed: list[str], tmp_path: Path,

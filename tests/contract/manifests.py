@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from wizard.clusters.kinds import JOB, Kind, Object, Ref
+from wizard.clusters.kinds import AUTOSCALER, JOB, Kind, Object, Ref
 
 NAME = "meshwizard-contract"
 NOWHERE = "meshwizard-contract-nowhere"  # a namespace that nobody makes
@@ -33,6 +33,17 @@ def service(name: str, *ports: dict[str, Any], **spec: Any) -> Object:
         "kind": "Service",
         "metadata": {"name": name, "namespace": NAME},
         "spec": {"selector": {"app": name}, "ports": list(ports) or [{"port": 80, "name": "http"}], **spec},
+    }
+
+
+def autoscaler(name: str) -> Object:
+    """A HorizontalPodAutoscaler of a Deployment that is not there."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    return {
+        "apiVersion": AUTOSCALER.api_version,
+        "kind": AUTOSCALER.kind,
+        "metadata": {"name": name, "namespace": NAME},
+        "spec": {"minReplicas": 1, "maxReplicas": 2, "scaleTargetRef": target},
     }
 
 

@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.contract.manifests import NAME, NOWHERE, UNKNOWN, config_map, ref, service, soon
+from tests.contract.manifests import NAME, NOWHERE, UNKNOWN, autoscaler, config_map, ref, service, soon
 from wizard.clusters.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     CRD,
     ISTIO_GATEWAY,
     NAMESPACE,
     POD,
     SERVICE_ACCOUNT,
+    Kind,
     Ref,
+    ref_of,
 )
 from wizard.clusters.port import Cluster, Conflicting, Right
 from wizard.errors import Failed
@@ -82,6 +85,23 @@ class ReadingContract(InNamespace):
         assert cluster.get(ref(UNKNOWN, "nobody")) is None
         assert cluster.objects(UNKNOWN) == []
         assert cluster.objects(UNKNOWN, NAME) == []
+
+    def test_a_kind_is_found_in_whatever_version_it_is_served(self, cluster: Cluster) -> None:
+        """Asked for in a version that went (this one with Kubernetes 1.25), as an old server is for one that it has not yet."""
+        made = cluster.apply(autoscaler("found"))
+        gone = Kind("autoscaling/v2beta1", AUTOSCALER.kind, AUTOSCALER.plural)
+        assert made["apiVersion"] == AUTOSCALER.api_version
+        found = cluster.get(ref(gone, "found"))
+        assert found is not None
+        assert found["metadata"]["uid"] == made["metadata"]["uid"]
+        listed = cluster.objects(gone, NAME)
+        assert [item["metadata"]["name"] for item in listed] == ["found"]
+        assert {item["apiVersion"] for item in (found, *listed)} <= {"autoscaling/v1", "autoscaling/v2"}
+        assert ref_of(listed[0]).kind.resource == AUTOSCALER.resource
+        assert cluster.get(ref(gone, "nobody")) is None
+        assert cluster.delete(ref(gone, "nobody")) is False
+        assert cluster.delete(ref(gone, "found")) is True
+        assert cluster.get(ref(AUTOSCALER, "found")) is None
 
     def test_a_missing_namespace_has_no_objects(self, cluster: Cluster) -> None:
         assert cluster.objects(CONFIG_MAP, NOWHERE) == []

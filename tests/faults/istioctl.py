@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from tests.faults.client import Client, Object
+from wizard import yamltext
 from wizard.clusters.kinds import (
     DEPLOYMENT,
     MUTATING_WEBHOOK,
@@ -121,6 +122,13 @@ def install(client: Client, files: list[str]) -> None:
     _say("✔ Installation complete\n")
 
 
+def generate(files: list[str]) -> None:
+    """Print what an install would apply."""
+    wanted = operators.read(sys.stdin.read(), [Path(each) for each in files if each != "-"], VERSION)
+    made = [each for manifests in charts.rendered(wanted).values() for each in manifests if each["kind"] in _MADE]
+    print(yamltext.dump(*made))
+
+
 def _owned(manifest: Object, wanted: Object, component: str) -> Object:
     labels = {
         **manifest["metadata"].get("labels", {}),
@@ -196,7 +204,8 @@ def remote_secret(client: Client, name: str, server: str) -> None:
 def main() -> None:
     """Do as the arguments say; they are those of istioctl 1.12 and later."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=("version", "install", "create-remote-secret"))
+    parser.add_argument("command", choices=("version", "install", "create-remote-secret", "manifest"))
+    parser.add_argument("verb", nargs="?")
     for flag in ("--kubeconfig", "--context", "-n", "--name", "--server", "-o", "--readiness-timeout"):
         parser.add_argument(flag)
     parser.add_argument("--remote")
@@ -205,6 +214,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "version":
         print(json.dumps({"clientVersion": {"version": VERSION}}))
+        return
+    if given.command == "manifest":
+        generate(given.f)
         return
     client = _client(given.kubeconfig, given.context)
     if given.command == "install":

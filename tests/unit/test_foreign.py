@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from wizard.istio.istioctl import RealIstioctl
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps.foreign import set_by_others, spelled
 from wizard.steps.install import RECORD
+from wizard.steps.managers import ISTIOCTL, MACHINERY
 
 pytestmark = pytest.mark.promise(24)
 
@@ -155,6 +157,42 @@ def test_what_an_install_leaves_alone_is_no_conflict(
     needs_install(finished)
     assert isinstance(finished.probe("cluster1/install"), Needed)
     assert finished.run().ok
+
+
+def kept_out(item: Object) -> None:
+    for hook in item["webhooks"]:
+        hook["namespaceSelector"] = {"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]}
+
+
+@pytest.mark.inputs("3")
+@pytest.mark.parametrize(
+    ("ref", "how", "manager"),
+    [
+        (INJECTOR, kept_out, "admissionsenforcer"),
+        (VALIDATOR, webhook, "admissionsenforcer"),
+        (ISTIOD, scaled, "k3s"),  # an autoscaler, where all of Kubernetes is one program
+        (GATEWAY, scaled, "kubelite"),
+    ],
+)
+def test_what_a_platform_writes_is_no_conflict(
+    finished: Setting, ref: Ref, how: Callable[[Object], None], manager: str
+) -> None:
+    """Neither in a resumed install nor in one that changes something, and again each time that it is written."""
+    for policy in ("Always", "IfNotPresent"):
+        finished.machine(1).change(ref, how, manager=manager)
+        istio = replace(finished.mesh.istio, image_pull_policy=policy)
+        finished.mesh = replace(finished.mesh, istio=istio)
+        needs_install(finished)
+        assert isinstance(finished.probe("cluster1/install"), Needed)
+        outcome = finished.run()
+        assert outcome.ok, outcome.what
+
+
+@pytest.mark.inputs("3")
+def test_machinery_is_one_table_with_a_reason_for_each() -> None:
+    assert all(reason and reason.isprintable() for reason in MACHINERY.values())
+    assert MACHINERY.keys() > ISTIOCTL
+    assert not {"kubectl", "kubectl-edit", "kubectl-client-side-apply", "helm", "argocd-controller"} & MACHINERY.keys()
 
 
 def test_what_the_mesh_file_says_is_mended_and_shown_with_who_set_it(finished: Setting) -> None:

@@ -26,13 +26,14 @@ _LOOK_SECONDS = 3.0  # to look at a certificate that was refused
 
 
 class Missing(Failed):
-    """404: the object, its namespace or its kind. `told`: the API server's words. `unsure`: an earlier request of the same call
-    may have taken it.
+    """404: the object, its namespace or its kind. `told`: the API server's words. `served`: the API server knows at least the
+    kind, in that version. `unsure`: an earlier request of the same call may have taken it.
     """
 
-    def __init__(self, what: str, told: str) -> None:
+    def __init__(self, what: str, told: str, *, served: bool = True) -> None:
         super().__init__(what, "")
         self.told = told
+        self.served = served
         self.unsure = False
 
 
@@ -57,7 +58,9 @@ def refusal(asked: Asked, answer: Answer, certificate: bytes = b"") -> Failed:
     told, message = _told(answer)
     status = answer.status
     if status == 404:
-        return Missing(f"{asked.name}: {asked.what}: {message}", message)
+        # An API server says in a Status what it lacks; of a path that it does not have it says just that.
+        served = told.get("kind") == "Status"
+        return Missing(f"{asked.name}: {asked.what}: {message}", message, served=served)
     if status == 401:
         return _not_known(asked, message, certificate)
     causes = _causes(told)

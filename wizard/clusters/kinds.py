@@ -1,8 +1,11 @@
-"""The Kubernetes kinds the wizard reads and writes, with the plural their URLs need. A kind that is not here is not touched."""
+"""The Kubernetes kinds the wizard reads and writes, with the plural their URLs need. A kind that is not here is not touched.
+
+Each has the version in which it is written here; read it is in whatever version the API server has (see `port.Cluster`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +83,9 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 # Served by every Istio; `v1` only since 1.22.
 ISTIO_GATEWAY = Kind("networking.istio.io/v1alpha3", "Gateway", "gateways")
 VIRTUAL_SERVICE = Kind("networking.istio.io/v1alpha3", "VirtualService", "virtualservices")
+# Up to Istio 1.1x the charts bring these, too; no newer version of the kind was ever served.
+ENVOY_FILTER = Kind("networking.istio.io/v1alpha3", "EnvoyFilter", "envoyfilters")
+ISTIO_OPERATOR = Kind("install.istio.io/v1alpha1", "IstioOperator", "istiooperators")
 VALIDATING_POLICY = Kind(
     "admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicy",
@@ -94,12 +100,14 @@ VALIDATING_POLICY_BINDING = Kind(
 )
 
 KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
-_BY_NAME = {(kind.api_version, kind.kind): kind for kind in KINDS}
+_BY_NAME = {(kind.group, kind.kind): kind for kind in KINDS}
 
 
 def kind_of(manifest: Object) -> Kind:
-    """The kind of this manifest; KeyError names one that the table lacks."""
-    return _BY_NAME[str(manifest.get("apiVersion")), str(manifest.get("kind"))]
+    """The kind of this manifest, in the manifest's own version; KeyError names one that the table lacks."""
+    version = str(manifest.get("apiVersion"))
+    kind = _BY_NAME[version.rpartition("/")[0], str(manifest.get("kind"))]
+    return kind if kind.api_version == version else replace(kind, api_version=version)
 
 
 def ref_of(manifest: Object) -> Ref:

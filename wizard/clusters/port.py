@@ -64,7 +64,12 @@ class Executed:
 
 
 class Cluster(Protocol):
-    """One cluster, reached through one kubeconfig context. Thread-safe."""
+    """One cluster, reached through one kubeconfig context. Thread-safe.
+
+    What is read or deleted (`get`, `objects`, `delete`) is found whatever version of its group the API server serves it in: in
+    that of the `Kind` where it can, else in the one that the API server prefers, and the answer's `apiVersion` says which.
+    What is written is written in the manifest's own.
+    """
 
     name: str
 

@@ -22,11 +22,13 @@ from wizard.clusters.kinds import NAMESPACE, Kind, Object, Ref, ref_of
 from wizard.clusters.login import Chosen, Login, chosen, login
 from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, retry_after
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
+from wizard.clusters.served import served
 from wizard.clusters.wire import Answer, NoAnswer, Wire
 from wizard.errors import Failed, NotKnown, Trouble
 from wizard.text import one_line, printable
 
 R = TypeVar("R", Answer, Answer | Executed)
+T = TypeVar("T")
 PAGE = 500
 RELISTS = 3  # times that a list is begun anew because its rest was forgotten
 
@@ -51,6 +53,7 @@ class RealCluster:
         self._refused: tuple[Trouble, float] | None = (
             None  # why there are no good credentials, and until when that is believed
         )
+        self._served: dict[Kind, Kind] = {}  # a kind → the same in the version in which it is found here
 
     @property
     def server(self) -> str:
@@ -79,8 +82,12 @@ class RealCluster:
 
     def get(self, ref: Ref) -> Object | None:
         asked = self._asked(f"get {ref}")
+
+        def look(kind: Kind) -> Object:
+            return object_in(asked, self._ask(asked, "GET", _path(kind, ref.namespace, ref.name)))
+
         try:
-            return object_in(asked, self._ask(asked, "GET", _path(ref.kind, ref.namespace, ref.name)))
+            return self._as_served(ref.kind, look)
         except Missing:
             return None
 
@@ -88,7 +95,9 @@ class RealCluster:
         until = self._until_many()
         for last in (False,) * RELISTS + (True,):
             try:
-                return self._list(kind, namespace, labels, until)
+                return self._as_served(kind, lambda each: self._list(each, namespace, labels, until))
+            except Missing:
+                return []
             except Gone:
                 # The rest of the list is forgotten; what was read of it may be no more.
                 if last:
@@ -105,10 +114,7 @@ class RealCluster:
                 | ({"labelSelector": labels} if labels else {})
                 | ({"continue": token} if token else {})
             )
-            try:
-                body = decoded(asked, self._ask(asked, "GET", _path(kind, namespace), query, until=until))
-            except Missing:
-                return found
+            body = decoded(asked, self._ask(asked, "GET", _path(kind, namespace), query, until=until))
             # A list names kind and version once, for all of its items.
             found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or []]
             token = (body.get("metadata") or {}).get("continue") or ""
@@ -157,9 +163,13 @@ class RealCluster:
         asked = self._asked(f"delete {ref}", mutating=True)
         # Without its UID, the second request could hit one that was made since; with a version it could miss what the first did.
         repeatable = bool(uid) and not version
-        try:
-            path = _path(ref.kind, ref.namespace, ref.name)
+
+        def delete(kind: Kind) -> None:
+            path = _path(kind, ref.namespace, ref.name)
             decoded(asked, self._ask(asked, "DELETE", path, body=body, repeatable=repeatable))
+
+        try:
+            self._as_served(ref.kind, delete)
         except Missing as missing:
             return missing.unsure  # then it was there, and an earlier request took it
         return True
@@ -268,6 +278,27 @@ class RealCluster:
         self._refused = trouble, time.monotonic() + self._patience.parked
 
     # -- asking
+
+    def _as_served(self, kind: Kind, send: Callable[[Kind], T]) -> T:
+        """What `send` gives of the kind, in a version that the API server serves; which one that is, is asked only where it does
+        not serve the one that is known. Missing where there is no such object, or no such kind in any version.
+        """
+        known = self._served.get(kind, kind)
+        try:
+            return send(known)
+        except Missing as missing:
+            found = None if missing.served else served(kind, self._discovered)
+            if found in (None, known):
+                raise
+            self._served[kind] = found
+            return send(found)
+
+    def _discovered(self, path: str) -> Object | None:
+        asked = self._asked("ask what it serves")
+        try:
+            return decoded(asked, self._ask(asked, "GET", path))
+        except Missing:
+            return None
 
     def _asked(self, what: str, *, mutating: bool = False) -> Asked:
         return Asked(self.name, self._context, self._kubeconfig, self.server, what, mutating)

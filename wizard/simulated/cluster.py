@@ -43,12 +43,13 @@ class SimulatedCluster:
     def get(self, ref: Ref) -> Object | None:
         with self._asked("get", ref.kind):
             record = self.machine.store.find(ref)
-            return {**record.show(), "apiVersion": ref.kind.api_version} if record else None
+            return {**record.show(), "apiVersion": self.machine.store.version(ref.kind)} if record else None
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         with self._asked("list", kind, namespace):
             found = self.machine.store.all(kind, namespace, labels)
-            return [{**record.show(), "apiVersion": kind.api_version} for record in found]
+            version = self.machine.store.version(kind)
+            return [{**record.show(), "apiVersion": version} for record in found]
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)

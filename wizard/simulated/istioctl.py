@@ -203,6 +203,8 @@ class _Run:
             ref = Ref(kind_of(owned), owned["metadata"]["name"], owned["metadata"].get("namespace", ""))
             with self._machine.settled():
                 before = self._machine.store.find(ref)
+                # The charts ask which version there is.
+                owned["apiVersion"] = self._machine.store.version(ref.kind)
                 try:
                     after = self._machine.store.apply(owned, MANAGER, force=True).manifest
                 except Failed as failure:

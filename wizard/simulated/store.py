@@ -12,6 +12,7 @@ from wizard.clusters.kinds import (
     CRD,
     DEPLOYMENT,
     JOB,
+    KINDS,
     MUTATING_WEBHOOK,
     NAMESPACE,
     POD,
@@ -32,6 +33,8 @@ from wizard.simulated.pace import made_uid
 from wizard.simulated.selectors import selector
 
 _BUILT_IN = frozenset({"", "apps", "autoscaling", "batch", "policy"})
+# Definitions of kinds serve theirs in several versions, of which nothing here depends.
+_USUAL = {kind.resource: kind.api_version for kind in KINDS if not kind.group.endswith("istio.io")}
 _STIRRING = frozenset(
     kind.resource
     for kind in (
@@ -101,6 +104,7 @@ class Store:
         self._version = 1000
         self._stirred = 0
         self.secrets = 0  # grows with every change of a Secret
+        self.served: dict[str, str] = {}  # resource → the only version that has it, where that is not the usual one
         self.admission = Admission(service_cidr)
         self.no_external_ips = False
 
@@ -117,6 +121,11 @@ class Store:
         """Whether the kind is built in or its CustomResourceDefinition is there."""
         in_api = kind.group in _BUILT_IN or kind.group.endswith(".k8s.io")
         return in_api or ("", kind.resource) in self._records.get(CRD.resource, {})
+
+    def version(self, kind: Kind) -> str:
+        """The version in which the kind is read: the one that is asked for, where it is served."""
+        usual = _USUAL.get(kind.resource, kind.api_version)
+        return self.served.get(kind.resource, usual)
 
     def find(self, ref: Ref) -> Record | None:
         """The record at this address."""
@@ -258,7 +267,7 @@ class Store:
             ref = ref_of(manifest)
         except KeyError as error:
             raise Failed(f"{self._cluster}: the server could not find the requested resource ({error})") from error
-        if not self.knows(ref.kind):
+        if not self.knows(ref.kind) or self.version(ref.kind) != ref.kind.api_version:
             raise Failed(f"{self._cluster}: {ref} cannot be made: the server could not find the requested resource")
         if ref.kind.namespaced:
             place = self.find(Ref(NAMESPACE, ref.namespace))

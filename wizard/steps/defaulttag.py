@@ -19,6 +19,12 @@ INJECTOR = Ref(MUTATING_WEBHOOK, "istio-revision-tag-default")
 VALIDATOR = Ref(VALIDATING_WEBHOOK, "istiod-default-validator")
 
 
+def made_beside(cluster: Cluster, revision: str | None) -> tuple[Ref, ...]:
+    """The webhooks that an install of this revision (empty: of none) makes beside what it renders."""
+    tagged = bool(revision) and bool(cluster.objects(MUTATING_WEBHOOK, labels=f"app=sidecar-injector,{TAG}=default"))
+    return () if tagged else (INJECTOR, VALIDATOR)
+
+
 def make_again(cluster: Cluster) -> None:
     """Let the next install make both, where it is ours and not whole. The injection webhook stays and works meanwhile: it only
     loses the labels by which istioctl knows it (as the tag's, and as the revision's own), and gets them back from istioctl.

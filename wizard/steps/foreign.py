@@ -26,18 +26,13 @@ from wizard.clusters.kinds import (
     Object,
     ref_of,
 )
-from wizard.clusters.port import MANAGER, Cluster
+from wizard.clusters.port import Cluster
 from wizard.engine.step import Difference
 from wizard.istio.operator import OPERATOR_NAME
+from wizard.steps.managers import ISTIOCTL, is_machinery
 from wizard.steps.ownership import ISTIO_OWNER, Path, same, show
 from wizard.text import one_line
 
-_ISTIOCTL = frozenset({"istio-operator", "istioctl"})
-# What Kubernetes and Istio write themselves; an autoscaler's replicas are the controller manager's, too.
-_MACHINERY = frozenset(
-    {MANAGER, *_ISTIOCTL, "pilot-discovery", "kube-controller-manager", "cloud-controller-manager",
-     "kube-apiserver", "kube-scheduler", "kubelet"}
-)  # fmt: skip
 _INSTALLED = (
     DEPLOYMENT, SERVICE, CONFIG_MAP, AUTOSCALER, DISRUPTION_BUDGET, MUTATING_WEBHOOK, VALIDATING_WEBHOOK, ROLE, ROLE_BINDING,
     CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SERVICE_ACCOUNT, ENDPOINTS, ENDPOINT_SLICE,
@@ -58,11 +53,10 @@ def set_by_others(live: Object) -> list[tuple[Path, str]]:
     known, others = set[Path](), dict[Path, str]()
     for entry in entries:
         leaves = _leaves(entry.get("fieldsV1") or {}, ())
-        manager = str(entry.get("manager", ""))
-        if entry.get("subresource") == "status" or manager in _MACHINERY:
+        if is_machinery(entry):
             known.update(leaves)
         else:
-            others |= dict.fromkeys(leaves, one_line(manager, 60))
+            others |= dict.fromkeys(leaves, one_line(entry.get("manager", ""), 60))
     return [(path, manager) for path, manager in others.items() if path not in known]
 
 
@@ -117,7 +111,7 @@ def spelled(path: Path) -> str:
 
 
 def _is_of_istioctl(live: Object) -> bool:
-    return any(entry.get("manager") in _ISTIOCTL for entry in live["metadata"].get("managedFields") or [])
+    return any(entry.get("manager") in ISTIOCTL for entry in live["metadata"].get("managedFields") or [])
 
 
 def _values(live: Object, wanted: Object | None, path: Path) -> tuple[Any, Any]:

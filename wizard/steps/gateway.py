@@ -50,20 +50,6 @@ def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[
     ]
 
 
-def of_somebody_else(cluster: Cluster) -> Conflict | None:
-    """The conflict where a gateway of that name stands that we did not install: an install would overwrite it."""
-    for ref in (GATEWAY, GATEWAY_SERVICE):
-        live = cluster.get(ref)
-        owner = label(live, ISTIO_OWNER)
-        if live is not None and owner != OPERATOR_NAME:
-            by = f"IstioOperator {one_line(owner)}" if owner and owner != "unknown" else "somebody else"
-            return Conflict(
-                f"{cluster.name}: {ref} is there already, installed by {by}",
-                "Remove it first, or leave this cluster out: meshwizard does not overwrite what it did not make.",
-            )
-    return None
-
-
 def moved(cluster: Cluster, member: model.Cluster) -> Conflict | None:
     """The conflict where nodes went, at whose addresses the others look for the gateway: only a person knows where to instead."""
     gone = member.gateway.gone

@@ -1,14 +1,16 @@
 """Control plane and east-west gateway by one `istioctl install` per cluster, and the wait for istiod that others build on.
 
 What was installed is kept in the cluster, in ConfigMap `meshwizard`: a run with no local state compares with that, field by
-field. It also holds what the install made, so that what is deleted is missed, and which CRDs were there before, so that
-undo leaves those alone.
+field. It also holds what the install made, so that what is deleted is missed, and what was there before, so that undo leaves
+that alone and gives it back.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +21,7 @@ from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAME
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
-from wizard.errors import Failed
+from wizard.errors import Failed, NeedsPerson
 from wizard.istio import names
 from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
 from wizard.istio.proxies import control_plane_version
@@ -27,16 +29,18 @@ from wizard.istio.versions import remote_runs_istiod, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps import crds, defaulttag, foreign, gateway, removal
+from wizard.steps.before import Before, Found, Wanted, addresses, look_up, touched_by_others
 from wizard.steps.declared import put, put_missing
 from wizard.steps.discovery import discovery_address
 from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
 from wizard.steps.pods import available
 from wizard.steps.unready import Unready
 from wizard.steps.watch import Watch
-from wizard.text import here_document, one_line, quoted
+from wizard.text import here_document, listing, one_line, quoted
 
 RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
 _MADE = "made"
+_SOME_ADDRESS = "192.0.2.1"
 INSTALL_SECONDS = 900
 ISTIOD_SECONDS = 420
 _STARTING = "istiod is starting"
@@ -66,6 +70,7 @@ class Install(Step):
         self.member = cluster
         self._files = mesh.overlays_of(cluster.name)
         self._version_step = version_step
+        self._wanted: list[Wanted] | None = None  # what is rendered: slow to get, and asked for again and again
 
     def wanted(self) -> Any:
         return {"operator": operator_yaml(self.mesh, self.member), "overlays": self._overlays()}
@@ -77,21 +82,31 @@ class Install(Step):
         if conflict:
             return conflict
         record = cluster.get(RECORD)
-        if istiod is None and record is None:
-            return Needed((Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed"),))
+        first = istiod is None and record is None
+        if first:
+            needed = [Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed")]
+        else:
+            needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
+            needed += _missing(cluster, record, needed)
         moved = gateway.moved(cluster, self.member) if self.mesh.has_gateway(self.member.name) else None
-        if moved:
+        if moved and not first:
             return moved
-        needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
-        needed += _missing(cluster, record, needed)
         if not needed:
             return Done(f"Istio {self.mesh.istio.version}")
-        return self._stepping(cluster) or self._overwriting(world, record) or Needed(tuple(needed))
+        stepping = None if first else self._stepping(cluster)
+        if stepping:
+            return stepping
+        render = functools.cache(lambda: self._rendered(world, record))
+        found = self._not_ours(cluster, record, render)
+        conflict = found.conflict(self.member.name, self.member, revised=bool(self.mesh.istio.revision))
+        if conflict is None and not first:
+            conflict = self._overwriting(cluster, render)
+        return conflict or Needed((*needed, *found.told()))
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         operator = operator_yaml(self.mesh, self.member, self._discovery(world))
-        self._record_begun(cluster, operator)
+        self._record_begun(world, operator)
         if self.mesh.istio.revision:
             defaulttag.make_again(cluster)
         if self.mesh.has_gateway(self.member.name):
@@ -110,8 +125,7 @@ class Install(Step):
             raise
         if self.mesh.has_gateway(self.member.name):
             gateway.renew(cluster, self.mesh, job)
-        before = (cluster.get(RECORD) or {}).get("data", {}).get("crds-before", "")
-        record = self._record(before, operator)
+        record = self._record(_before(cluster, cluster.get(RECORD)), operator)
         record["data"][_MADE] = "\n".join(sorted(str(ref_of(item)) for item in foreign.installed(cluster)))
         put_missing(cluster, record, self.mesh.name)
 
@@ -124,16 +138,20 @@ class Install(Step):
         if mesh != self.mesh.name and (record is not None or mesh is not None):
             return
         if record is not None:
-            before = set(record["data"].get("crds-before", "").split())
+            before = _before(cluster, record)
         elif removal.stands(cluster):
-            before = set(_istio_crds(cluster))
-            job.say(f"{cluster.name}: Istio's CRDs stay: ConfigMap {RECORD.name}, which told whose they are, is gone")
+            shared = [item for item in removal.owned(cluster) if touched_by_others(item)]
+            before = Before.of([*crds.standing(cluster), *shared])
+            also = f", and so do {listing(str(ref_of(item)) for item in shared)}" if shared else ""
+            gone = f"ConfigMap {RECORD.name}, which told whose they are, is gone"
+            job.say(f"{cluster.name}: Istio's CRDs stay{also}: {gone}")
         else:
             if mesh is not None:  # our namespace still stands: we were stopped half-way, before the record went
                 removal.remove_traces(cluster, job)
             return
         removal.remove_istio(cluster, before, job)
-        cluster.delete(RECORD)
+        if record is not None:
+            cluster.delete(RECORD, uid=record["metadata"]["uid"])
 
     def commands(self) -> list[Command]:
         overlays = "".join(f"-f {quoted(path)} " for path in self._files)
@@ -164,9 +182,9 @@ class Install(Step):
         # One that is gone is refused before an install; to take one back it is not needed.
         return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone" for path in self._files]
 
-    def _record(self, before: str, operator: str | None) -> Object:
+    def _record(self, before: Before, operator: str | None) -> Object:
         # Empty, not absent: what is absent from an apply stays where somebody else wrote it.
-        data = {"crds-before": before, "operator.yaml": ""}
+        data = {"before": before.text(), "operator.yaml": ""}
         if operator is not None:
             data |= {
                 "operator.yaml": operator,
@@ -180,17 +198,27 @@ class Install(Step):
             "data": data,
         }
 
-    def _record_begun(self, cluster: Cluster, operator: str) -> None:
-        """What stood before the first install, once: a repeated install must not take our own CRDs for older ones. And where
-        something else is recorded as installed than will be, it is not true any more until this install is complete.
+    def _record_begun(self, world: World, operator: str) -> None:
+        """What stands and is not ours, before it is taken over; the definitions only before the first install, since a repeated
+        one must not take our own for older ones. And where something else is recorded as installed than will be, it is not true
+        any more until this install is complete. NeedsPerson where something is somebody's by now.
         """
+        cluster = world.cluster(self.cluster)
         record = cluster.get(RECORD)
         data = (record or {}).get("data") or {}
-        before = data.get("crds-before", "")
+        found = self._not_ours(cluster, record, lambda: self._rendered(world, record))
+        conflict = found.conflict(self.member.name, self.member, revised=bool(self.mesh.istio.revision))
+        if conflict:
+            raise NeedsPerson(conflict.what, conflict.remedy)
+        first = []
         if record is None:
-            before = "\n".join(_istio_crds(cluster))
+            token = cluster.get(removal.READER_TOKEN)
+            first = [*crds.standing(cluster), *([token] if token is not None else [])]
+        known = _before(cluster, record)
+        before = known.with_(Before.of([*first, *found.shared]))
         data = {key: value for key, value in data.items() if key != _MADE}
-        if record is None or (data.get("operator.yaml") and data != self._record(before, operator)["data"]):
+        changed = data.get("operator.yaml") and data != self._record(before, operator)["data"]
+        if record is None or before != known or changed:
             put(cluster, self._record(before, None), self.mesh.name)
 
     def _conflict(self, cluster: Cluster, istiod: Object | None) -> Conflict | None:
@@ -208,9 +236,6 @@ class Install(Step):
                 f"{cluster.name} belongs to mesh {one_line(mesh)} already",
                 way_out(mesh),
             )
-        # What an install of ours made carries our name from the start.
-        if self.mesh.has_gateway(self.member.name) and _MADE not in ((record or {}).get("data") or {}):
-            return gateway.of_somebody_else(cluster)
         return None
 
     def _stepping(self, cluster: Cluster) -> Conflict | None:
@@ -223,6 +248,22 @@ class Install(Step):
             f"{cluster.name}: {trouble}",
             "Give another istioctl with --istioctl, or consent to it: meshwizard resume or apply with --version-step.",
         )
+
+    def _rendered(self, world: World, record: Object | None) -> list[Object]:
+        """What an install would apply, with what stands in for an address that nobody knows yet."""
+        discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
+        operator = operator_yaml(self.mesh, self.member, discovery).replace(UNKNOWN_ADDRESS, _SOME_ADDRESS)
+        return world.istioctl.manifest(operator, self._files)
+
+    def _not_ours(self, cluster: Cluster, record: Object | None, render: Callable[[], list[Object]]) -> Found:
+        """What stands of what an install would make, and is not ours. It is rendered once in a run."""
+        if self._wanted is None:
+            self._wanted = addresses(render())
+        beside = defaulttag.made_beside(cluster, self.mesh.istio.revision)
+        return look_up(
+            cluster, [*self._wanted, *map(Wanted, beside)], mesh=self.mesh.name,
+            made=((record or {}).get("data") or {}).get(_MADE, "").splitlines(), before=_before(cluster, record),
+        )  # fmt: skip
 
     def _recorded(self, world: World, record: Object | None) -> list[Difference]:
         """Where the recorded install differs from the wanted one, field by field."""
@@ -244,14 +285,9 @@ class Install(Step):
             told.append(Difference(name, "overlays", "other content", "that of the files"))
         return told
 
-    def _overwriting(self, world: World, record: Object | None) -> Conflict | None:
+    def _overwriting(self, cluster: Cluster, render: Callable[[], list[Object]]) -> Conflict | None:
         """What an install, which overwrites by force, would take from others without anybody having seen it."""
-        cluster = world.cluster(self.cluster)
-        discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
-        operator = operator_yaml(self.mesh, self.member, discovery)
-        lost = foreign.overwritten(
-            cluster, lambda: world.istioctl.manifest(operator, self._files), self._told_elsewhere
-        )
+        lost = foreign.overwritten(cluster, render, self._told_elsewhere)
         if not lost:
             return None
         more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
@@ -356,9 +392,9 @@ def _compared(operator: Object) -> Object:
     return told
 
 
-def _istio_crds(cluster: Cluster) -> list[str]:
-    """The names of Istio's CRDs that stand in the cluster."""
-    return sorted(item["metadata"]["name"] for item in crds.standing(cluster))
+def _before(cluster: Cluster, record: Object | None) -> Before:
+    """What stood before the first install, as its record tells."""
+    return Before.read((record or {}).get("data") or {}, f"{cluster.name}: {RECORD}")
 
 
 def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> list[Difference]:

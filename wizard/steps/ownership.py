@@ -4,7 +4,7 @@ fields say who owns each field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from wizard.clusters.kinds import Object
@@ -114,6 +114,12 @@ def _field(entry: Object, path: Path) -> Any:
     for part in path:
         node = node.get(f"f:{part}") if isinstance(node, dict) else None
     return node
+
+
+def owned_by(live: Object, path: Path, managers: Collection[str]) -> bool:
+    """Whether one of these managers owns this field, or a part of it; taken for granted where the server does not tell."""
+    entries = live["metadata"].get("managedFields") or []
+    return not entries or any(each.get("manager") in managers and _field(each, path) is not None for each in entries)
 
 
 def owner_of(live: Object, path: Path) -> str:

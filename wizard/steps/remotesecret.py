@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
 from wizard.clusters import port as clusters
-from wizard.clusters.kinds import SECRET, SERVICE_ACCOUNT, Object, Ref
+from wizard.clusters.kinds import POD, SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps.before import owner
 from wizard.steps.credential import in_secret
 from wizard.steps.declared import put, take_back
-from wizard.steps.ownership import of_another
+from wizard.steps.ownership import is_ours, of_another
 from wizard.steps.removal import READER_TOKEN
-from wizard.text import quoted
+from wizard.text import listing, one_line, quoted
 
 MARK = "istio/multiCluster"
 CLUSTER = "networking.istio.io/cluster"
 READER = Ref(SERVICE_ACCOUNT, "istio-reader-service-account", SYSTEM_NAMESPACE)
 READER_SECONDS = 300
 TOKEN_SECONDS = 120
+FORGETTING_SECONDS = 20
 _NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
 
 
@@ -70,6 +73,13 @@ class RemoteSecret(Step):
             )
             if found != wanted
         ]
+        if told and not is_ours(live):
+            return Conflict(
+                f"{self.member.name}: {self.ref} is there already, made by {owner(live)}, and differs: "
+                f"{'; '.join(map(str, told[:3]))}",
+                f"Remove it, if nobody needs it ({kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret "
+                f"{quoted(self.ref.name)}), or give {self.peer.name} another name in the mesh file.",
+            )
         return Needed(tuple(told)) if told else Done(f"reads {self.peer.api_server}")
 
     def apply(self, world: World, job: Job) -> None:
@@ -117,7 +127,10 @@ class RemoteSecret(Step):
         job.wait(f"the reader's account in {self.peer.name}", look, seconds=READER_SECONDS, every=0.4)
 
     def undo(self, world: World, job: Job) -> None:
-        take_back(world.cluster(self.cluster), self.ref, self.mesh.name, job)
+        cluster = world.cluster(self.cluster)
+        take_back(cluster, self.ref, self.mesh.name, job)
+        if self.peer.role == "remote" and cluster.get(self.ref) is None:
+            _await_forgotten(cluster, self.peer.name, job)
 
     def commands(self) -> list[Command]:
         make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
@@ -148,6 +161,33 @@ class RemoteSecret(Step):
                 _print(authority),
             ),
         ]
+
+
+def _await_forgotten(cluster: clusters.Cluster, peer: str, job: Job) -> None:
+    """Until no istiod here lists the peer: as long as one does, it writes into it. Where none can tell (before Istio 1.11, or
+    where none runs), and where one still lists it when the time is up, the peer's uninstall looks for what it writes.
+    """
+
+    def look() -> tuple[bool | None, str]:
+        pods = cluster.objects(POD, SYSTEM_NAMESPACE, "app=istiod")
+        told = [one_line(pod["metadata"]["name"]) for pod in pods if peer in _listed(cluster, pod)]
+        return (None if told else True), f"still known to {listing(told)}"
+
+    try:
+        job.wait(f"istiod to forget {peer}", look, seconds=FORGETTING_SECONDS, every=0.5)
+    except Failed as failure:
+        job.say(failure.what)
+
+
+def _listed(cluster: clusters.Cluster, pod: Object) -> set[str]:
+    """The clusters that this istiod reads, as far as it tells."""
+    place = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
+    try:
+        done = cluster.execute(place, "discovery", ["pilot-discovery", "request", "GET", "/debug/clusterz"], seconds=10)
+        told = json.loads(done.stdout)
+    except (Failed, ValueError, RecursionError):
+        return set()
+    return {str(each.get("id")) for each in told if isinstance(each, dict)} if isinstance(told, list) else set()
 
 
 def _reader_token(cluster: clusters.Cluster) -> Object | None:

@@ -1,59 +1,90 @@
 """Takes an Istio that we installed back out of a cluster: the objects that our IstioOperator owns, and what istiod made.
 
-istioctl marks all it makes, also what it makes beside the manifest (the default revision's tag), with the owner's name.
+istioctl marks all it makes, also what it makes beside the manifest (the default revision's tag), with the owner's name; but for
+its own record of the install, which it keeps in the cluster up to Istio 1.23.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, KINDS, LEASE, POD, SECRET, Kind, Object, Ref, ref_of
-from wizard.clusters.port import Cluster
+from wizard.clusters.kinds import (
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    ISTIO_OPERATOR,
+    KINDS,
+    LEASE,
+    POD,
+    SECRET,
+    Kind,
+    Object,
+    Ref,
+    ref_of,
+)
+from wizard.clusters.port import Cluster, Outdated
 from wizard.engine.step import Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.steps.before import Before
 from wizard.steps.declared import wait_gone
 from wizard.steps.ownership import ISTIO_OWNER, ISTIOD_MANAGER, is_ours, label
 from wizard.text import listing, one_line
 
 READER_TOKEN = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)
 ENDING_SECONDS = 120
+_EVERYWHERE = "istio.io/config=true"  # on what an istiod writes into every namespace
 
 
 def stands(cluster: Cluster) -> bool:
     """Whether anything that our IstioOperator owns is in the cluster, CRDs left out."""
-    return any(ref.kind != CRD for ref in _owned(cluster))
+    return any(ref_of(item).kind != CRD for item in owned(cluster))
 
 
-def remove_istio(cluster: Cluster, crds_before: set[str], job: Job) -> None:
-    """Remove what our IstioOperator owns, then what istiod left. CRDs that were there before us, or that hold resources
-    somebody else made, stay, and it says so.
+def remove_istio(cluster: Cluster, before: Before, job: Job) -> None:
+    """Remove what our IstioOperator owns, then what istiod left. What was there before us stays and is given back; CRDs that
+    hold resources somebody else made stay, too, and it says so.
     """
-    owned = _owned(cluster)
-    _remove(cluster, [ref for ref in owned if ref.kind != CRD], job)
-    cluster.delete(READER_TOKEN)
+    ours = [item for item in owned(cluster) if not before.holds(item)]
+    _remove(cluster, [item for item in ours if ref_of(item).kind != CRD], job)
+    token = cluster.get(READER_TOKEN)
+    if token is not None and not before.holds(token):
+        cluster.delete(READER_TOKEN, uid=token["metadata"]["uid"])
     remove_traces(cluster, job)
-    crds = [ref for ref in owned if ref.kind == CRD and ref.name not in crds_before]
-    kept = [ref for ref in crds if _in_use(cluster, ref)]
+    crds = [item for item in ours if ref_of(item).kind == CRD]
+    kept = [item for item in crds if _in_use(cluster, ref_of(item))]
     if kept:
-        job.say(f"{cluster.name}: these CRDs stay, because they hold resources: {listing(ref.name for ref in kept)}")
-    _remove(cluster, [ref for ref in crds if ref not in kept], job)
-
-
-def _owned(cluster: Cluster) -> list[Ref]:
-    """Every object of a kind that istioctl makes which carries our IstioOperator's name; webhooks first, since they call
-    into what goes away.
-    """
-    found = [ref_of(item) for kind in KINDS for item in cluster.objects(kind, labels=f"{ISTIO_OWNER}={OPERATOR_NAME}")]
-    return sorted(found, key=lambda ref: "webhook" not in ref.kind.plural)
-
-
-def _remove(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
-    for ref in refs:
+        names = listing(one_line(item["metadata"]["name"]) for item in kept)
+        job.say(f"{cluster.name}: these CRDs stay, because they hold resources: {names}")
+    _remove(cluster, [item for item in crds if item not in kept], job)
+    for entry in before.entries.values():
         job.check()
-        cluster.delete(ref)
-    if refs:
-        wait_gone(cluster, refs, job)
+        entry.give_back(cluster)
+
+
+def owned(cluster: Cluster) -> list[Object]:
+    """Every object of a kind that istioctl makes which carries our IstioOperator's name, and istioctl's own records of its
+    installs; webhooks first, since they call into what goes away.
+    """
+    found = [item for kind in KINDS for item in cluster.objects(kind, labels=f"{ISTIO_OWNER}={OPERATOR_NAME}")]
+    found += [item for item in cluster.objects(ISTIO_OPERATOR, SYSTEM_NAMESPACE) if _is_record(item)]
+    return sorted(found, key=lambda item: "webhook" not in ref_of(item).kind.plural)
+
+
+def _is_record(operator: Object) -> bool:
+    """Whether istioctl wrote this IstioOperator for an install of ours: named for its operator and its revision."""
+    revision = (operator.get("spec") or {}).get("revision")
+    name = "-".join(["installed-state", OPERATOR_NAME, *([str(revision)] if revision else [])])
+    return bool(operator["metadata"]["name"] == name)
+
+
+def _remove(cluster: Cluster, items: Sequence[Object], job: Job) -> None:
+    for item in items:
+        job.check()
+        cluster.delete(ref_of(item), uid=item["metadata"]["uid"])
+    if items:
+        wait_gone(cluster, [ref_of(item) for item in items], job)
 
 
 def _wait_for_pods(cluster: Cluster, job: Job) -> None:
@@ -68,37 +99,38 @@ def _wait_for_pods(cluster: Cluster, job: Job) -> None:
 
 def remove_traces(cluster: Cluster, job: Job) -> None:
     """ConfigMaps that an istiod wrote into every namespace, and what it used to elect a leader; none of it where an istiod is
-    left in the cluster. A primary that was just told to forget this cluster may write them once more: they are gone when two
-    looks in a row found none.
+    left beside ours, and only the latter where one is left in another namespace. A primary that was just told to forget this
+    cluster may write them once more: they are gone when two looks in a row found none.
     """
-    if cluster.objects(DEPLOYMENT, labels="app=istiod"):
+    left = {item["metadata"].get("namespace") for item in cluster.objects(DEPLOYMENT, labels="app=istiod")}
+    if SYSTEM_NAMESPACE in left:
         return
     _wait_for_pods(cluster, job)
     clean = 0
 
     def look() -> tuple[bool | None, str]:
         nonlocal clean
-        traces = _traces(cluster)
-        for ref in traces:
-            cluster.delete(ref)
+        traces = _traces(cluster, everywhere=not left)
+        for item in traces:
+            with suppress(Outdated):  # written once more: the next look sees it
+                cluster.delete(ref_of(item), uid=item["metadata"]["uid"])
         clean = 0 if traces else clean + 1
-        return (True if clean > 1 else None), listing(map(str, traces[:5]))
+        return (True if clean > 1 else None), listing(str(ref_of(item)) for item in traces[:5])
 
     job.wait("what istiod wrote to be gone", look, seconds=ENDING_SECONDS, every=0.7)
 
 
-def _traces(cluster: Cluster) -> list[Ref]:
-    written = cluster.objects(CONFIG_MAP, labels="istio.io/config=true")
+def _traces(cluster: Cluster, *, everywhere: bool) -> list[Object]:
+    written = cluster.objects(CONFIG_MAP, labels=_EVERYWHERE) if everywhere else []
     for kind in (CONFIG_MAP, LEASE):
-        written += cluster.objects(kind, SYSTEM_NAMESPACE)
-    return list(
-        dict.fromkeys(
-            ref_of(item)
-            for item in written
-            if not is_ours(item)
-            and any(entry.get("manager") == ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
-        )
-    )
+        written += cluster.objects(kind, SYSTEM_NAMESPACE, "" if everywhere else f"!{_EVERYWHERE.partition('=')[0]}")
+    found = {
+        ref_of(item): item
+        for item in written
+        if not is_ours(item)
+        and any(entry.get("manager") == ISTIOD_MANAGER for entry in item["metadata"].get("managedFields") or [])
+    }
+    return list(found.values())
 
 
 def _in_use(cluster: Cluster, ref: Ref) -> bool:
