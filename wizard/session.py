@@ -23,7 +23,7 @@ from wizard.engine.approval import Approval, seen
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Mistake, NeedsPerson, state_trouble
+from wizard.errors import BadInput, Mistake, NeedsPerson, Trouble, state_trouble
 from wizard.fence import Fence
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.document import document_of, mesh_from
@@ -67,8 +67,11 @@ class Session:
         """Whether a person consents to take clusters over from a run on another machine that gives no sign of life."""
         self.rebuilt: Collection[str] = ()
         """Clusters that, as a person says, were made anew under their old names: nothing that is recorded of them counts."""
+        self.unverified: Collection[str] = ()
+        """Clusters that a person consents to send keys to, though it is not verified who answers there."""
         self.agreed: Approval | None = None
         """What a person agreed to: what would do anything else is refused, until work on it began."""
+        self.unsettled: Trouble | None = None
         self._departed = False
         self.leaving: tuple[Cluster, ...] = ()
         """Clusters that belonged to the mesh and are not in it any more, once prepared: what they have of it, and what
@@ -95,9 +98,10 @@ class Session:
         shared = f" --state {quoted(self.folder.place)}" if self.folder.shelf else ""
         return shared + (f" --state-dir {quoted(self.folder.folder)}" if self._given_folder else "")
 
-    def prepare(self, *, undo: bool = False) -> None:
+    def prepare(self, *, undo: bool = False, looking: bool = False) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing. `undo`: the
-        mesh is to be taken back, which needs no files of the person's: they may be gone.
+        mesh is to be taken back, which needs no files of the person's: they may be gone. `looking`: its clusters are only to be
+        looked at, each for itself; where one keeps the mesh from being settled, `unsettled` says why.
         """
         mistakes = self._outside.mistakes(self.wished)
         if mistakes:
@@ -105,7 +109,7 @@ class Session:
         if not undo:
             _refuse((*unreadable_overlays(self.wished), *file_mistakes(self.wished)))
         names = [cluster.name for cluster in self.wished.clusters]
-        strangers = [name for name in self.rebuilt if name not in names]
+        strangers = [name for name in (*self.rebuilt, *self.unverified) if name not in names]
         if strangers:
             raise BadInput(
                 f"{listing(map(one_line, strangers))} is no cluster of mesh {self.wished.name}; nothing was touched",
@@ -121,10 +125,17 @@ class Session:
         with ThreadPoolExecutor(max_workers=1) as aside:
             # istioctl takes its time to start; the first connection to a cluster does, too.
             asked = aside.submit(check_istioctl, self.wished, self._world)
-            self._identities = identities(self.wished, self._world)
+            self._identities = identities(self.wished, self._world, lenient=looking)
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
-        self.mesh = resolve(replace(mesh, istio=replace(mesh.istio, version=version)), self._world)
+        self.mesh = replace(mesh, istio=replace(mesh.istio, version=version))
+        try:
+            self.mesh = resolve(self.mesh, self._world)
+        except Trouble as trouble:
+            if not looking or getattr(trouble, "mistakes", ()):
+                raise
+            self.unsettled = trouble
+            return
         self.plan = plan_of(self.mesh)
         if undo:
             return
@@ -205,7 +216,14 @@ class Session:
         untouched = options.get("untouched") or ()
         # Not those that left: a lease that a killed run leaves there, no later run would give up.
         clusters = {each.name: self.world.cluster(each.name) for each in mesh.clusters if each.name not in untouched}
-        fence = Fence(clusters, mesh.name, holder, resume=self.resume_command, take_over=self.take_over)
+        fence = Fence(
+            clusters,
+            mesh.name,
+            holder,
+            resume=self.resume_command,
+            take_over=self.take_over,
+            unverified=self.unverified,
+        )
         # What changes a cluster inherits the lock: an istioctl that outlives us keeps a second writer out until it ends.
         with journal, process.holding(journal.lock_fd), fence:
             self._hold_state(fence, holder, listener)

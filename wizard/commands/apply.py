@@ -44,6 +44,7 @@ def command(
     plan: Path | None,
     take_over: bool,
     rebuilt: tuple[str, ...],
+    unverified: tuple[str, ...],
 ) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
@@ -58,7 +59,7 @@ def command(
     from wizard.console.working import prepared, work
 
     session = settings.session(from_file(path, settings))
-    session.take_over, session.rebuilt = take_over, rebuilt
+    session.take_over, session.rebuilt, session.unverified = take_over, rebuilt, unverified
     if plan is not None:
         again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{session.place}"
         session.agreed = planfile.load(plan, session.wished.name, again)

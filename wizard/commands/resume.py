@@ -18,19 +18,27 @@ from wizard.errors import BadInput
 @consent_options
 @with_settings
 def command(
-    settings: Settings, name: str | None, json: bool, screens: bool, take_over: bool, rebuilt: tuple[str, ...]
+    settings: Settings,
+    name: str | None,
+    json: bool,
+    screens: bool,
+    take_over: bool,
+    rebuilt: tuple[str, ...],
+    unverified: tuple[str, ...],
 ) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     if screens:
-        if take_over or rebuilt:
-            raise BadInput("--take-over and --rebuilt are for the command line only", "Leave out --screens.")
+        if take_over or rebuilt or unverified:
+            raise BadInput(
+                "--take-over, --rebuilt and --unverified are for the command line only", "Leave out --screens."
+            )
         return on_screens(settings, the_name(settings, name))
     from wizard.commands.uninstall import take_back
     from wizard.console.leaving import take_leave
     from wizard.console.working import prepared, work
 
     session, state = recorded(settings, name)
-    session.take_over, session.rebuilt = take_over, rebuilt
+    session.take_over, session.rebuilt, session.unverified = take_over, rebuilt, unverified
     try:
         prepared(session, undo=state.operation == "uninstall")
         if state.operation == "uninstall":
