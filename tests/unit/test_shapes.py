@@ -135,7 +135,7 @@ def test_null_is_a_field_that_is_not_there(server: Api, cluster: RealCluster) ->
 )
 def test_a_version_that_is_none_is_told(server: Api, cluster: RealCluster, version: dict[str, Any]) -> None:
     server.react = lambda _: Said(body={"gitVersion": "v1.34.4", "major": "1", "minor": "34", **version})
-    with pytest.raises(Failed, match="east: ask for its version: .* does not answer as an API server does"):
+    with pytest.raises(Failed, match=r"east: ask for its version: .* does not answer as an API server does"):
         cluster.version()
 
 
