@@ -215,7 +215,7 @@ def test_an_api_server_that_is_not_verified_is_told_once(server: Api, two: Setti
 @pytest.mark.inputs("M2")
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_is_followed(server: Api, tmp_path: Path, call: str, status: int) -> None:
+def test_no_redirect_is_followed(server: Api, listener: Listener, tmp_path: Path, call: str, status: int) -> None:
     with api(tmp_path) as other:
         config = kubeconfig(tmp_path / "config", server.url, server.authority, TOKEN)
         authorities = server.authority.pem + other.authority.pem  # or it would not be followed for want of trust
@@ -225,7 +225,8 @@ def test_no_redirect_is_followed(server: Api, tmp_path: Path, call: str, status:
             )
         )
         cluster = RealCluster("east", config, "ours", QUICK)
-        for target in (f"{other.url}/api", f"{server.url}/elsewhere", "/elsewhere"):
+        plain = [f"{scheme}://127.0.0.1:{listener.port}/" for scheme in ("http", "ws")]
+        for target in (f"{other.url}/api", f"{server.url}/elsewhere", "/elsewhere", *plain):
             server.asked.clear()
             server.react = lambda _, target=target: Said(status, b"", {"Location": target})  # type: ignore[misc]
             with pytest.raises(Failed):
@@ -233,6 +234,7 @@ def test_no_redirect_is_followed(server: Api, tmp_path: Path, call: str, status:
             assert [asked for asked in server.asked if "elsewhere" in asked.path] == []
             assert len(server.asked) == 1
         assert not other.asked
+        assert not listener.heard
 
 
 @pytest.mark.inputs("M3")
