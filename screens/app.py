@@ -47,7 +47,11 @@ def real_session(mesh: Mesh, outside: Outside, folder: StateFolder, istioctl: st
     from state import default_folder
     from wizard.session import Session
 
-    return Session(mesh, outside, folder, istioctl=istioctl, given_folder=folder.folder != default_folder())
+    try:
+        given = folder.folder != default_folder()
+    except RuntimeError:  # this user has no home
+        given = True
+    return Session(mesh, outside, folder, istioctl=istioctl, given_folder=given)
 
 
 def screen_of(stage: str) -> WizardScreen:

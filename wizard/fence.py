@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +15,10 @@ from wizard.clusters.kinds import Kind, Object, Ref
 from wizard.clusters.lease import Holder, Lease
 from wizard.clusters.port import Cluster, Executed, Right, ServerVersion
 from wizard.engine.step import World
-from wizard.errors import Failed, Interrupted, Trouble
+from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
+from wizard.text import listing, quoted
 
 _AT_ONCE = 32
 
@@ -48,8 +49,14 @@ class Fence:
         *,
         resume: str,
         take_over: bool,
+        unverified: Collection[str] = (),
     ) -> None:
-        """`resume`: the command that goes on with the mesh. `take_over`: a person consents to take over from a dead run."""
+        """`resume`: the command that goes on with the mesh. `take_over`: a person consents to take over from a dead run;
+        `unverified`: to send keys to these clusters, though it is not verified who answers there.
+        """
+        self._clusters = clusters
+        self._resume = resume
+        self._unverified = unverified
         self._run: Run | None = None
         self._take_over = take_over
         self._leases = {
@@ -74,7 +81,9 @@ class Fence:
         lease.take(take_over=self._take_over, told=told)
 
     def take(self) -> None:
-        """Take all leases, once: before the first change anywhere. Busy, NeedsPerson, Interrupted as `Lease.take` says."""
+        """Take all leases, once: before the first change anywhere. Busy, NeedsPerson, Interrupted as `Lease.take` says;
+        NeedsPerson, too, for clusters that are not verified, without consent.
+        """
         with self._lock:
             if self._refused is not None:
                 raise self._refused
@@ -88,6 +97,7 @@ class Fence:
 
     def check(self, cluster: str) -> None:
         """Returns where this run may change something in that cluster now. Call it right before."""
+        self._refuse_unverified([cluster])
         lease = self._leases[cluster]
         lease.take(
             take_over=self._take_over,
@@ -124,7 +134,19 @@ class Fence:
         clusters = {name: FencedCluster(cluster, self) for name, cluster in world.clusters.items()}
         return replace(world, clusters=clusters, istioctl=FencedIstioctl(world.istioctl, self))
 
+    def _refuse_unverified(self, names: Collection[str]) -> None:
+        found = [name for name in names if name not in self._unverified and not _is_verified(self._clusters[name])]
+        if found:
+            consent = " ".join(f"--unverified {quoted(name)}" for name in (*self._unverified, *found))
+            raise NeedsPerson(
+                f"{listing(found)}: the API server's certificate is not verified, so whoever stands in between would get the "
+                "keys that are sent there; nothing was changed",
+                "Put its certificate authority into the kubeconfig (certificate-authority-data in place of "
+                f"insecure-skip-tls-verify), or consent: {self._resume} {consent}",
+            )
+
     def _take_all(self) -> None:
+        self._refuse_unverified(self._leases)
         # Of two runs that begin together one must win: so the first cluster, the same for both, comes before all others.
         names = sorted(self._leases)
         while names and not self._held(names.pop(0)):
@@ -159,6 +181,13 @@ def lease_name(mesh: str) -> str:
     return f"meshwizard-{mesh}"
 
 
+def _is_verified(cluster: Cluster) -> bool:
+    try:
+        return cluster.verified
+    except Trouble:
+        return True  # nothing can be sent there; its own steps tell why
+
+
 class FencedCluster:
     """A cluster in which this run changes something only while it holds the lease. Implements `wizard.clusters.port.Cluster`."""
 
@@ -170,6 +199,10 @@ class FencedCluster:
     @property
     def server(self) -> str:
         return self._cluster.server
+
+    @property
+    def verified(self) -> bool:
+        return self._cluster.verified
 
     def version(self) -> ServerVersion:
         return self._cluster.version()

@@ -1,9 +1,27 @@
-"""Paths as a person types them. Nothing here raises: what is wrong with a path says whoever opens it."""
+"""Paths as a person types them, of which nothing raises: what is wrong with one says whoever opens it. And the folders that
+a user has of the platform.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from wizard.errors import BadInput
+
+
+def of_this_user(find: Callable[[], Path], otherwise: str) -> Path:
+    """The folder of this user that `find` gives. Raises BadInput where the user has no home, which is where it would be;
+    `otherwise`: what may be given instead.
+    """
+    try:
+        return find()
+    except RuntimeError as error:
+        raise BadInput(
+            "no home directory is known: HOME is not set, and this system does not know the user either",
+            f"Set HOME, or {otherwise}.",
+        ) from error
 
 
 def expanded(typed: str | Path) -> Path:

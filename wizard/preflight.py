@@ -86,8 +86,8 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
-    # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods, istio, namespace, webhook, platform, remote-secrets.
+    # A stable name: reachable, verified, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node,
+    # gateway-port, external-ips, load-balancer, services, pods, istio, namespace, webhook, platform, remote-secrets, settled.
     check: str
     cluster: str | None
     severity: Severity
@@ -109,6 +109,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
         identity = cluster.identity()
         return [
             Finding("reachable", member.name, "ok", f"{one_line(cluster.server)} answers, Kubernetes {version.git}"),
+            *_verified(member, cluster),
             *_twice(mesh, member, world, identity),
             *_version(mesh, member, version),
             *_step(mesh, member, cluster),
@@ -125,6 +126,17 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
         ]
     except Trouble as trouble:
         return [Finding("reachable", member.name, "error", trouble.what, trouble.remedy)]
+
+
+def _verified(member: model.Cluster, cluster: Cluster) -> Iterable[Finding]:
+    if not cluster.verified:
+        yield Finding(
+            "verified", member.name, "warning",
+            f"the certificate of its API server is not verified (insecure-skip-tls-verify, context {one_line(member.context)}): "
+            "whoever stands in between gets the credentials and keys that are sent there",
+            "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "
+            f"to change something there all the same, consent with --unverified {quoted(member.name)}.",
+        )  # fmt: skip
 
 
 def _twice(mesh: Mesh, member: model.Cluster, world: World, identity: str) -> Iterable[Finding]:

@@ -14,7 +14,7 @@ from wizard.clusters.nodeports import preferred, spelled, told_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.engine.step import World
-from wizard.errors import BadInput, Failed, Mistake, NeedsPerson, NotAllowed, Unreachable
+from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
@@ -44,14 +44,20 @@ def check_istioctl(mesh: Mesh, world: World) -> str:
     return version
 
 
-def identities(mesh: Mesh, world: World) -> dict[str, str]:
-    """The UID of each cluster that answers. BadInput where two contexts lead to one cluster, whatever their addresses."""
+def identities(mesh: Mesh, world: World, *, lenient: bool = False) -> dict[str, str]:
+    """The UID of each cluster that answers. BadInput where two contexts lead to one cluster, whatever their addresses; and
+    where a context cannot be used, unless `lenient`.
+    """
 
     def look(cluster: Cluster) -> str:
         try:
             return world.cluster(cluster.name).identity()
-        except (Unreachable, NotAllowed):
+        except Failed:
             return ""  # the preflight tells of it; it holds up nobody else
+        except BadInput:
+            if not lenient:
+                raise
+            return ""
 
     found = {name: uid for name, uid in _of_each(list(mesh.clusters), look).items() if uid}
     first: dict[str, str] = {}

@@ -24,7 +24,7 @@ from wizard.engine.approval import Approval, seen
 from wizard.engine.engine import Engine, Look
 from wizard.engine.events import Event, StepSaid
 from wizard.engine.step import Plan, World
-from wizard.errors import BadInput, Mistake, NeedsPerson, state_trouble
+from wizard.errors import BadInput, Mistake, NeedsPerson, Trouble, state_trouble
 from wizard.fence import Fence
 from wizard.istio.overlaid import domain_mistakes, unseen_namespaces
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
@@ -73,8 +73,11 @@ class Session:
         """Whether a person consents to an older Istio than stands, or to one that is more than one minor version newer."""
         self.rebuilt: Collection[str] = ()
         """Clusters that, as a person says, were made anew under their old names: nothing that is recorded of them counts."""
+        self.unverified: Collection[str] = ()
+        """Clusters that a person consents to send keys to, though it is not verified who answers there."""
         self.agreed: Approval | None = None
         """What a person agreed to: what would do anything else is refused, until work on it began."""
+        self.unsettled: Trouble | None = None
         self._departed = False
         self.leaving: tuple[Cluster, ...] = ()
         """Clusters that belonged to the mesh and are not in it any more, once prepared: what they have of it, and what
@@ -101,9 +104,10 @@ class Session:
         shared = f" --state {quoted(self.folder.place)}" if self.folder.shelf else ""
         return shared + (f" --state-dir {quoted(self.folder.folder)}" if self._given_folder else "")
 
-    def prepare(self, *, undo: bool = False) -> None:
+    def prepare(self, *, undo: bool = False, looking: bool = False) -> None:
         """Check istioctl, connect, and settle what the mesh file leaves open. Raises Trouble; changes nothing. `undo`: the
-        mesh is to be taken back, which needs no files of the person's: they may be gone.
+        mesh is to be taken back, which needs no files of the person's: they may be gone. `looking`: its clusters are only to be
+        looked at, each for itself; where one keeps the mesh from being settled, `unsettled` says why.
         """
         mistakes = self._outside.mistakes(self.wished)
         if mistakes:
@@ -111,7 +115,7 @@ class Session:
         if not undo:
             _refuse((*unreadable_overlays(self.wished), *file_mistakes(self.wished)))
         names = [cluster.name for cluster in self.wished.clusters]
-        strangers = [name for name in self.rebuilt if name not in names]
+        strangers = [name for name in (*self.rebuilt, *self.unverified) if name not in names]
         if strangers:
             raise BadInput(
                 f"{listing(map(one_line, strangers))} is no cluster of mesh {self.wished.name}; nothing was touched",
@@ -127,14 +131,21 @@ class Session:
         with ThreadPoolExecutor(max_workers=1) as aside:
             # istioctl takes its time to start; the first connection to a cluster does, too.
             asked = aside.submit(check_istioctl, self.wished, self._world)
-            self._identities = identities(self.wished, self._world)
+            self._identities = identities(self.wished, self._world, lenient=looking)
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
         mesh = replace(mesh, istio=replace(mesh.istio, version=version))
         nodes = nodes_of(mesh, self._world)
         chosen = () if undo else _chosen_by_us(self.wished, state)
         before = {} if undo else _of_nodes_before(state, self.rebuilt)
-        self.mesh = resolve(mesh, self._world, self.wished, nodes=nodes, chosen=chosen, of_nodes=before, undo=undo)
+        self.mesh = mesh
+        try:
+            self.mesh = resolve(mesh, self._world, self.wished, nodes=nodes, chosen=chosen, of_nodes=before, undo=undo)
+        except Trouble as trouble:
+            if not looking or (isinstance(trouble, BadInput) and trouble.mistakes):
+                raise
+            self.unsettled = trouble
+            return
         self._places = {
             each.name: {
                 # Of the address alone, a later run could not tell whether a person gave it.
@@ -224,7 +235,14 @@ class Session:
         untouched = options.get("untouched") or ()
         # Not those that left: a lease that a killed run leaves there, no later run would give up.
         clusters = {each.name: self.world.cluster(each.name) for each in mesh.clusters if each.name not in untouched}
-        fence = Fence(clusters, mesh.name, holder, resume=self.resume_command, take_over=self.take_over)
+        fence = Fence(
+            clusters,
+            mesh.name,
+            holder,
+            resume=self.resume_command,
+            take_over=self.take_over,
+            unverified=self.unverified,
+        )
         # What changes a cluster inherits the lock: an istioctl that outlives us keeps a second writer out until it ends.
         with journal, process.holding(journal.lock_fd), fence:
             self._hold_state(fence, holder, listener)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,17 @@ class Asked:
     body: bytes
 
 
+def thing(name: str) -> dict[str, Any]:
+    """An object, as an API server tells it."""
+    return {"metadata": {"name": name, "uid": f"uid-of-{name}", "resourceVersion": "1"}}
+
+
 @dataclass(frozen=True)
 class Said:
     """What is answered: `raw` goes out as it is. `close`: then the connection ends."""
 
     status: int = 200
-    body: Any = field(default_factory=lambda: {"metadata": {"name": "one"}, "status": {"allowed": True}})
+    body: Any = field(default_factory=lambda: {**thing("one"), "status": {"allowed": True}})
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes = b""
     close: bool = False
@@ -68,7 +74,15 @@ class Reset:
     """The connection breaks."""
 
 
-Reaction = Said | Slowly | Silence | Reset
+@dataclass(frozen=True)
+class Endless:
+    """`begin`, and then `more` for ever."""
+
+    begin: bytes
+    more: bytes
+
+
+Reaction = Said | Slowly | Silence | Reset | Endless
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,11 @@ class Api:
                     spoken.sendall(bytes([byte]))
                     if self._ended.wait(reaction.pause):
                         break
+            case Endless():
+                spoken.sendall(reaction.begin)
+                while not self._ended.is_set():
+                    spoken.sendall(reaction.more)
+                return False
             case Silence():
                 self._ended.wait()
                 return False
@@ -186,6 +205,17 @@ def _request(heard: Any) -> Asked | None:
         key, _, value = header.partition(":")
         headers[key.lower()] = value.strip()
     return Asked(line[0], line[1], headers, heard.read(int(headers.get("content-length", 0))))
+
+
+def upgraded(asked: Asked) -> bytes:
+    """The answer that begins a command, to be followed by its messages."""
+    key = f"{asked.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
+    told = base64.b64encode(sha1(key.encode(), usedforsecurity=False).digest())
+    lines = [
+        "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {told.decode()}", "Sec-WebSocket-Protocol: v4.channel.k8s.io", "", "",
+    ]  # fmt: skip
+    return "\r\n".join(lines).encode()
 
 
 def kubeconfig(path: Path, url: str, authority: Pair, user: dict[str, Any], **cluster: Any) -> Path:

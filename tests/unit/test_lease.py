@@ -6,12 +6,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from tests.unit.api_fakes import Asked, Said, api, kubeconfig
 from tests.unit.conftest import Setting
 from tests.unit.lease_fakes import ALICE, BOB, PLACE, dead, held, make, quick_and_quiet
 from wizard.clusters import lease as leases
@@ -350,58 +350,33 @@ def test_who_may_not_create_leases_is_kept_out_by_one_all_the_same(
         theirs.release()
 
 
-class Stuttering(BaseHTTPRequestHandler):
-    """An API server that puts off the first change of a ConfigMap."""
-
-    protocol_version = "HTTP/1.1"
-    asked: ClassVar[list[str]] = []
-    when_put_off: ClassVar[Callable[[], None]]
-
-    def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length) or b"{}")
-        kind = "leases" if "leases" in self.path else "configmaps"
-        self.asked.append(f"{self.command} {kind}")
-        first = self.asked.count("PATCH configmaps") == 1 and kind == "configmaps"
-        if first:
-            type(self).when_put_off()
-        metadata = {**body.get("metadata", {}), "uid": "1", "resourceVersion": str(len(self.asked))}
-        data = json.dumps({**body, "metadata": metadata}).encode()
-        self.send_response(503 if first else 200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the library's names
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_change_that_is_sent_again_is_sent_only_under_the_lease(tmp_path: Path, lost: bool) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stuttering)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "one",
-        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
-        "clusters": [{"name": "one", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "users": [{"name": "one", "user": {}}],
-    }  # fmt: skip
-    (tmp_path / "config").write_text(json.dumps(config))
-    real = RealCluster("cluster1", tmp_path / "config", "one")
-    Stuttering.asked.clear()
-    with Fence({"cluster1": real}, "mesh1", ALICE, resume="", take_over=False) as fence:
-        Stuttering.when_put_off = lambda: lose(fence) if lost else None
-        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}}
-        if lost:
-            with pytest.raises(Busy, match="somebody"):
+    asked: list[str] = []
+
+    def react(request: Asked) -> Said:
+        """Puts off the first change of a ConfigMap."""
+        body = json.loads(request.body or b"{}")
+        asked.append(f"{request.method} {'leases' if 'leases' in request.path else 'configmaps'}")
+        if asked.count("PATCH configmaps") == 1 and asked[-1] == "PATCH configmaps":
+            if lost:
+                lose(fence)
+            return Said(503)
+        metadata = {**body.get("metadata", {}), "uid": "1", "resourceVersion": str(len(asked))}
+        return Said(404) if request.method == "GET" else Said(body={**body, "metadata": metadata})
+
+    with api(tmp_path) as server:
+        server.react = react
+        real = RealCluster("cluster1", kubeconfig(tmp_path / "config", server.url, server.authority, {}), "ours")
+        with Fence({"cluster1": real}, "mesh1", ALICE, resume="", take_over=False) as fence:
+            manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}}
+            if lost:
+                with pytest.raises(Busy, match="somebody"):
+                    FencedCluster(real, fence).apply(manifest)
+            else:
                 FencedCluster(real, fence).apply(manifest)
-        else:
-            FencedCluster(real, fence).apply(manifest)
-    assert Stuttering.asked.count("PATCH configmaps") == (1 if lost else 2)
-    real.close()
-    server.shutdown()
-    server.server_close()
+        real.close()
+    assert asked.count("PATCH configmaps") == (1 if lost else 2)
 
 
 def lose(fence: Fence) -> None:

@@ -229,16 +229,21 @@ def test_a_token_is_renewed_before_it_ends(server: Api, tmp_path: Path, monkeypa
 
 @pytest.mark.promise(26)
 def test_an_identity_provider_that_is_silent_is_given_up(server: Api, tmp_path: Path) -> None:
+    """Before it is asked: the API server decides about the token that is there."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, {"exp": 1})]
-        issuer = {"idp-issuer-url": f"http://127.0.0.1:{silent.getsockname()[1]}", "id-token": ".".join([*parts, "x"])}
+        token = ".".join([*parts, "x"])
+        issuer = {"idp-issuer-url": f"http://127.0.0.1:{silent.getsockname()[1]}", "id-token": token}
         settings = {**issuer, "client-id": "a", "client-secret": "b", "refresh-token": "c"}
         user = {"auth-provider": {"name": "oidc", "config": settings}}
         config = kubeconfig(tmp_path / "config", server.url, server.authority, user)
-        with pytest.raises(Failed, match="the identity provider of context ours gave no token within 1 s"):
-            RealCluster("east", config, "ours", QUICK).version()
+        RealCluster("east", config, "ours", QUICK).version()
+        assert [asked.headers["authorization"] for asked in server.asked] == [f"Bearer {token}"]
+        silent.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_a_key_that_is_none_is_told(server: Api, tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from wizard.certificates import pem
 from wizard.certificates.files import settle_waiting, waiting, write_once, write_waiting
 from wizard.engine.step import RootStore
 from wizard.errors import Failed, NeedsPerson
+from wizard.paths import of_this_user
 
 CERTIFICATE = "root-cert.pem"
 KEY = "root-key.pem"
 
 
 def default_place(mesh: str) -> Path:
-    """Where a mesh's root is kept when the mesh file names no folder."""
+    """Where a mesh's root is kept when the mesh file names no folder. Raises BadInput where the user has no home."""
     import platformdirs
 
-    return platformdirs.user_data_path("meshwizard") / mesh / "root-ca"
+    otherwise = "name a folder for the root certificate in certificates.path of the mesh file"
+    return of_this_user(lambda: platformdirs.user_data_path("meshwizard"), otherwise) / mesh / "root-ca"
 
 
 class RootFolder(RootStore):

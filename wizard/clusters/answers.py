@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import ssl
@@ -13,8 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wizard.clusters.bounds import TooMuch, parsed
+from wizard.clusters.kinds import Kind, Object
 from wizard.clusters.patience import within
 from wizard.clusters.port import Conflicting, Outdated
+from wizard.clusters.shapes import LIST, Misshapen, Shape, object_of, shaped
 from wizard.clusters.typed import kubectl
 from wizard.clusters.wire import Answer, NoAnswer, Route, tls_context
 from wizard.errors import Failed, NotAllowed, NotKnown, Unreachable
@@ -94,32 +96,67 @@ def refusal(asked: Asked, answer: Answer, certificate: bytes = b"") -> Failed:
     return Failed(f"{asked.name}: {asked.what}: {message}", "See the API server's log." if status >= 500 else "")
 
 
-def decoded(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """What a good answer says. Failed where it is none of an API server: somebody else answers there."""
+class TooLarge(Failed):
+    """The answer is larger than what is taken in."""
+
+
+def decoded(asked: Asked, answer: Answer, shape: Shape) -> Object:
+    """What a good answer says, which is of that shape. Failed where it is not, or none of an API server: somebody else answers
+    there. TooLarge where it would take too much memory.
+    """
     try:
-        body = json.loads(answer.data or b"{}")
+        body = parsed(answer.data or b"{}")
+        if isinstance(body, dict):
+            found: Object = shaped(body, shape)
+            return found
+    except TooMuch as error:
+        raise too_large(asked, error) from error
+    except Misshapen as error:
+        raise misshapen(asked, error) from error
     except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise _nobody(asked, answer)
-    return body
-
-
-def _nobody(asked: Asked, answer: Answer) -> Failed:
-    return Failed(
+        pass
+    raise Failed(
         f"{asked.name}: {asked.what}: what answers at {one_line(asked.server)} is no API server: "
         f"{one_line(answer.data[:400].decode(errors='replace'), 100)!r}{_unknown(asked)}",
         "Check the server's address in the kubeconfig, and proxies on the way.",
     )
 
 
-def object_in(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """The object that a good answer holds. Failed where it holds none."""
-    body = decoded(asked, answer)
-    metadata = body.get("metadata")
-    if not isinstance(metadata, dict) or not metadata.get("name"):
-        raise _nobody(asked, answer)
-    return body
+def object_in(asked: Asked, answer: Answer, kind: Kind, *, stored: bool = True) -> Object:
+    """The object of that kind that a good answer holds. Failed where it holds none. `stored`: a cluster keeps it."""
+    body = decoded(asked, answer, {})
+    try:
+        return object_of(kind, body, stored=stored)
+    except Misshapen as error:
+        raise misshapen(asked, error) from error
+
+
+def objects_in(asked: Asked, answer: Answer, kind: Kind) -> tuple[list[Object], str]:
+    """One page of a list: its objects, and what to ask for the next one with; empty where there is none."""
+    body = decoded(asked, answer, LIST)
+    try:
+        items = body.get("items") or []
+        found = [object_of(kind, item, where=f"items[{index}]", lean=True) for index, item in enumerate(items)]
+    except Misshapen as error:
+        raise misshapen(asked, error) from error
+    return found, str((body.get("metadata") or {}).get("continue") or "")
+
+
+def too_large(asked: Asked, what: object) -> TooLarge:
+    """What to raise where more comes than is taken in; `what` says which."""
+    return TooLarge(
+        f"{asked.name}: {asked.what}: {what}, which is more than is taken in{_unknown(asked)}",
+        f"Check that {one_line(asked.server)} is the right API server; if it is, find out what fills this cluster.",
+    )
+
+
+def misshapen(asked: Asked, what: object) -> Failed:
+    """What to raise where an answer is not as the Kubernetes API has it; `what` says where."""
+    return Failed(
+        f"{asked.name}: {asked.what}: {one_line(asked.server)} does not answer as an API server does: "
+        f"{one_line(what, 200)}{_unknown(asked)}",
+        "Check the server's address in the kubeconfig, proxies on the way, and the API server's log.",
+    )
 
 
 def no_answer(asked: Asked, failure: NoAnswer, route: Route, *, unsure: bool) -> Unreachable:
@@ -141,7 +178,7 @@ def _unknown(asked: Asked) -> str:
 def _told(answer: Answer) -> tuple[dict[str, Any], str]:
     """The API server's Status and its message; what stands for one where another answered."""
     try:
-        told = json.loads(answer.data)
+        told = parsed(answer.data)
         message = one_line(told.get("message") or "", 500)
     except (ValueError, AttributeError, RecursionError):
         told, message = {}, one_line(re.sub(r"<[^>]*>", " ", answer.data[:4000].decode(errors="replace")), 300)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import websocket
 
+from wizard.clusters.bounds import MAX_FRAME, MAX_GREETING, TooMuch, parsed
 from wizard.clusters.port import Executed
 from wizard.clusters.wire import Answer, NoAnswer, Wire
 from wizard.text import one_line
@@ -42,9 +43,10 @@ def execute(
     its end.
     """
     with wire.open(connect=connect, until=until) as (spoken, limits):
-        scheme = "wss" if urlsplit(wire.route.server).scheme == "https" else "ws"
-        address = f"{scheme}://{wire.route.server.partition('://')[2]}{path}"
+        address = f"wss://{wire.route.server.partition('://')[2]}{path}"
         channel = websocket.WebSocket(skip_utf8_validation=True)
+        channel.frame_buffer = _Bounded(channel._recv, skip_utf8_validation=True)
+        limits.left = MAX_GREETING
         given = [f"{name}: {value}" for name, value in headers.items()]
         try:
             channel.connect(  # type: ignore[no-untyped-call]
@@ -54,12 +56,15 @@ def execute(
         except websocket.WebSocketBadStatusException as refused:
             body = refused.resp_body or b""
             return _refused(refused.status_code, dict(refused.resp_headers or {}), body)
+        except TooMuch as error:
+            raise NoAnswer(str(error), sent=False, large=True) from error
         except (websocket.WebSocketException, OSError, ValueError) as error:
             if channel.getstatus() not in {None, HTTPStatus.SWITCHING_PROTOCOLS}:
                 return _refused(channel.getstatus(), {}, b"")  # it leads elsewhere: there is no following
             raise NoAnswer(one_line(error) or "it is silent", sent=False) from error
         limits.until = time.monotonic() + seconds
         limits.silence = seconds
+        limits.left = math.inf
         kept = {_STDOUT: bytearray(), _STDERR: bytearray(), _STATUS: bytearray()}
         try:
             # Where it ended before it read all, what comes back tells why.
@@ -73,6 +78,8 @@ def execute(
         except (websocket.WebSocketTimeoutException, TimeoutError):
             said = kept[_STDERR].decode(errors="replace")
             return Executed(kept[_STDOUT].decode(errors="replace"), f"{said}\nno end within {seconds:.0f} s", -1)
+        except TooMuch as error:
+            raise NoAnswer(str(error), sent=True, large=True) from error
         except (websocket.WebSocketException, OSError, ValueError) as error:
             raise NoAnswer(f"the connection to the command was lost: {one_line(error)}", sent=True) from error
         with contextlib.suppress(websocket.WebSocketException, OSError):
@@ -85,6 +92,21 @@ def _refused(status: int | None, headers: Mapping[str, str], body: bytes) -> Ans
     if status is None or status < HTTPStatus.MULTIPLE_CHOICES:
         return Answer(HTTPStatus.BAD_REQUEST, {}, b"what answers there speaks no websocket", 0.0)
     return Answer(status, headers, body, 0.0)
+
+
+class _Bounded(websocket.frame_buffer):
+    """The library would take in whatever length a message, or the first part of one, declares."""
+
+    _message = 0  # bytes of what is not whole yet
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        last, operation = (self.header[0], self.header[4]) if self.header else (1, 0)
+        length = (self.length or 0) + self._message
+        if length > MAX_FRAME:
+            raise TooMuch(f"one message of a command is longer than {MAX_FRAME >> 20} MiB")
+        if operation in {websocket.ABNF.OPCODE_CONT, websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY}:
+            self._message = 0 if last else length
 
 
 def _frames(channel: websocket.WebSocket) -> Iterator[bytes]:
@@ -102,7 +124,7 @@ def _frames(channel: websocket.WebSocket) -> Iterator[bytes]:
 def _ended(out: str, err: str, told: str) -> Executed | Answer:
     """The last channel tells how it ended; where it says nothing, the connection was lost before that."""
     try:
-        status = json.loads(told)
+        status = parsed(told.encode())
         causes = (status.get("details") or {}).get("causes") or []
         code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 0)
         succeeded = status.get("status") == "Success"

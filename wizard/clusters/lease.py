@@ -307,7 +307,7 @@ class Lease:
                     return
                 except Outdated:
                     found = self.cluster.get(self.ref)
-                    if again and found and found["spec"].get("holderIdentity") == self._holder.identity:
+                    if again and found and (found.get("spec") or {}).get("holderIdentity") == self._holder.identity:
                         live = found  # our own renewal, whose answer was lost
                         continue
                     raise self._lose(found) from None

@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from wizard import process
 from wizard.clusters.kinds import Object
 from wizard.clusters.patience import within
+from wizard.clusters.proxies import proxy_to
 from wizard.clusters.typed import file_option, kubectl
 from wizard.clusters.wire import Route, tls_context
-from wizard.errors import BadInput, Failed
+from wizard.errors import BadInput, Failed, Trouble
 from wizard.text import one_line, redact
+
+log = logging.getLogger(__name__)
 
 _INLINE = {
     "client-certificate-data": "client-certificate",
@@ -69,6 +75,11 @@ class Chosen:
         return str(self.cluster.get("server") or "").rstrip("/")
 
     @property
+    def verified(self) -> bool:
+        """Whether the API server's certificate is."""
+        return not self.cluster.get("insecure-skip-tls-verify")
+
+    @property
     def cluster(self) -> Object:
         found: Object = self.config["clusters"][0]["cluster"]
         return found
@@ -102,11 +113,13 @@ def login(which: Chosen, *, seconds: float) -> Login:
     """
     with _loading:
         from kubernetes.client import Configuration
-        from kubernetes.client.rest import should_bypass_proxies
         from kubernetes.config.config_exception import ConfigException
         from kubernetes.config.kube_config import KubeConfigLoader
 
+    _refuse_plain(which)
     user, renew = which.user, math.inf
+    if user.get("auth-provider"):
+        user = _of_provider(which)
     if isinstance(user.get("exec"), dict) and not (user.get("token") or user.get("tokenFile")):
         user, renew = _from_command(which, seconds)
     cluster = dict(which.cluster)
@@ -120,24 +133,19 @@ def login(which: Chosen, *, seconds: float) -> Login:
         _into_memory(files, cluster, user)
         loader = KubeConfigLoader(config, active_context=which.context, config_base_path=which.folder)
         configuration = Configuration()
-        # An identity provider may be asked here, without any deadline.
         within(seconds, lambda: loader.load_and_set(configuration))
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
-        proxy = str(configuration.proxy or "")
-        if proxy and should_bypass_proxies(which.server, configuration.no_proxy or ""):
-            proxy = ""
-        if proxy.startswith("socks"):
-            raise ValueError("its proxy speaks SOCKS, which is not supported here")
+        proxy = proxy_to(which.server, cluster)
         route = Route(
             which.server,
-            _tls(configuration) if which.server.startswith("https") else None,
+            _tls(configuration),
             str(configuration.tls_server_name or ""),
-            proxy,
-            configuration.proxy_headers,
+            proxy.url if proxy else "",
+            proxy.headers if proxy else None,
         )
     except TimeoutError as error:
         raise Failed(
-            f"{which.name}: the identity provider of context {one_line(which.context)} gave no token within {seconds:.0f} s",
+            f"{which.name}: the credentials of context {one_line(which.context)} cannot be read within {seconds:.0f} s",
             f"Try it with `{kubectl(which)} get namespaces`.",
         ) from error
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -149,7 +157,54 @@ def login(which: Chosen, *, seconds: float) -> Login:
     return Login(route, {"Authorization": str(token)} if token else {}, certificate, renew)
 
 
-def _unusable(name: str, context: str, kubeconfig: Path | None, source: str, error: Exception) -> BadInput:
+@contextmanager
+def problem_of(name: str, kubeconfig: Path | None, context: str) -> Iterator[None]:
+    """Whatever else is raised inside is a problem of this context, and of no other. Raises BadInput for it."""
+    try:
+        yield
+    except Trouble:
+        raise
+    except Exception as error:
+        log.info("%s: the login of its context broke down", name, exc_info=True)
+        raise _unusable(name, context, kubeconfig, "its kubeconfig", type(error).__name__) from error
+
+
+def _refuse_plain(which: Chosen) -> None:
+    """BadInput where the API server would be spoken to in clear. kubectl sends no credentials there; and a mesh cannot be made
+    without sending keys.
+    """
+    if urlsplit(which.server).scheme.lower() != "https":
+        raise BadInput(
+            f"{which.name}: context {one_line(which.context)}: its API server {one_line(which.server) or '(none)'} is not "
+            "https://…: credentials and keys would be sent in clear, so nothing is",
+            "Give a context whose server begins with https://; that of a `kubectl proxy` does not.",
+        )
+
+
+def _of_provider(which: Chosen) -> Object:
+    """The user whose `auth-provider` gives credentials, with them. No identity provider is asked: only kubectl may use up a
+    refresh token, since it alone writes the next one back.
+    """
+    wanted, at = which.user["auth-provider"], f"{which.name}: context {one_line(which.context)}"
+    told = wanted if isinstance(wanted, dict) else {}
+    if told.get("name") != "oidc":
+        raise BadInput(
+            f"{at}: its auth-provider {one_line(told.get('name') or '', 80)!r} is not supported, by kubectl neither",
+            "Get a kubeconfig that runs a command for credentials (exec), such as gke-gcloud-auth-plugin or kubelogin.",
+        )
+    user = {key: value for key, value in which.user.items() if key != "auth-provider"}
+    if any(user.get(key) for key in ("token", "tokenFile", "username")):
+        return user
+    settings = told.get("config")
+    token = settings.get("id-token") if isinstance(settings, dict) else None
+    if not isinstance(token, str) or not token:
+        raise BadInput(
+            f"{at}: its auth-provider oidc holds no id-token", f"Log in first: `{kubectl(which)} get namespaces`."
+        )
+    return {**user, "token": token}
+
+
+def _unusable(name: str, context: str, kubeconfig: Path | None, source: str, error: object) -> BadInput:
     return BadInput(
         f"{name}: context {one_line(context)} of {one_line(source)} cannot be used: {one_line(error)}",
         f"Check it with `kubectl {file_option(kubeconfig)}config get-contexts`.",

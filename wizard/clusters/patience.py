@@ -134,16 +134,17 @@ def retry_after(value: str | None, date: str | None) -> float | None:
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    wanted, now = moment(text), moment(date) if date else datetime.now(UTC)
+    return max(0.0, (wanted - now).total_seconds()) if wanted and now else None
+
+
+def moment(text: str | None) -> datetime | None:
+    """The moment that a header gives, in UTC where it names no zone (`-0000`, too); None where it gives none."""
     try:
-        wanted = parsedate_to_datetime(text)
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max(0.0, (_aware(wanted) - _aware(now)).total_seconds())
-    except ValueError:
+        found = parsedate_to_datetime(text or "")
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:

@@ -78,6 +78,11 @@ class Cluster(Protocol):
         """The API server's address in the kubeconfig."""
         ...
 
+    @property
+    def verified(self) -> bool:
+        """Whether its certificate is verified. Where it is not, whoever stands in between reads and changes all that is sent."""
+        ...
+
     def version(self) -> ServerVersion:
         """Version and clock of the API server."""
         ...

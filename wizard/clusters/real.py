@@ -7,29 +7,42 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from wizard.clusters import changing
-from wizard.clusters.answers import Asked, Gone, Missing, decoded, no_answer, object_in, refusal
+from wizard.clusters.answers import (
+    Asked,
+    Gone,
+    Missing,
+    TooLarge,
+    decoded,
+    misshapen,
+    no_answer,
+    object_in,
+    objects_in,
+    refusal,
+    too_large,
+)
+from wizard.clusters.bounds import MAX_LIST, PAGES, size
 from wizard.clusters.kinds import NAMESPACE, Kind, Object, Ref, ref_of
-from wizard.clusters.login import Chosen, Login, chosen, login
-from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, retry_after
+from wizard.clusters.login import Chosen, Login, chosen, login, problem_of
+from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, moment, retry_after
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.clusters.served import served
+from wizard.clusters.shapes import REVIEW, VERSION
 from wizard.clusters.wire import Answer, NoAnswer, Wire
 from wizard.errors import Failed, NotKnown, Trouble
 from wizard.text import one_line, printable
 
 R = TypeVar("R", Answer, Answer | Executed)
 T = TypeVar("T")
-PAGE = 500
 RELISTS = 3  # times that a list is begun anew because its rest was forgotten
 
 
@@ -60,18 +73,21 @@ class RealCluster:
         with self._lock:
             return self._choose().server
 
+    @property
+    def verified(self) -> bool:
+        with self._lock:
+            return self._choose().verified
+
     def version(self) -> ServerVersion:
         asked = self._asked("ask for its version")
         answer = self._ask(asked, "GET", "/version")
-        body = decoded(asked, answer)
-        try:
-            stamp = parsedate_to_datetime(answer.headers["Date"]) if answer.headers.get("Date") else None
-        except ValueError:
-            stamp = None
-        minor = "".join(ch for ch in str(body.get("minor", "0")) if ch.isdigit())
-        major = "".join(ch for ch in str(body.get("major", "1")) if ch.isdigit())
+        body = decoded(asked, answer, VERSION)
+        numbers = [re.fullmatch(r"v?(\d{1,4})\D*", body.get(field) or "0") for field in ("major", "minor")]
+        if None in numbers:
+            raise misshapen(asked, "major and minor of its version must be numbers")
+        major, minor = (int(number[1]) for number in numbers if number)
         return ServerVersion(
-            one_line(body.get("gitVersion", "")), int(major or 1), int(minor or 0), stamp, answer.seconds
+            one_line(body.get("gitVersion", "")), major or 1, minor, moment(answer.headers.get("Date")), answer.seconds
         )
 
     def identity(self) -> str:
@@ -84,7 +100,7 @@ class RealCluster:
         asked = self._asked(f"get {ref}")
 
         def look(kind: Kind) -> Object:
-            return object_in(asked, self._ask(asked, "GET", _path(kind, ref.namespace, ref.name)))
+            return object_in(asked, self._ask(asked, "GET", _path(kind, ref.namespace, ref.name)), kind)
 
         try:
             return self._as_served(ref.kind, look)
@@ -107,17 +123,27 @@ class RealCluster:
     def _list(self, kind: Kind, namespace: str, labels: str, until: float) -> list[Object]:
         asked = self._asked(f"list {kind.resource}")
         found: list[Object] = []
-        token = ""
+        token, taken, pages = "", 0, list(PAGES)
         while True:
             query = (
-                {"limit": str(PAGE)}
+                {"limit": str(pages[0])}
                 | ({"labelSelector": labels} if labels else {})
                 | ({"continue": token} if token else {})
             )
-            body = decoded(asked, self._ask(asked, "GET", _path(kind, namespace), query, until=until))
-            # A list names kind and version once, for all of its items.
-            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or []]
-            token = (body.get("metadata") or {}).get("continue") or ""
+            try:
+                answer = self._ask(asked, "GET", _path(kind, namespace), query, until=until)
+                page, token = objects_in(asked, answer, kind)
+            except TooLarge:
+                # Where objects are large, fewer of them may be taken in.
+                if len(pages) == 1:
+                    raise
+                del pages[0]
+                continue
+            if found or token:  # a list of one page is bounded by itself
+                taken += size(page)
+                if taken > MAX_LIST:
+                    raise too_large(asked, f"there are so many that they come to more than {MAX_LIST >> 20} MiB")
+            found += page
             if not token:
                 return found
 
@@ -127,7 +153,7 @@ class RealCluster:
         asked = self._asked(f"apply {ref}", mutating=not dry_run)
         return self._write(
             asked, "PATCH", _path(ref.kind, ref.namespace, ref.name), query, manifest, "application/apply-patch+yaml",
-            repeatable=True,
+            repeatable=True, stored=not dry_run,
         )  # fmt: skip
 
     def create(self, manifest: Object) -> Object:
@@ -140,18 +166,17 @@ class RealCluster:
         asked = self._asked(f"replace {ref}", mutating=True)
         path = _path(ref.kind, ref.namespace, ref.name)
         try:
-            return object_in(asked, self._ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest))
+            return object_in(asked, self._ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest), ref.kind)
         except Missing as missing:
             raise Outdated(f"{self.name}: replace {ref}: it is gone", "") from missing
 
     def _write(
         self, asked: Asked, method: str, path: str, query: dict[str, str], manifest: Object,
-        content_type: str = "application/json", *, repeatable: bool = False,
+        content_type: str = "application/json", *, repeatable: bool = False, stored: bool = True,
     ) -> Object:  # fmt: skip
         try:
-            return object_in(
-                asked, self._ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
-            )
+            answer = self._ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
+            return object_in(asked, answer, ref_of(manifest).kind, stored=stored)
         except Missing as missing:
             raise Failed(f"{self.name}: {ref_of(manifest)} cannot be made: {missing.told}", "") from missing
 
@@ -166,7 +191,7 @@ class RealCluster:
 
         def delete(kind: Kind) -> None:
             path = _path(kind, ref.namespace, ref.name)
-            decoded(asked, self._ask(asked, "DELETE", path, body=body, repeatable=repeatable))
+            decoded(asked, self._ask(asked, "DELETE", path, body=body, repeatable=repeatable), {})
 
         try:
             self._as_served(ref.kind, delete)
@@ -187,7 +212,7 @@ class RealCluster:
                 "spec": {"resourceAttributes": attributes},
             }
             path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-            body = decoded(asked, self._ask(asked, "POST", path, body=review, repeatable=True, until=until))
+            body = decoded(asked, self._ask(asked, "POST", path, body=review, repeatable=True, until=until), REVIEW)
             return bool((body.get("status") or {}).get("allowed"))
 
         # Most who install a mesh may do everything: one question in place of thirty.
@@ -236,7 +261,8 @@ class RealCluster:
 
     def _choose(self) -> Chosen:
         if self._chosen is None:
-            self._chosen = chosen(self.name, self._kubeconfig, self._context)
+            with problem_of(self.name, self._kubeconfig, self._context):
+                self._chosen = chosen(self.name, self._kubeconfig, self._context)
         return self._chosen
 
     def _drop(self) -> None:
@@ -253,11 +279,12 @@ class RealCluster:
                     known = self._refused[0]
                     raise type(known)(known.what, known.remedy)
                 try:
-                    made = login(self._choose(), seconds=self._patience.plugin)
+                    with problem_of(self.name, self._kubeconfig, self._context):
+                        made = login(self._choose(), seconds=self._patience.plugin)
+                        self._logged_in = made, Wire(made.route)
                 except Failed as trouble:
                     self._refuse(trouble)
                     raise
-                self._logged_in = made, Wire(made.route)
             return self._logged_in
 
     def _log_out(self, who: Login, why: Trouble, *, again: bool) -> bool:
@@ -296,7 +323,7 @@ class RealCluster:
     def _discovered(self, path: str) -> Object | None:
         asked = self._asked("ask what it serves")
         try:
-            return decoded(asked, self._ask(asked, "GET", path))
+            return decoded(asked, self._ask(asked, "GET", path), {})
         except Missing:
             return None
 
@@ -362,6 +389,8 @@ class RealCluster:
             try:
                 answer = send(who, wire, attempts)
             except NoAnswer as none:
+                if none.large:
+                    raise too_large(asked, none) from none
                 if none.tls is None and attempts.again(Failure.LOST if none.sent else Failure.UNSENT):
                     continue
                 if not none.sent:

@@ -69,7 +69,9 @@ class StateSecrets:
         if not found:
             self.require_namespace()
         meshes = {
-            item["metadata"]["name"]: item["metadata"]["labels"][LABEL] for item in found if item.get("type") == TYPE
+            item["metadata"]["name"]: (item["metadata"].get("labels") or {}).get(LABEL, "")
+            for item in found
+            if item.get("type") == TYPE
         }
         return sorted(mesh for name, mesh in meshes.items() if name == secret_name(mesh))
 

@@ -6,6 +6,7 @@ caller for hours. The sockets here know when the call that uses them ends.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
@@ -14,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3._base_connection import ProxyConfig
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -26,14 +27,14 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from wizard.clusters.bounds import MAX_ANSWER, TooMuch
 from wizard.clusters.patience import within
 from wizard.mesh.addresses import is_ip
 
-MAX_ANSWER = 128 << 20  # bytes of one answer; a page of objects is far smaller
 _CHUNK = 1 << 20
 _KEPT = 20  # connections kept open
 # A peer that vanished without a word (a cable, a gateway that forgot us) is noticed while nothing is said, too.
-_OPTIONS = [
+_OPTIONS: list[tuple[int, int, int | bytes]] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
@@ -46,12 +47,15 @@ _call = threading.local()
 
 
 class NoAnswer(Exception):
-    """No whole answer came. `sent`: the request may have reached the server. `tls`: what TLS found wrong, if that was it."""
+    """No whole answer came. `sent`: the request may have reached the server. `tls`: what TLS found wrong, if that was it.
+    `large`: more came than is taken in.
+    """
 
-    def __init__(self, reason: str, *, sent: bool, tls: ssl.SSLError | None = None) -> None:
+    def __init__(self, reason: str, *, sent: bool, tls: ssl.SSLError | None = None, large: bool = False) -> None:
         super().__init__(reason)
         self.sent = sent
         self.tls = tls
+        self.large = large
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """How an API server is reached. `proxy`: a URL, or empty. `hostname`: the name its certificate must have, where that is not
-    the address.
+    """How an API server is reached: with TLS always. `proxy`: a URL, or empty; one with https is spoken to with the same `tls`.
+    `hostname`: the name its certificate must have, where that is not the address.
     """
 
     server: str
-    tls: ssl.SSLContext | None
+    tls: ssl.SSLContext
     hostname: str = ""
     proxy: str = ""
     proxy_headers: Mapping[str, str] | None = None
@@ -82,17 +86,17 @@ class Wire:
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        kept: dict[str, Any] = {"maxsize": _KEPT, "socket_options": _OPTIONS}
-        if route.tls is not None:
-            kept["ssl_context"] = route.tls
+        kept: dict[str, Any] = {"maxsize": _KEPT, "socket_options": _OPTIONS, "ssl_context": route.tls}
         if route.hostname:
             kept["server_hostname"] = route.hostname
         self._pools: urllib3.PoolManager
         if route.proxy:
-            self._pools = urllib3.ProxyManager(route.proxy, proxy_headers=route.proxy_headers, **kept)
+            self._pools = urllib3.ProxyManager(
+                route.proxy, proxy_headers=route.proxy_headers, proxy_ssl_context=route.tls, **kept
+            )
         else:
             self._pools = urllib3.PoolManager(**kept)
-        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._pools.pool_classes_by_scheme = {"https": _TlsPool}  # nothing is sent without TLS
 
     def ask(
         self,
@@ -120,7 +124,7 @@ class Wire:
                     while chunk := response.read(_CHUNK):
                         data += chunk
                         if len(data) > MAX_ANSWER:
-                            raise NoAnswer(f"its answer is longer than {MAX_ANSWER >> 20} MiB", sent=True)
+                            raise NoAnswer(f"its answer is longer than {MAX_ANSWER >> 20} MiB", sent=True, large=True)
                 except BaseException:
                     response.close()
                     raise
@@ -132,25 +136,23 @@ class Wire:
     @contextmanager
     def open(self, *, connect: float, until: float) -> Iterator[tuple[socket.socket, Limits]]:
         """A connection of its own, and its limits, which may be changed. Raises NoAnswer where there is none."""
-        route, target = self.route, urlsplit(self.route.server)
+        route, target = self.route, urllib3.util.parse_url(self.route.server)
         proxy = urllib3.util.parse_url(route.proxy) if route.proxy else None
-        near = proxy or urllib3.util.parse_url(route.server)
-        more: dict[str, Any] = {"timeout": connect, "socket_options": _OPTIONS, "proxy": proxy}
-        made: _Connection | _TlsConnection
+        near = proxy or target
         with _limits(until, connect) as limits:
             try:
-                if target.scheme == "https":
-                    made = _TlsConnection(
-                        near.host or "",
-                        near.port or 443,
-                        ssl_context=route.tls,
-                        server_hostname=route.hostname or None,
-                        **more,
-                    )
-                    if proxy is not None:
-                        made.set_tunnel(str(target.hostname), target.port or 443, dict(route.proxy_headers or {}))
-                else:
-                    made = _Connection(near.host or "", near.port or 80, **more)
+                made = _TlsConnection(
+                    near.host or "",
+                    near.port or 443,
+                    ssl_context=route.tls,
+                    server_hostname=route.hostname or None,
+                    timeout=connect,
+                    socket_options=_OPTIONS,
+                    proxy=proxy,
+                    proxy_config=ProxyConfig(route.tls, False, None, None),
+                )
+                if proxy is not None:
+                    made.set_tunnel(target.host or "", target.port or 443, route.proxy_headers, proxy.scheme or "")
                 made.connect()
             except (HTTPError, OSError, ValueError) as error:
                 raise NoAnswer(_reason(error), sent=False, tls=_tls_in(error)) from error
@@ -170,11 +172,14 @@ class Wire:
 
 @dataclass
 class Limits:
-    """`until`: on the monotonic clock; `silence`: in seconds; `sent`: whether something may have been sent."""
+    """`until`: on the monotonic clock; `silence`: in seconds; `sent`: whether something may have been sent; `left`: bytes that
+    `recv` may still give.
+    """
 
     until: float
     silence: float
     sent: bool = False
+    left: float = math.inf
 
 
 @contextmanager
@@ -196,10 +201,19 @@ def _hurry(used: socket.socket, most: float | None = None) -> None:
         used.settimeout(min(left, limits.silence if most is None else most))
 
 
+def _counted(data: bytes) -> bytes:
+    limits: Limits | None = getattr(_call, "limits", None)
+    if limits is not None:
+        limits.left -= len(data)
+        if limits.left < 0:
+            raise TooMuch("it answers without end")
+    return data
+
+
 class _Socket(socket.socket):
     def recv(self, *args: Any) -> bytes:
         _hurry(self)
-        return super().recv(*args)
+        return _counted(super().recv(*args))
 
     def recv_into(self, *args: Any) -> int:
         _hurry(self)
@@ -213,7 +227,7 @@ class _Socket(socket.socket):
 class _TlsSocket(ssl.SSLSocket):
     def recv(self, *args: Any) -> bytes:
         _hurry(self)
-        return super().recv(*args)
+        return _counted(super().recv(*args))
 
     def recv_into(self, *args: Any) -> int:
         _hurry(self)
@@ -282,16 +296,8 @@ def _note_sent() -> None:
         limits.sent = True
 
 
-class _Connection(_Connecting, HTTPConnection):
-    pass
-
-
 class _TlsConnection(_Connecting, HTTPSConnection):
     pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
 
 
 class _TlsPool(HTTPSConnectionPool):

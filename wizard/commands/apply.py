@@ -47,6 +47,7 @@ def command(
     take_over: bool,
     rebuilt: tuple[str, ...],
     version_step: bool,
+    unverified: tuple[str, ...],
 ) -> int:
     """Do what `plan` shows, without questions, and verify it. May be run again at any time: what is done stays done.
 
@@ -62,6 +63,7 @@ def command(
 
     session = settings.session(from_file(path, settings))
     session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
+    session.unverified = unverified
     if plan is not None:
         again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{session.place}"
         session.agreed = planfile.load(plan, session.wished.name, again)

@@ -7,6 +7,7 @@ import click
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, with_settings
+from wizard.errors import NeedsPerson
 from wizard.text import one_line, printable
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}
@@ -28,8 +29,13 @@ def command(settings: Settings, path: str, json: bool) -> int:
     session = settings.session(from_file(path, settings))
 
     def work() -> list[Finding]:
-        session.prepare()
-        return check(session.mesh, session.world)
+        session.prepare(looking=True)
+        findings = check(session.mesh, session.world)
+        why = session.unsettled
+        if why is not None and not any(each.severity == "error" for each in findings):
+            # No cluster tells of it by itself.
+            findings.append(Finding("settled", None, "error", why.what, why.remedy, isinstance(why, NeedsPerson)))
+        return findings
 
     try:
         findings = reading(work)

@@ -27,11 +27,12 @@ def command(
     take_over: bool,
     rebuilt: tuple[str, ...],
     version_step: bool,
+    unverified: tuple[str, ...],
 ) -> int:
     """Go on with an unfinished mesh: an apply, or an uninstall. NAME may be left out where only one is recorded."""
     if screens:
-        if take_over or rebuilt or version_step:
-            what = "--take-over, --rebuilt and --version-step are for the command line only"
+        if take_over or rebuilt or version_step or unverified:
+            what = "--take-over, --rebuilt, --unverified and --version-step are for the command line only"
             raise BadInput(what, "Leave out --screens.")
         return on_screens(settings, the_name(settings, name))
     from wizard.commands.uninstall import take_back
@@ -40,6 +41,7 @@ def command(
 
     session, state = recorded(settings, name)
     session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
+    session.unverified = unverified
     try:
         prepared(session, undo=state.operation == "uninstall")
         if state.operation == "uninstall":

@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 @consent_options
 @with_settings
 def command(
-    settings: Settings, name: str | None, yes: bool, json: bool, take_over: bool, rebuilt: tuple[str, ...]
+    settings: Settings,
+    name: str | None,
+    yes: bool,
+    json: bool,
+    take_over: bool,
+    rebuilt: tuple[str, ...],
+    unverified: tuple[str, ...],
 ) -> int:
     """Undo a mesh: in reverse, and only what the wizard made. NAME may be left out where only one is recorded."""
     from wizard.console.working import prepared
 
     out = settings.out
     session, _ = recorded(settings, name, whole=True)
-    session.take_over, session.rebuilt = take_over, rebuilt
+    session.take_over, session.rebuilt, session.unverified = take_over, rebuilt, unverified
     if not yes and (json or not has_terminal()):
         raise NeedsPerson(
             f"uninstalling {session.mesh.name} needs a consent, and there is nobody to ask; nothing was changed",

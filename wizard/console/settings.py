@@ -16,6 +16,7 @@ import click
 from wizard.console.completion import files
 from wizard.console.output import Output, losable
 from wizard.errors import BadInput
+from wizard.paths import of_this_user
 from wizard.text import printable, quoted
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Settings:
         from state import StateFolder, default_folder
 
         if self._folder is None:
-            self._folder = StateFolder(self.state_dir or default_folder(), shelf=self._shelf())
+            place = self.state_dir or of_this_user(default_folder, "say where progress is kept, with --state-dir DIR")
+            self._folder = StateFolder(place, shelf=self._shelf())
         return self._folder
 
     @property
@@ -158,7 +160,13 @@ _OPTIONS = (
 
 
 def consent_options(function: F) -> F:
-    """Give a click command `take_over` and `rebuilt`, for `Session`."""
+    """Give a click command `take_over`, `rebuilt` and `unverified`, for `Session`."""
+    function = click.option(
+        "--unverified",
+        multiple=True,
+        metavar="NAME",
+        help="Consent: keys are sent to this cluster, though its certificate is not verified (insecure-skip-tls-verify).",
+    )(function)
     function = click.option(
         "--rebuilt",
         multiple=True,

@@ -26,6 +26,10 @@ class SimulatedCluster:
         self.machine = machine
         self._shell = shell
 
+    @property
+    def verified(self) -> bool:
+        return self.machine.verified
+
     def version(self) -> ServerVersion:
         began = self.machine.pace.now()
         with self._asked("version"):

@@ -62,8 +62,9 @@ class Machine:
     and nobody who holds one takes a second.
 
     The knobs may be turned at any time, from any thread:
-    `unreachable` (no answer at all), `slow` (seconds more for every call), `clock_skew` (seconds ahead), `missing_rights`
-    (`verb resource`, such as `create namespaces`), `missing_images` (beginnings of images that cannot be pulled),
+    `unreachable` (no answer at all), `verified` (whether its API server's certificate is), `slow` (seconds more for every
+    call), `clock_skew` (seconds ahead), `missing_rights` (`verb resource`, such as `create namespaces`), `missing_images`
+    (beginnings of images that cannot be pulled),
     `blocked_ports` (ports that its firewall drops when they come from another cluster), `load_balancer` (whether Services
     of that type get an address), `no_external_ips` (whether admission refuses them), `node_ports` (the range that the API server
     gives), `routes` (`ip route add` on its node: a range of addresses → the address that leads there), `quotas` (namespace →
@@ -94,6 +95,7 @@ class Machine:
         universe.machines.append(self)
         universe.nodes[self.node_address] = self
         self.unreachable = False
+        self.verified = True
         self.slow = 0.0
         self.clock_skew = 0.0
         self.missing_rights: set[str] = set()
