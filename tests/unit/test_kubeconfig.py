@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wizard.clusters.kubeconfig import (
-    MAX_BYTES,
     credentials,
     default_files,
     entries,
@@ -25,6 +24,7 @@ from wizard.clusters.kubeconfig import (
     static_identity,
 )
 from wizard.clusters.kubeconfig_merge import merge
+from wizard.clusters.smallfile import MAX_BYTES
 from wizard.commands.main import run
 from wizard.errors import BadInput
 from wizard.mesh.model import Cluster, Mesh
@@ -40,7 +40,7 @@ def kubeadm(folder: Path, number: int, name: str = "", **more: Any) -> Path:
         "current-context": ADMIN,
         "clusters": [{"name": "kubernetes", "cluster": {"server": f"https://10.0.0.{number}:6443",
                       "certificate-authority-data": base64.b64encode(f"CA {number}".encode()).decode()}}],
-        "users": [{"name": "kubernetes-admin", "user": {"client-certificate-data": f"Y{number}", "client-key-data": "Yg=="}}],
+        "users": [{"name": "kubernetes-admin", "user": {"client-certificate-data": f"WQ{number}=", "client-key-data": "Yg=="}}],
         "contexts": [{"name": ADMIN, "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}],
     }  # fmt: skip
     path = folder / (name or f"admin{number}.conf")
@@ -251,7 +251,7 @@ def test_the_same_file_twice_stays_one(tmp_path: Path) -> None:
 
 
 def test_made_up_names_give_way_to_given_ones(tmp_path: Path) -> None:
-    taken = {"name": "kubernetes-admin1@kubernetes", "context": {"cluster": "x", "user": "y"}}
+    taken = {"name": "kubernetes-admin1@kubernetes", "context": {"cluster": "x", "user": "z"}}
     mine = {"name": ADMIN, "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}
     merged = merge([kubeadm(tmp_path, 1), kubeadm(tmp_path, 2, contexts=[mine, taken])])
     names = [context.name for context in merged.contexts]

@@ -41,7 +41,7 @@ class Plugin:
         program = folder / "give-me"
         program.write_text(f"#!/bin/sh\necho run >> {self.runs}\n{script.replace('TOKEN', str(self.token))}\n")
         program.chmod(0o755)
-        wanted = {"apiVersion": VERSION, "command": "./give-me", **more}
+        wanted = {"apiVersion": VERSION, "command": "./give-me", "interactiveMode": "Never", **more}
         self.config = kubeconfig(folder / "config", server.url, server.authority, {"exec": wanted})
 
     def cluster(self, patience: Patience = PATIENT) -> RealCluster:
@@ -97,7 +97,7 @@ def test_a_command_that_never_returns_is_ended(
     plugin = Plugin(tmp_path / "p", server, script)
     cluster = plugin.cluster(Patience(**{**vars(QUICK), "parked": 600.0}))
     for _ in range(3):  # nor is it run again by each of those who wait for it
-        with pytest.raises(Failed, match=r"runs `\./give-me` for credentials, and it did not end within 1 s") as told:
+        with pytest.raises(Failed, match=r"runs `\S*/give-me` for credentials, and it did not end within 1 s") as told:
             cluster.version()
         assert "east" in told.value.what
         assert f"`kubectl --kubeconfig={tmp_path}/p/config --context=ours get namespaces`" in told.value.remedy
@@ -138,7 +138,7 @@ def test_a_command_that_never_returns_holds_up_no_other_cluster(server: Api, tmp
     ],
 )
 def test_a_command_that_fails_is_named(server: Api, tmp_path: Path, script: str, words: str) -> None:
-    with pytest.raises(Failed, match=f"east: context ours runs `./give-me` for credentials.*{words}") as told:
+    with pytest.raises(Failed, match=f"east: context ours runs `\\S*/give-me` for credentials.*{words}") as told:
         Plugin(tmp_path / "p", server, script).cluster().version()
     assert told.value.what.isprintable()
     assert told.value.remedy
@@ -147,7 +147,7 @@ def test_a_command_that_fails_is_named(server: Api, tmp_path: Path, script: str,
 def test_a_command_that_is_not_there_is_named(server: Api, tmp_path: Path) -> None:
     for command in ("nowhere-to-be-found", "./nowhere"):
         plugin = Plugin(tmp_path / "p", server, "", command=command, installHint="Install it with care.")
-        with pytest.raises(Failed, match=f"`{command}` for credentials, which is not installed") as told:
+        with pytest.raises(Failed, match=f"{command.strip('.')}` for credentials, which is not installed") as told:
             plugin.cluster().version()
         assert told.value.remedy == "Install it with care."
 

@@ -35,7 +35,9 @@ def execute(
         scheme = "wss" if urlsplit(wire.route.server).scheme == "https" else "ws"
         address = f"{scheme}://{wire.route.server.partition('://')[2]}{path}"
         channel = websocket.WebSocket(skip_utf8_validation=True)
-        given = [f"{name}: {value}" for name, value in headers.items()]
+        given = [
+            f"{name}: {value.encode('latin-1').decode()}" for name, value in headers.items()
+        ]  # it sends UTF-8 itself
         try:
             channel.connect(  # type: ignore[no-untyped-call]
                 address, socket=spoken, header=given, subprotocols=["v4.channel.k8s.io"], suppress_origin=True,
