@@ -87,13 +87,11 @@ def _no_proxy(proxy: str) -> str:
 
 def _user(user: Entry, body: Item) -> Iterator[str]:
     yield from _omitted(user, "user", body, "token", "password", "client-certificate-data", "client-key-data")
-    if body.get("token") and (body.get("username") or body.get("password")):
-        yield _flaw(
-            user,
-            "user",
-            "token",
-            "excludes username and password, and kubectl refuses them together: remove one of them",
-        )
+    basic = body.get("username") or (body.get("token") and body.get("password"))
+    for key in ("token", "tokenFile"):
+        if body.get(key) and basic:
+            why = "excludes username and password, and kubectl refuses them together: remove one of them"
+            yield _flaw(user, "user", key, why)
     token = body.get("token", "")
     if token and not _fits_header(token):
         yield _flaw(user, "user", "token", "holds characters that no token has, such as the end of a line")
