@@ -172,6 +172,8 @@ def scalar(node: yaml.ScalarNode) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
     if _NO_JSON.fullmatch(text):
         raise _Refused(node, f"{text} is a number that JSON does not have, and kubectl makes JSON of it first")
     return _number(text)

@@ -133,8 +133,11 @@ def login(which: Chosen, *, seconds: float) -> Login:
         _into_memory(files, cluster, user)
         loader = KubeConfigLoader(config, active_context=which.context, config_base_path="")
         configuration = Configuration()
-        # An identity provider may be asked here, without any deadline.
-        within(seconds, lambda: loader.load_and_set(configuration))
+        if "auth-provider" in user:
+            # An identity provider may be asked here, without any deadline.
+            within(seconds, lambda: loader.load_and_set(configuration))
+        else:
+            loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
         proxy = str(configuration.proxy or "")
         if proxy and should_bypass_proxies(which.server, configuration.no_proxy or ""):

@@ -67,7 +67,7 @@ def _no_server(server: str) -> str:
         bad = not parts.hostname or parts.port == 0
     except ValueError:
         bad = True
-    if any(ch.isspace() or not ch.isprintable() for ch in server) or "://" not in server or bad:
+    if " " in server or not server.isprintable() or "://" not in server or bad:
         return "is no address such as https://10.0.0.1:6443"
     return "" if parts.scheme in {"https", "http"} else "must begin with https://"
 
