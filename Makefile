@@ -39,6 +39,7 @@ bench: $(VENV)/.dev ## the ratios of docs/benchmarks.md (root, Debian)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.first_paint
 	$(BIN)/python -m tests.bench.fifty
+	$(BIN)/python -m tests.bench.contexts
 
 lab-up: $(VENV)/.dev ## N real clusters on this machine (root, Debian)
 	$(BIN)/python -m tests.lab up --n $(N) --istio $(ISTIO)

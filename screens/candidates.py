@@ -27,4 +27,4 @@ class Candidate:
 
 def id_of(entry: ContextEntry) -> ContextId:
     """The identity of a context: contexts of the same name in two files are two."""
-    return str(entry.kubeconfig), entry.context
+    return str(entry.kubeconfig or ""), entry.context

@@ -16,6 +16,7 @@ from screens.base import Refusal, WizardScreen
 from screens.candidates import Candidate, ContextId
 from screens.filtering import Filter
 from screens.lines import Line, Lines, Piece
+from wizard.clusters.contexts import ENVIRONMENT
 from wizard.paths import expanded, is_file
 from wizard.text import listing, one_line
 
@@ -114,7 +115,7 @@ class ContextsScreen(WizardScreen):
         names = [
             one.entry.context
             if twice[one.entry.context] == 1
-            else f"{one.entry.context} in {one.entry.kubeconfig.name}"
+            else f"{one.entry.context} in {one.entry.kubeconfig.name if one.entry.kubeconfig else ENVIRONMENT}"
             for one in candidates
         ]
         room = self._context_width() - len(_CURRENT)
@@ -125,7 +126,9 @@ class ContextsScreen(WizardScreen):
 
     def _no_contexts(self, trouble: object) -> None:
         self._listed = True
-        text = f"{getattr(trouble, 'what', '')} {getattr(trouble, 'remedy', '')}".strip()
+        wrong = "; ".join(map(one_line, getattr(trouble, "mistakes", ())[:3]))
+        what = f"{getattr(trouble, 'what', '')}{f': {wrong}.' if wrong else ''}"
+        text = f"{what} {getattr(trouble, 'remedy', '')}".strip()
         self.say(f"{text} Press K to give a kubeconfig.", wrong=True)
 
     def _offer(self, entries: list[ContextEntry]) -> None:
@@ -249,7 +252,7 @@ class ContextsScreen(WizardScreen):
 
     def _matches(self, candidate: Candidate) -> bool:
         entry = candidate.entry
-        return any(self._only in text.lower() for text in (entry.context, entry.server, str(entry.kubeconfig)))
+        return any(self._only in text.lower() for text in (entry.context, entry.server, str(entry.kubeconfig or "")))
 
     def action_filter(self) -> None:
         """Ask what to show."""
@@ -358,7 +361,7 @@ def _key(context: ContextId) -> str:
 def _detail(candidate: Candidate) -> list[Line]:
     entry, facts = candidate.entry, candidate.facts
     lines: list[Line] = [
-        [Piece(one_line(entry.context), "name"), Piece(f"  in {one_line(entry.kubeconfig)}", "muted")],
+        [Piece(one_line(entry.context), "name"), Piece(f"  in {one_line(entry.kubeconfig or ENVIRONMENT)}", "muted")],
         [Piece("server ", "muted"), Piece(one_line(entry.server)), Piece("  user ", "muted"),
          Piece(f"{one_line(entry.user)} ({one_line(entry.credentials)})")],
     ]  # fmt: skip

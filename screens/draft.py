@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from screens.candidates import Candidate, ContextId, id_of
 from screens.settling import Row, settled
+from wizard.clusters.contexts import ENVIRONMENT
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
@@ -263,4 +264,4 @@ def stage_of(path: str) -> str:
 
 
 def _named(entry: ContextEntry) -> str:
-    return f"{entry.context} ({entry.kubeconfig.name})"
+    return f"{entry.context} ({entry.kubeconfig.name if entry.kubeconfig else ENVIRONMENT})"

@@ -48,7 +48,7 @@ def settled(draft: Answers) -> dict[ContextId, Row]:
     with_remotes = draft.mesh_value("topology") == "primary-remote"
     for index, (chosen, row) in enumerate(rows.items()):
         row.settle("name", f"cluster{index + 1}")
-        put(row.entry, "kubeconfig", chosen[0])
+        put(row.entry, "kubeconfig", chosen[0] or None)
         put(row.entry, "context", chosen[1])
         row.settle("network", f"network{index + 1}")
         row.settle("role", "remote" if with_remotes and index else "primary")

@@ -41,6 +41,8 @@ class RealOutside:
         return missing_contexts(mesh)
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
+        if entry.problem:
+            return ContextFacts(reachable=False, problem=entry.problem)
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)
         try:
             return facts_of(cluster)

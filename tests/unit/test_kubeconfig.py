@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wizard.clusters.kubeconfig import (
-    MAX_BYTES,
     credentials,
     default_files,
     entries,
@@ -22,6 +21,7 @@ from wizard.clusters.kubeconfig import (
     read,
 )
 from wizard.clusters.kubeconfig_merge import merge
+from wizard.clusters.smallfile import MAX_BYTES
 from wizard.commands.main import run
 from wizard.errors import BadInput
 from wizard.mesh.model import Cluster, Mesh
@@ -38,7 +38,7 @@ def kubeadm(folder: Path, number: int, name: str = "", **more: Any) -> Path:
         "current-context": ADMIN,
         "clusters": [{"name": "kubernetes", "cluster": {"server": f"https://10.0.0.{number}:6443",
                       "certificate-authority-data": base64.b64encode(f"CA {number}".encode()).decode()}}],
-        "users": [{"name": "kubernetes-admin", "user": {"client-certificate-data": f"Y{number}", "client-key-data": "Yg=="}}],
+        "users": [{"name": "kubernetes-admin", "user": {"client-certificate-data": f"WQ{number}=", "client-key-data": "Yg=="}}],
         "contexts": [{"name": ADMIN, "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}],
     }  # fmt: skip
     path = folder / (name or f"admin{number}.conf")
@@ -144,11 +144,15 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     assert entries([empty]) == []
 
 
-def test_unprintable_contexts_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.inputs("49")
+def test_contexts_whose_names_cannot_be_shown_are_listed_and_cannot_be_chosen(tmp_path: Path) -> None:
     context = {"cluster": "kubernetes", "user": "kubernetes-admin"}
-    names = ["good", "bad\x1b[31m", "bidi\u202e", ""]
+    names = ["good", "bad\x1b[31m", "bidi\u202e", "👩\u200d👧", ""]
     path = kubeadm(tmp_path, 1, contexts=[{"name": name, "context": dict(context)} for name in names])
-    assert [entry.context for entry in entries([path])] == ["good"]
+    found = entries([path])
+    shown = "\N{REPLACEMENT CHARACTER}"
+    assert [entry.context for entry in found] == ["good", f"bad{shown}[31m", f"bidi{shown}", f"👩{shown}👧", "(blank)"]
+    assert ["rename-context" in entry.problem for entry in found] == [False, True, True, True, True]
 
 
 def test_defaults_are_those_of_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +230,7 @@ def test_the_same_file_twice_stays_one(tmp_path: Path) -> None:
 
 
 def test_made_up_names_give_way_to_given_ones(tmp_path: Path) -> None:
-    taken = {"name": "kubernetes-admin1@kubernetes", "context": {"cluster": "x", "user": "y"}}
+    taken = {"name": "kubernetes-admin1@kubernetes", "context": {"cluster": "x", "user": "z"}}
     mine = {"name": ADMIN, "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}
     merged = merge([kubeadm(tmp_path, 1), kubeadm(tmp_path, 2, contexts=[mine, taken])])
     names = [context.name for context in merged.contexts]

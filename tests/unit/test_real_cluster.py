@@ -494,7 +494,7 @@ def test_the_clock_is_that_of_the_last_answer(server: Api, cluster: RealCluster)
 
 
 def test_where_it_leads_is_told_without_asking(tmp_path: Path) -> None:
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere/plugin"}}
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "/nowhere/plugin"}}
     config = kubeconfig(tmp_path / "config", "https://192.0.2.1:6443/clusters/a/", pair("authority"), user)
     assert RealCluster("east", config, "ours").server == "https://192.0.2.1:6443/clusters/a"
 

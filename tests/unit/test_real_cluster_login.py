@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
 
-from tests.unit.api_fakes import Api, Asked, Reaction, Said, api, kubeconfig, pair
+from tests.unit import api_fakes
+from tests.unit.api_fakes import Api, Asked, Pair, Reaction, Said, api, kubeconfig, pair
 from wizard import process
+from wizard.clusters.kinds import POD, Ref
 from wizard.clusters.patience import Patience
 from wizard.clusters.real import RealCluster
 from wizard.errors import BadInput, Failed, NotKnown
@@ -41,7 +46,7 @@ class Plugin:
         program = folder / "give-me"
         program.write_text(f"#!/bin/sh\necho run >> {self.runs}\n{script.replace('TOKEN', str(self.token))}\n")
         program.chmod(0o755)
-        wanted = {"apiVersion": VERSION, "command": "./give-me", **more}
+        wanted = {"apiVersion": VERSION, "command": "./give-me", "interactiveMode": "Never", **more}
         self.config = kubeconfig(folder / "config", server.url, server.authority, {"exec": wanted})
 
     def cluster(self, patience: Patience = PATIENT) -> RealCluster:
@@ -97,7 +102,7 @@ def test_a_command_that_never_returns_is_ended(
     plugin = Plugin(tmp_path / "p", server, script)
     cluster = plugin.cluster(Patience(**{**vars(QUICK), "parked": 600.0}))
     for _ in range(3):  # nor is it run again by each of those who wait for it
-        with pytest.raises(Failed, match=r"runs `\./give-me` for credentials, and it did not end within 1 s") as told:
+        with pytest.raises(Failed, match=r"runs `\S*/give-me` for credentials, and it did not end within 1 s") as told:
             cluster.version()
         assert "east" in told.value.what
         assert f"`kubectl --kubeconfig={tmp_path}/p/config --context=ours get namespaces`" in told.value.remedy
@@ -138,7 +143,7 @@ def test_a_command_that_never_returns_holds_up_no_other_cluster(server: Api, tmp
     ],
 )
 def test_a_command_that_fails_is_named(server: Api, tmp_path: Path, script: str, words: str) -> None:
-    with pytest.raises(Failed, match=f"east: context ours runs `./give-me` for credentials.*{words}") as told:
+    with pytest.raises(Failed, match=f"east: context ours runs `\\S*/give-me` for credentials.*{words}") as told:
         Plugin(tmp_path / "p", server, script).cluster().version()
     assert told.value.what.isprintable()
     assert told.value.remedy
@@ -147,7 +152,7 @@ def test_a_command_that_fails_is_named(server: Api, tmp_path: Path, script: str,
 def test_a_command_that_is_not_there_is_named(server: Api, tmp_path: Path) -> None:
     for command in ("nowhere-to-be-found", "./nowhere"):
         plugin = Plugin(tmp_path / "p", server, "", command=command, installHint="Install it with care.")
-        with pytest.raises(Failed, match=f"`{command}` for credentials, which is not installed") as told:
+        with pytest.raises(Failed, match=f"{command.strip('.')}` for credentials, which is not installed") as told:
             plugin.cluster().version()
         assert told.value.remedy == "Install it with care."
 
@@ -244,6 +249,183 @@ def test_an_identity_provider_that_is_silent_is_given_up(server: Api, tmp_path: 
         silent.settimeout(0)
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+@pytest.mark.inputs("39")
+def test_many_contexts_with_one_command_have_it_run_once(server: Api, tmp_path: Path) -> None:
+    """Told by the command itself: it fails where another of it runs at the same time."""
+    alone = f"mkdir {tmp_path}/port || exit 9; sleep 0.2; rmdir {tmp_path}/port; echo '{credential(token='abc')}'"
+    plugin = Plugin(tmp_path / "p", server, alone)
+    clusters = [plugin.cluster() for _ in range(24)]
+    began = threading.Barrier(24)
+
+    def ask(cluster: RealCluster) -> None:
+        began.wait()
+        cluster.version()
+
+    _together(ask, clusters)
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer abc"] * 24
+    assert plugin.count == 1
+
+
+@pytest.mark.inputs("39")
+def test_what_a_command_fails_with_is_told_to_all_who_waited_for_it(server: Api, tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path / "p", server, "sleep 0.2; echo 'no login' >&2; exit 3")
+    began, told = threading.Barrier(8), []
+
+    def ask(cluster: RealCluster) -> None:
+        began.wait()
+        with pytest.raises(Failed) as caught:
+            cluster.version()
+        told.append(caught.value.what)
+
+    _together(ask, [RealCluster(f"c{number}", plugin.config, "ours", PATIENT) for number in range(8)])
+    assert plugin.count == 1
+    assert sorted(each.partition(":")[0] for each in told) == [f"c{number}" for number in range(8)]
+    assert all("no login" in each for each in told)
+
+
+@pytest.mark.inputs("39")
+def test_commands_that_are_told_something_else_are_others(server: Api, tmp_path: Path) -> None:
+    script = f"""echo '{credential(token="TOKEN")}' | sed "s|{tmp_path}/p/token|$WHO|" """
+    for who in ("one", "two"):
+        Plugin(tmp_path / "p", server, script, env=[{"name": "WHO", "value": who}]).cluster().version()
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer one", "Bearer two"]
+
+
+def test_a_shared_credential_that_one_server_refuses_is_made_anew_for_all(server: Api, tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path / "p", server, "cat TOKEN")
+    plugin.token.write_text(credential(token="old"))
+    plugin.cluster().version()
+    plugin.token.write_text(credential(token="new"))
+    server.react = lambda asked: Said() if asked.headers["authorization"] == "Bearer new" else Said(401)
+    plugin.cluster().version()
+    plugin.cluster().version()
+    assert plugin.count == 2
+    assert [asked.headers["authorization"] for asked in server.asked[1:]] == ["Bearer old", "Bearer new", "Bearer new"]
+
+
+def _together(ask: Callable[[RealCluster], None], clusters: list[RealCluster]) -> None:
+    threads = [threading.Thread(target=ask, args=(cluster,)) for cluster in clusters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.inputs("34")
+def test_a_command_is_not_run_where_other_credentials_come_first(server: Api, tmp_path: Path) -> None:
+    """As kubectl: a token, a password or a certificate of the kubeconfig is used in its place."""
+    plugin = Plugin(tmp_path / "p", server, f"echo '{credential(token='ran')}'")
+    run = yaml.safe_load(plugin.config.read_text())["users"][0]["user"]["exec"]
+    mine = pair("me", server.authority)
+    own = {
+        "client-certificate-data": base64.b64encode(mine.pem).decode(),
+        "client-key-data": base64.b64encode(mine.key_pem).decode(),
+    }
+    for user in ({"token": "abc"}, {"username": "u", "password": "pä"}, own):
+        config = kubeconfig(tmp_path / "p/config", server.url, server.authority, {"exec": run, **user})
+        RealCluster("east", config, "ours", QUICK).version()
+    basic = base64.b64encode("u:pä".encode()).decode()
+    assert [asked.headers.get("authorization") for asked in server.asked] == ["Bearer abc", f"Basic {basic}", None]
+    assert plugin.count == 0
+
+
+@pytest.mark.inputs("36")
+def test_a_token_file_is_trimmed_and_read_anew(server: Api, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(" first\n")
+    config = kubeconfig(tmp_path / "config", server.url, server.authority, {"tokenFile": "token", "token": "beside"})
+    cluster = RealCluster("east", config, "ours", QUICK)
+    cluster.version()
+    (tmp_path / "token").write_text("second\r\n\n")
+    server.react = lambda asked: Said() if asked.headers["authorization"] == "Bearer second" else Said(401)
+    cluster.version()
+    (tmp_path / "token").write_text("\n")
+    server.react = lambda _: Said()
+    RealCluster("east", config, "ours", QUICK).version()
+    said = [asked.headers["authorization"] for asked in server.asked]
+    assert said == ["Bearer first", "Bearer first", "Bearer second", "Bearer beside"]
+
+
+@pytest.mark.inputs("31")
+def test_who_acts_as_another_says_so_in_every_request(server: Api, tmp_path: Path) -> None:
+    heard: list[str] = []
+    real = api_fakes._request
+
+    def listen(lines: Any) -> Asked | None:
+        class Listening:
+            def readline(self) -> bytes:
+                line: bytes = lines.readline()
+                heard.append(line.decode().strip())
+                return line
+
+            def read(self, count: int) -> bytes:
+                return bytes(lines.read(count))
+
+        return real(Listening())
+
+    user = {
+        "token": "abc", "as": "jürgen", "as-uid": "42", "as-groups": ["system:masters", "a, b"],
+        "as-user-extra": {"scopes/Å %": ["u", "v"]},
+    }  # fmt: skip
+    config = kubeconfig(tmp_path / "config", server.url, server.authority, user)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api_fakes, "_request", listen)
+        cluster = RealCluster("east", config, "ours", QUICK)
+        cluster.version()
+        with pytest.raises(Failed):
+            cluster.execute(Ref(POD, "a", "b"), "c", ["true"], seconds=1)
+    acting = [line for line in heard if line.lower().startswith("impersonate-")]
+    wanted = [
+        "Impersonate-User: jürgen", "Impersonate-Uid: 42", "Impersonate-Group: system:masters", "Impersonate-Group: a, b",
+        "Impersonate-Extra-scopes%2F%C3%85%20%25: u", "Impersonate-Extra-scopes%2F%C3%85%20%25: v",
+    ]  # fmt: skip
+    assert acting == wanted * 2
+
+
+ENCRYPTED = serialization.BestAvailableEncryption(b"secret")
+SHAPE = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+
+
+@pytest.mark.inputs("37")
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize(
+    ("field", "make", "words"),
+    [
+        ("client-key", lambda mine: mine.key.private_bytes(*SHAPE, ENCRYPTED), "is encrypted, .* `openssl pkey"),
+        ("client-key", lambda mine: pair("other").key_pem, "is not the key of the client certificate"),
+        ("client-key", lambda mine: mine.pem, "holds no private key"),
+        ("client-key", lambda mine: mine.key_pem[:80], "is damaged, cut off"),
+        ("client-certificate", lambda mine: mine.key_pem, "holds private key, not a certificate"),
+        ("client-certificate", lambda mine: mine.pem[:200], "is damaged or cut off"),
+        ("certificate-authority", lambda mine: mine.certificate.public_bytes(serialization.Encoding.DER), "DER .*`openssl x509"),
+        ("certificate-authority", lambda mine: b"x", "holds no certificate"),
+    ],
+)  # fmt: skip
+def test_certificates_and_keys_that_do_not_work_are_told_with_file_field_and_cure(
+    server: Api, tmp_path: Path, inline: bool, field: str, make: Callable[[Pair], bytes], words: str
+) -> None:
+    mine = pair("me", server.authority)
+    parts = {"client-certificate": mine.pem, "client-key": mine.key_pem, "certificate-authority": server.authority.pem}
+    parts[field] = make(mine)
+    given: dict[str, str] = {}
+    for key, content in parts.items():
+        (tmp_path / key).write_bytes(content)
+        given |= {f"{key}-data": base64.b64encode(content).decode()} if inline else {key: key}
+    user = {key: value for key, value in given.items() if key.startswith("client")}
+    cluster = {key: value for key, value in given.items() if not key.startswith("client")}
+    config = kubeconfig(tmp_path / "config", server.url, server.authority, user)
+    content = yaml.safe_load(config.read_text())
+    content["clusters"][0]["cluster"] = {"server": server.url, **cluster}
+    config.write_text(yaml.safe_dump(content, width=10_000))
+    with pytest.raises(BadInput) as told:
+        RealCluster("east", config, "ours", QUICK).version()
+    said = told.value.what
+    named = f"{field}-data" if inline else f"{field}, {tmp_path / field},"
+    kind = "cluster there" if field.startswith("certificate") else "user us"
+    assert re.search(rf"{named} of {kind} \(line \d+ of {config}\) .*{words}", said), said
+    assert "_ssl" not in said
+    assert not server.asked
 
 
 def test_a_key_that_is_none_is_told(server: Api, tmp_path: Path) -> None:

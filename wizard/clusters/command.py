@@ -47,7 +47,9 @@ def execute(
         channel = websocket.WebSocket(skip_utf8_validation=True)
         channel.frame_buffer = _Bounded(channel._recv, skip_utf8_validation=True)
         limits.left = MAX_GREETING
-        given = [f"{name}: {value}" for name, value in headers.items()]
+        given = [
+            f"{name}: {value.encode('latin-1').decode()}" for name, value in headers.items()
+        ]  # it sends UTF-8 itself
         try:
             channel.connect(  # type: ignore[no-untyped-call]
                 address, socket=spoken, header=given, subprotocols=["v4.channel.k8s.io"], suppress_origin=True,

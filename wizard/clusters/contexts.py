@@ -7,17 +7,20 @@ from pathlib import Path
 
 SIMULATED_KUBECONFIG = Path("(simulated)") / "kubeconfig"  # of the demo's contexts: there is no such file
 
+ENVIRONMENT = "the files of $KUBECONFIG together"  # where a context is that none of them holds whole
+
 
 @dataclass(frozen=True)
 class ContextEntry:
     """One context as its kubeconfig tells it, without asking the cluster. Texts are printable."""
 
     context: str
-    kubeconfig: Path
+    kubeconfig: Path | None  # None: kubectl's own files, which it takes only together
     server: str
     user: str
     credentials: str  # what kind: "client certificate", "token", "runs COMMAND", ...
     current: bool = False
+    problem: str = ""  # why kubectl and istioctl would not use it, with where it stands; empty: it can be asked
 
 
 @dataclass(frozen=True)

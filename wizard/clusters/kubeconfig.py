@@ -1,155 +1,116 @@
-"""Reads kubeconfigs, and only reads: nothing in one is run, followed or written back.
-
-Enough to show a person what there is to choose from and to find mistakes before any cluster is asked. Connecting is
-left to the Kubernetes client.
+"""What kubeconfigs offer: their contexts, for a person to choose from, and the mistakes that can be found before any cluster is
+asked. Nothing in one is run. Connecting is left to the Kubernetes client.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wizard.clusters.contexts import ContextEntry
+from wizard.clusters.kubeconfig_read import Found, Kubeconfig, NotLoaded, default_files, files_of, found_in, read
+from wizard.clusters.usable import flaws
 from wizard.errors import BadInput, Mistake, Trouble
-from wizard.mesh.meshfile import parse
 from wizard.mesh.model import Mesh
-from wizard.paths import expanded, is_there
 from wizard.text import listing, one_line, printable
-
-log = logging.getLogger(__name__)
-
-MAX_BYTES = 8 << 20  # hundreds of clusters with their certificates inline
-Item = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Kubeconfig:
-    """One file: what it names, by name. `relative` paths in it are taken from its folder."""
-
-    path: Path
-    contexts: Mapping[str, Item]
-    clusters: Mapping[str, Item]
-    users: Mapping[str, Item]
-    current: str = ""
-
-
-def default_files() -> list[Path]:
-    """The files that kubectl would use and that exist. Raises BadInput where there are none."""
-    told = [expanded(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    files = told or [expanded("~/.kube/config")]
-    found = [path for path in dict.fromkeys(files) if is_there(path)]
-    if not found:
-        where = "of $KUBECONFIG " if told else ""
-        raise BadInput(
-            f"no kubeconfig found: {listing(map(one_line, files))} {where}{'do' if len(files) > 1 else 'does'} not exist",
-            "Name one with --kubeconfig FILE, or set KUBECONFIG.",
-        )
-    return found
-
-
-def read(path: Path) -> Kubeconfig:
-    """What this file names. Raises BadInput, naming the file and the lines, where it is no kubeconfig."""
-    name = one_line(path)
-    path = expanded(path).absolute()
-    remedy = "Give another kubeconfig, or correct this one."
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # the latter: a NUL in it
-        why = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(f"the kubeconfig {name} cannot be read: {why}", remedy) from error
-    if len(raw) > MAX_BYTES:
-        raise BadInput(f"{name} is larger than {MAX_BYTES >> 20} MiB, which no kubeconfig is", remedy)
-    if not raw.strip():
-        return Kubeconfig(path, {}, {}, {})
-    try:
-        data, lines = parse(raw, name)
-    except BadInput as error:
-        raise BadInput(error.what, remedy, error.mistakes) from error
-    mistakes: list[Mistake] = []
-    if not isinstance(data, dict):
-        raise BadInput(f"{name} is no kubeconfig", remedy, (Mistake("", "must be a mapping", 1),))
-    tables = {key: _table(data, key, one, lines, mistakes) for key, one in _TABLES.items()}
-    if mistakes:
-        raise BadInput(f"{name} is no kubeconfig", remedy, tuple(mistakes))
-    return Kubeconfig(path, **tables, current=str(data.get("current-context") or ""))
-
-
-_TABLES = {"contexts": "context", "clusters": "cluster", "users": "user"}
-
-
-def _table(data: Item, key: str, one: str, lines: Mapping[str, int], mistakes: list[Mistake]) -> dict[str, Item]:
-    table: dict[str, Item] = {}
-    entries = data.get(key)
-    if entries is not None and not isinstance(entries, list):
-        mistakes.append(Mistake(key, "must be a list", lines.get(key)))
-        return table
-    for index, entry in enumerate(entries or ()):
-        path = f"{key}[{index}]"
-        name = entry.get("name") if isinstance(entry, dict) else None
-        body = entry.get(one) if isinstance(entry, dict) else None
-        if not isinstance(name, str | int) or isinstance(name, bool) or not isinstance(body, dict | None):
-            mistakes.append(Mistake(path, f"must have a name and a {one}", lines.get(path)))
-            continue
-        # As kubectl: the first of that name counts.
-        table.setdefault(str(name), body or {})
-    return table
 
 
 def entries(paths: Sequence[Path] = ()) -> list[ContextEntry]:
-    """The contexts of these files, or of those that kubectl would use, in their order. Raises BadInput naming the file
-    that cannot be read. A context with a name that is not printable is left out: nobody could confirm it.
+    """The contexts of these files, or of those that kubectl would use, in their order. What speaks against one stands in its
+    `problem`; so does what speaks against its whole file, and a file whose contexts are not known is one entry. Raises BadInput
+    where that would be all. A context with a name that is not printable is left out: nobody could confirm it.
     """
-    found = []
-    for path in paths or default_files():
-        config = read(path)
-        for name, context in config.contexts.items():
-            if printable(name) != name or not name.strip():
-                log.warning("%s: a context with an unprintable name is left out", path)
-                continue
-            server, user = config.clusters.get(str(context.get("cluster"))), config.users.get(str(context.get("user")))
-            found.append(
-                ContextEntry(
-                    context=name,
-                    kubeconfig=config.path,
-                    server=one_line((server or {}).get("server") or ""),
-                    user=one_line(context.get("user") or ""),
-                    credentials=credentials(user),
-                    current=name == config.current,
-                )
-            )
+    files = list(paths) or default_files()
+    read_ones: dict[Path, Kubeconfig | BadInput] = {}
+    for path in files:
+        try:
+            read_ones[path] = read(path)
+        except BadInput as refused:
+            read_ones[path] = refused
+    refusals = [each for each in read_ones.values() if isinstance(each, BadInput)]
+    if len(refusals) == len(read_ones) and not any(isinstance(each, NotLoaded) and each.names for each in refusals):
+        raise refusals[0]
+    merged = () if paths else tuple(read_ones.values())
+    found: list[ContextEntry] = []
+    for path, config in read_ones.items():
+        found += _unread(path, config) if isinstance(config, BadInput) else _listed(config, merged)
     return found
+
+
+# What nobody can read nobody can confirm, nor type into a mesh file.
+_UNREADABLE_NAME = "its name holds what cannot be shown; give it another with kubectl config rename-context"
+
+
+def _listed(config: Kubeconfig, merged: Sequence[Kubeconfig | BadInput]) -> Iterator[ContextEntry]:
+    """The contexts of one file. `merged`: the files that kubectl would make one of, and the refusals of the others."""
+    good = [each for each in merged if isinstance(each, Kubeconfig)]
+    for name in config.contexts:
+        if printable(name) != name or not name.strip():
+            yield ContextEntry(one_line(name) or "(blank)", config.path, "", "", "", problem=_UNREADABLE_NAME)
+            continue
+        alone, whole = found_in((config,), name), found_in(good, name)
+        assert alone is not None  # noqa: S101 - its name is from there
+        # The file is named where it says all, so that the choice means the same tomorrow. The rest needs the files together.
+        together = whole is not None and whole.context.path == config.path and whole != alone
+        yield _entry(whole if whole and together else alone, config, merged if together else ())
+
+
+def _entry(found: Found, config: Kubeconfig, merged: Sequence[Kubeconfig | BadInput]) -> ContextEntry:
+    problems = [*(_whole(each) for each in merged if isinstance(each, BadInput)), *flaws(found)]
+    return ContextEntry(
+        context=found.context.name,
+        kubeconfig=None if merged else config.path,
+        server=one_line((found.cluster.body or {}).get("server", "")),
+        user=one_line(found.user.name),
+        credentials=credentials(found.user.body) if found.user.name else "none: anonymous",
+        current=found.context.name == config.current,
+        problem=_cannot(problems) if problems else "",
+    )
+
+
+def _unread(path: Path, refused: BadInput) -> Iterator[ContextEntry]:
+    names = [name for name in getattr(refused, "names", ()) if printable(name) == name and name.strip()]
+    for name in names or [one_line(path.name)]:
+        yield ContextEntry(name, path, "", "", "", problem=_whole(refused))
+
+
+def _whole(refused: BadInput) -> str:
+    """A refusal in one sentence: the first of its mistakes stands for all."""
+    mistakes = refused.mistakes
+    more = f", and {len(mistakes) - 1} more" if len(mistakes) > 1 else ""
+    return f"{refused.what}: {one_line(mistakes[0])}{more}" if mistakes else refused.what
+
+
+def _cannot(problems: Sequence[str]) -> str:
+    return "; ".join(problems[:3])
 
 
 def credentials(user: Mapping[str, Any] | None) -> str:
     """What kind of credentials this user has, in words; never the credentials themselves."""
     if user is None:
         return "none: this user is not in the file"
-    if isinstance(run := user.get("exec"), Mapping):
-        return f"runs {one_line(run.get('command') or 'a command', 120)}"
-    if isinstance(provider := user.get("auth-provider"), Mapping):
-        return f"auth provider {one_line(provider.get('name') or '', 80)}"
-    for keys, words in (
+    for keys, words in (  # as kubectl: these come before a command
         (("client-certificate-data", "client-certificate"), "client certificate"),
         (("token", "tokenFile"), "token"),
         (("username",), "password"),
     ):
         if any(user.get(key) for key in keys):
             return words
+    if isinstance(run := user.get("exec"), Mapping):
+        return f"runs {one_line(run.get('command') or 'a command', 120)}"
+    if isinstance(provider := user.get("auth-provider"), Mapping):
+        return f"auth provider {one_line(provider.get('name') or '', 80)}"
     return "none"
 
 
 def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
-    """A mistake for each cluster whose context is not in its kubeconfig, listing those that are, and for each
-    kubeconfig that cannot be read. Asks no cluster.
+    """A mistake for each cluster whose context is not in its kubeconfig, listing those that are, for each that kubectl and
+    istioctl would refuse, and for each kubeconfig that cannot be read. Asks no cluster.
     """
     mistakes = []
-    configs_of = functools.cache(_configs)  # fifty clusters may share one large file
+    configs_of = functools.cache(files_of)
     for index, cluster in enumerate(mesh.clusters):
         if not cluster.context:
             continue  # told already, as an answer that is missing
@@ -161,8 +122,8 @@ def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
             mistakes += getattr(trouble, "mistakes", ())
             continue
         where = listing([one_line(config.path) for config in configs], last="or")
-        holder = next((config for config in configs if cluster.context in config.contexts), None)
-        if holder is None:
+        found = found_in(configs, cluster.context)
+        if found is None:
             names = [one_line(name) for config in configs for name in config.contexts]
             known = (
                 f"there are {listing(names[:20])}{' and more' if len(names) > 20 else ''}" if names else "it has none"
@@ -170,12 +131,9 @@ def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
             mistakes.append(
                 Mistake(f"{at}.context", f"{one_line(cluster.context)!r} is no context of {where}; {known}")
             )
-        elif not any(str(holder.contexts[cluster.context].get("cluster")) in config.clusters for config in configs):
-            mistakes.append(
-                Mistake(f"{at}.context", f"{one_line(cluster.context)!r} of {where} names a cluster that is not there")
+        else:
+            mistakes += (
+                Mistake(f"{at}.context", f"{one_line(cluster.context)!r} of {where} cannot be used: {flaw}")
+                for flaw in flaws(found)
             )
     return tuple(mistakes)
-
-
-def _configs(path: Path | None) -> list[Kubeconfig]:
-    return [read(each) for each in ([path] if path else default_files())]

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from wizard import yamltext
-from wizard.clusters.kubeconfig import Item, Kubeconfig, read
+from wizard.clusters.clientcmd import Item
+from wizard.clusters.kubeconfig_read import Kubeconfig, absolute, read
 from wizard.errors import BadInput
 from wizard.text import one_line
-
-# Keys that name files, relative to the folder of the kubeconfig.
-_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
 @dataclass(frozen=True)
@@ -118,21 +116,7 @@ def _inserted(name: str, mark: str) -> str:
 
 
 def _absolute(table: Mapping[str, Item], config: Kubeconfig) -> dict[str, Item]:
-    folder = config.path.parent
-
-    def whole(value: object) -> object:
-        return str(folder / value) if isinstance(value, str) and value else value
-
-    result = {}
-    for name, body in table.items():
-        moved = {key: whole(value) if key in _FILES else value for key, value in body.items()}
-        run = moved.get("exec")
-        command = run.get("command") if isinstance(run, dict) else None
-        # A command without a slash is looked up on the PATH; with one, client-go takes it from the file's folder.
-        if isinstance(run, dict) and isinstance(command, str) and "/" in command:
-            moved["exec"] = run | {"command": whole(command)}
-        result[name] = moved
-    return result
+    return {name: absolute(body, config.path.parent) for name, body in table.items()}
 
 
 def _pointed(config: Kubeconfig, index: int, clusters: _Table, users: _Table) -> dict[str, Item]:

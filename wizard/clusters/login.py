@@ -1,38 +1,37 @@
 """How a kubeconfig context leads to its API server, and with which credentials. Read anew at each `login`: token files are
 rotated, certificates renewed.
 
-Reading kubeconfigs is the official client's business, but for the commands that some run for credentials: it would wait for them
-for ever.
+Authenticating is the official client's business; it gets one context, checked before and written so that it leaves nothing to
+guess. Commands that some run for credentials are not left to it: it would wait for them for ever.
 """
 
 from __future__ import annotations
 
 import base64
-import json
+import contextlib
 import logging
 import math
 import os
-import shutil
+import ssl
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import yaml
+from urllib3 import HTTPHeaderDict
 
-from wizard import process
+from wizard.clusters import pems, plugins, smallfile
 from wizard.clusters.kinds import Object
-from wizard.clusters.patience import within
-from wizard.clusters.proxies import proxy_to
+from wizard.clusters.kubeconfig_read import Found, files_of, found_in
+from wizard.clusters.proxies import NoProxy, proxy_to
 from wizard.clusters.typed import file_option, kubectl
+from wizard.clusters.usable import flaws, token_in
 from wizard.clusters.wire import Route, tls_context
 from wizard.errors import BadInput, Failed, Trouble
-from wizard.text import one_line, redact
+from wizard.text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -42,69 +41,74 @@ _INLINE = {
     "certificate-authority-data": "certificate-authority",
 }
 _TOLD_TO_PLUGINS = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
-_EARLY = 30.0  # seconds before a credential ends, from when on it is renewed
-_SHORTEST = 60.0  # seconds that a credential is used at least, whatever it says and this machine's clock
 # The client library loads its modules lazily, which is not safe from several threads at once.
 _loading = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Login:
-    """`headers`: what a request carries for credentials. `certificate`: the client's own, in PEM. `renew`: on the monotonic
-    clock, when it should be made anew.
+    """`headers`: what a request carries for credentials, and as whom it acts. `certificate`: the client's own, in PEM. `renew`:
+    on the monotonic clock, when it should be made anew. `refused`: to be called where an API server did not accept it.
     """
 
     route: Route
     headers: Mapping[str, str]
     certificate: bytes = b""
     renew: float = math.inf
+    refused: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One context with its cluster and user, as the kubeconfig has them; `folder` is where relative paths start from."""
+    """One context with its cluster and user, as the kubeconfig has them: all paths absolute, all fields of their type, and none
+    that kubectl would not use.
+    """
 
     name: str
     context: str
     kubeconfig: Path | None
-    config: Object
-    folder: str
+    found: Found
+    cluster: Object
+    user: Object
 
     @property
     def server(self) -> str:
-        return str(self.cluster.get("server") or "").rstrip("/")
+        scheme, _, rest = str(self.cluster.get("server", "")).partition("://")
+        return f"{scheme.lower()}://{rest}".rstrip("/")
 
     @property
     def verified(self) -> bool:
         """Whether the API server's certificate is."""
         return not self.cluster.get("insecure-skip-tls-verify")
 
-    @property
-    def cluster(self) -> Object:
-        found: Object = self.config["clusters"][0]["cluster"]
-        return found
-
-    @property
-    def user(self) -> Object:
-        found: Object = self.config["users"][0]["user"]
-        return found
-
 
 def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
     """Read it; runs nothing. Raises BadInput naming the cluster `name`."""
-    with _loading:
-        from kubernetes.config.config_exception import ConfigException
-        from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
-
-    source = str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
     try:
-        merged = KubeConfigMerger(source).config
-        if merged is None:
-            raise ConfigException("there is no such file")
-        config, folder = _only(merged.value, context)
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unusable(name, context, kubeconfig, source, error) from error
-    return Chosen(name, context, kubeconfig, config, folder)
+        found = found_in(files_of(kubeconfig), context)
+    except BadInput as refused:
+        said = [f"{refused.what}: {one_line(refused.mistakes[0])}" if refused.mistakes else refused.what]
+        raise _unusable(name, context, kubeconfig, said) from refused
+    wrong = flaws(found) if found else ["it is not there"]
+    if found is None or wrong:
+        raise _unusable(name, context, kubeconfig, wrong)
+    cluster = {key: value for key, value in (found.cluster.body or {}).items() if value}
+    return Chosen(name, context, kubeconfig, found, cluster, _used(found.user.body or {}))
+
+
+def _used(user: Object) -> Object:
+    """What of this user counts, where it names several credentials: client-go's order, not the library's."""
+    used = {key: value for key, value in user.items() if value or key in {"exec", "auth-provider"}}
+    if not (used.get("client-certificate") or used.get("client-certificate-data")):
+        used = {key: value for key, value in used.items() if not key.startswith("client-key")}
+    if not used.get("username"):
+        used.pop("password", None)
+    if any(used.get(key) for key in ("token", "tokenFile", "username")):
+        used.pop("auth-provider", None)
+        used.pop("exec", None)
+    if "client-certificate" in used or "client-certificate-data" in used:
+        used.pop("exec", None)
+    return used
 
 
 def login(which: Chosen, *, seconds: float) -> Login:
@@ -117,44 +121,54 @@ def login(which: Chosen, *, seconds: float) -> Login:
         from kubernetes.config.kube_config import KubeConfigLoader
 
     _refuse_plain(which)
-    user, renew = which.user, math.inf
-    if user.get("auth-provider"):
-        user = _of_provider(which)
-    if isinstance(user.get("exec"), dict) and not (user.get("token") or user.get("tokenFile")):
-        user, renew = _from_command(which, seconds)
-    cluster = dict(which.cluster)
+    user = _of_provider(which) if "auth-provider" in which.user else dict(which.user)
+    cluster = {**which.cluster, "server": which.server}
+    given = _from_command(which, seconds) if "exec" in user else None
+    if given is not None:
+        del user["exec"]
+        user |= {key: value for key, value in given.user.items() if value}
+    if "tokenFile" in user:
+        user["token"] = _token(which, user)
+        del user["tokenFile"]
+    if "username" in user:  # the library sends Latin-1, and kubectl UTF-8
+        user |= {key: str(user.get(key, "")).encode().decode("latin-1") for key in ("username", "password")}
     config = {
-        **which.config,
-        "clusters": [{**which.config["clusters"][0], "cluster": cluster}],
-        "users": [{**which.config["users"][0], "user": user}],
+        "current-context": which.context,
+        "contexts": [{"name": which.context, "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": user}],
     }
     files: list[int] = []
     try:
         _into_memory(files, cluster, user)
-        loader = KubeConfigLoader(config, active_context=which.context, config_base_path=which.folder)
+        loader = KubeConfigLoader(config, active_context=which.context, config_base_path="")
         configuration = Configuration()
-        within(seconds, lambda: loader.load_and_set(configuration))
+        loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
         proxy = proxy_to(which.server, cluster)
         route = Route(
             which.server,
-            _tls(configuration),
+            _tls(which, configuration),
             str(configuration.tls_server_name or ""),
             proxy.url if proxy else "",
             proxy.headers if proxy else None,
         )
-    except TimeoutError as error:
-        raise Failed(
-            f"{which.name}: the credentials of context {one_line(which.context)} cannot be read within {seconds:.0f} s",
-            f"Try it with `{kubectl(which)} get namespaces`.",
-        ) from error
+    except NoProxy as error:
+        raise _unusable(which.name, which.context, which.kubeconfig, [str(error)]) from error
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unusable(which.name, which.context, which.kubeconfig, "its kubeconfig", error) from error
+        # What the library says of it is Python's, and tells nobody what to do.
+        why = (
+            f"the credentials of user {one_line(which.found.user.name, 120)!r} cannot be used ({which.found.user.at()})"
+        )
+        raise _unusable(which.name, which.context, which.kubeconfig, [why]) from error
     finally:
         for descriptor in files:
             os.close(descriptor)
     token = configuration.api_key.get("BearerToken")
-    return Login(route, {"Authorization": str(token)} if token else {}, certificate, renew)
+    headers = HTTPHeaderDict({"Authorization": str(token)} if token else {})
+    _act_as(which.user, headers)
+    refused = (lambda: plugins.refused(given)) if given else (lambda: None)
+    return Login(route, headers, certificate, given.renew if given else math.inf, refused)
 
 
 @contextmanager
@@ -166,7 +180,7 @@ def problem_of(name: str, kubeconfig: Path | None, context: str) -> Iterator[Non
         raise
     except Exception as error:
         log.info("%s: the login of its context broke down", name, exc_info=True)
-        raise _unusable(name, context, kubeconfig, "its kubeconfig", type(error).__name__) from error
+        raise _unusable(name, context, kubeconfig, [f"its login broke down ({type(error).__name__})"]) from error
 
 
 def _refuse_plain(which: Chosen) -> None:
@@ -204,48 +218,70 @@ def _of_provider(which: Chosen) -> Object:
     return {**user, "token": token}
 
 
-def _unusable(name: str, context: str, kubeconfig: Path | None, source: str, error: object) -> BadInput:
+def _unusable(name: str, context: str, kubeconfig: Path | None, problems: list[str]) -> BadInput:
+    of = f" of {one_line(kubeconfig)}" if kubeconfig else ""
     return BadInput(
-        f"{name}: context {one_line(context)} of {one_line(source)} cannot be used: {one_line(error)}",
+        f"{name}: context {one_line(context)}{of} cannot be used: {'; '.join(problems[:3])}",
         f"Check it with `kubectl {file_option(kubeconfig)}config get-contexts`.",
     )
 
 
-def _tls(configuration: Any) -> Any:
+def _token(which: Chosen, user: Object) -> str:
+    """As kubectl: what the file holds now; where it holds none, the token beside it, if there is one."""
+    try:
+        return token_in(Path(user["tokenFile"]))
+    except ValueError as error:
+        if user.get("token"):
+            return str(user["token"])
+        at = f"tokenFile of user {one_line(which.found.user.name, 120)} ({which.found.user.at('tokenFile')})"
+        why = f"{at} names {one_line(user['tokenFile'])}, which {error}"
+        raise _unusable(which.name, which.context, which.kubeconfig, [why]) from error
+
+
+def _act_as(user: Object, headers: HTTPHeaderDict) -> None:
+    """Impersonation. What stands more than once is more than one header; the wire has bytes, and a name may be any text."""
+    named = [(what, user[key]) for what, key in (("User", "as"), ("Uid", "as-uid")) if user.get(key)]
+    named += [("Group", each) for each in user.get("as-groups", ())]
+    extra = user.get("as-user-extra", {})
+    named += [(f"Extra-{quote(key, safe=_IN_A_NAME)}", each) for key, values in extra.items() for each in values]
+    for what, value in named:
+        headers.add(f"Impersonate-{what}", value.encode().decode("latin-1"))
+
+
+_IN_A_NAME = (
+    "!#$&'*+-.^_`|~"  # what the name of a header may hold beside letters and digits; `%` begins what is escaped
+)
+
+
+def _tls(which: Chosen, configuration: Any) -> ssl.SSLContext:
     context = tls_context(verify=bool(configuration.verify_ssl))
     if configuration.ssl_ca_cert:
-        context.load_verify_locations(configuration.ssl_ca_cert)
+        try:
+            context.load_verify_locations(configuration.ssl_ca_cert)
+        except ssl.SSLError as error:
+            why = pems.authority_trouble(smallfile.content(Path(configuration.ssl_ca_cert)))
+            raise _not_usable_file(which, "certificate-authority", why) from error
     elif configuration.verify_ssl:
         context.load_default_certs()
     if configuration.cert_file:
-        # An empty password: OpenSSL would ask for one at the terminal.
-        context.load_cert_chain(configuration.cert_file, configuration.key_file, "")
+        try:
+            # An empty password: OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(configuration.cert_file, configuration.key_file, "")
+        except ssl.SSLError as error:
+            files = (configuration.cert_file, configuration.key_file)
+            raise _not_usable_file(
+                which, *pems.pair_trouble(*(smallfile.content(Path(each)) for each in files))
+            ) from error
     return context
 
 
-def _only(config: Any, context: str) -> tuple[Object, str]:
-    """The one context of a merged kubeconfig with its cluster and user, and the folder its relative paths start from."""
-
-    def named(section: str, name: str) -> Any:
-        for node in config.get(section) or []:
-            if node.value.get("name") == name:
-                return node
-        raise KeyError(f"there is no {section[:-1]} {name!r} in it")
-
-    found = named("contexts", context).value["context"]
-    cluster, user = named("clusters", found["cluster"]), named("users", found["user"])
-    parts: Object = {
-        "current-context": context,
-        "contexts": [{"name": context, "context": dict(found)}],
-        "clusters": [{"name": found["cluster"], "cluster": _absolute(cluster.value["cluster"], cluster.path)}],
-        "users": [{"name": found["user"], "user": _absolute(user.value["user"], user.path)}],
-    }
-    return parts, str(Path(user.path).parent)
-
-
-def _absolute(part: Object, file: str) -> Object:
-    paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {key: str(Path(file).parent / value) if key in paths and value else value for key, value in part.items()}
+def _not_usable_file(which: Chosen, key: str, why: str) -> BadInput:
+    kind, entry = ("cluster", which.found.cluster) if key == "certificate-authority" else ("user", which.found.user)
+    body = entry.body or {}
+    field = key if body.get(key) else f"{key}-data"
+    named = f", {one_line(body[key])}," if body.get(key) else ""
+    sentence = f"{field}{named} of {kind} {one_line(entry.name, 120)} ({entry.at(field)}) {why}"
+    return _unusable(which.name, which.context, which.kubeconfig, [sentence])
 
 
 def _into_memory(files: list[int], *parts: Object) -> None:
@@ -266,90 +302,28 @@ def _into_memory(files: list[int], *parts: Object) -> None:
 # -- commands that give credentials
 
 
-def _from_command(which: Chosen, seconds: float) -> tuple[Object, float]:
-    """The user as the command makes it, and when to run it again."""
-    wanted: Mapping[str, Any] = which.user["exec"]
-    command = str(wanted.get("command") or "")
-    shown, at = one_line(command, 120), f"{which.name}: context {one_line(which.context)}"
-    try_it = f"Run `{kubectl(which)} get namespaces` in a terminal: it may want a login."
-    hint = one_line(wanted.get("installHint") or "", 300)
-    if wanted.get("interactiveMode") == "Always":
+def _from_command(which: Chosen, seconds: float) -> plugins.Given:
+    run: Mapping[str, Any] = which.user["exec"]
+    shown, at = one_line(run["command"], 120), f"{which.name}: context {one_line(which.context)}"
+    if run.get("interactiveMode") == "Always":
         raise Failed(
             f"{at} runs `{shown}` for credentials, which must ask a person", "Give a context that need not ask."
         )
-    # As kubectl: one with a slash in it is taken from the kubeconfig's folder.
-    path = shutil.which(str(Path(which.folder) / command) if "/" in command else command)
-    if path is None:
-        raise Failed(
-            f"{at} runs `{shown}` for credentials, which is not installed or not on the PATH",
-            hint or f"Install it, or give another context. {try_it}",
-        )
-    version = str(wanted.get("apiVersion") or "")
-    about = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    if wanted.get("provideClusterInfo"):
-        about["spec"] = {"interactive": False, "cluster": _about(which.cluster)}
-    more = {str(each["name"]): str(each["value"]) for each in wanted.get("env") or () if isinstance(each, dict)}
-    done = process.run(
-        [path, *map(str, wanted.get("args") or ())],
-        seconds=seconds,
-        env={**more, "KUBERNETES_EXEC_INFO": json.dumps(about)},
-    )
-    if done.stopped:
-        raise Failed(
-            f"{at} runs `{shown}` for credentials, and it did not end within {seconds:.0f} s: it was ended", try_it
-        )
-    # Redacted before it is cut: half a token is not known for one.
-    said = one_line(redact(done.stderr[-20_000:]).strip()[-600:], 300)
-    if done.code != 0:
-        raise Failed(
-            f"{at} runs `{shown}` for credentials, and it failed ({done.code}): {said or 'it said nothing'}", try_it
-        )
     try:
-        told = json.loads(done.stdout)
-        status = dict(told["status"])
-        if str(told["apiVersion"]) != version:
-            raise ValueError(f"it speaks {one_line(told['apiVersion'], 80)}, not {one_line(version, 80)}")
-        given = _given(status)
-        renew = _renewal(status)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        why = "no JSON" if isinstance(error, json.JSONDecodeError) else one_line(error)
-        raise Failed(f"{at} runs `{shown}` for credentials, and what it answers is none: {why}", try_it) from error
-    kept = {key: value for key, value in which.user.items() if key != "exec"}
-    return {**kept, **given}, renew
+        about = _about(which.cluster) if run.get("provideClusterInfo") else None
+        return plugins.credentials(run, about, seconds)
+    except plugins.NoCredentials as none:
+        try_it = f"Run `{kubectl(which)} get namespaces` in a terminal: it may want a login."
+        raise Failed(f"{at} runs `{shown}` for credentials, {none.why}", none.hint or try_it) from none
 
 
 def _about(cluster: Object) -> Object:
     told = {key: cluster[key] for key in _TOLD_TO_PLUGINS if key in cluster}
     file = cluster.get("certificate-authority")
     if file and "certificate-authority-data" not in told:
-        told["certificate-authority-data"] = base64.b64encode(Path(str(file)).read_bytes()).decode()
+        with contextlib.suppress(ValueError):  # then the connection tells of it
+            told["certificate-authority-data"] = base64.b64encode(smallfile.content(Path(file))).decode()
     for each in cluster.get("extensions") or ():
         if each.get("name") == "client.authentication.k8s.io/exec":
             told["config"] = each.get("extension")
     return told
-
-
-def _given(status: Mapping[str, Any]) -> Object:
-    """What a command answered, in the words of a kubeconfig."""
-    given: Object = {}
-    if status.get("token"):
-        given["token"] = str(status["token"])
-    if status.get("clientCertificateData"):
-        for ours, theirs in (
-            ("client-certificate-data", "clientCertificateData"),
-            ("client-key-data", "clientKeyData"),
-        ):
-            given[ours] = base64.b64encode(str(status[theirs]).encode()).decode()
-    if not given:
-        raise ValueError("neither a token nor a certificate")
-    return given
-
-
-def _renewal(status: Mapping[str, Any]) -> float:
-    told = status.get("expirationTimestamp")
-    if not told:
-        return math.inf
-    until = datetime.fromisoformat(str(told))
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    lasts = (until - datetime.now(UTC)).total_seconds()
-    return time.monotonic() + max(_SHORTEST, lasts - _EARLY)

@@ -10,11 +10,13 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import quote, urlencode
+
+from urllib3 import HTTPHeaderDict
 
 from wizard.clusters import changing
 from wizard.clusters.answers import (
@@ -108,6 +110,7 @@ class RealCluster:
             return None
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        self._asked(f"list {kind.resource}")  # reads the kubeconfig, before time counts
         until = self._until_many()
         for last in (False,) * RELISTS + (True,):
             try:
@@ -294,6 +297,7 @@ class RealCluster:
         with self._lock:
             if self._logged_in is not None and self._logged_in[0] is who:
                 again = again and not self._doubtful
+                who.refused()
                 self._drop()
                 self._chosen = None
                 self._doubtful = True
@@ -360,7 +364,7 @@ class RealCluster:
                 changing.check()
             silence = self._patience.silence if reading else self._patience.total
             return wire.ask(
-                method, target, {**headers, **who.headers}, data,
+                method, target, _joined(headers, who.headers), data,
                 connect=attempts.connect, silence=silence, until=attempts.until,
             )  # fmt: skip
 
@@ -378,6 +382,8 @@ class RealCluster:
         races: bool = False,
     ) -> R:
         """What `send` gets, sent again as long as that promises something, and safe."""
+        # What is to be read and run on this machine first is no work of the network's, and none of its time.
+        self._connected()
         unmet, given_up = self._unmet or (None, -math.inf)
         ago = time.monotonic() - given_up
         attempts = Attempts(self._patience, until=until, repeatable=repeatable, parked=ago < self._patience.parked)
@@ -414,6 +420,13 @@ class RealCluster:
             if isinstance(trouble, Missing):
                 trouble.unsure = attempts.unsure
             raise trouble
+
+
+def _joined(headers: Mapping[str, str], more: Mapping[str, str]) -> HTTPHeaderDict:
+    """All of them; one that stands more than once in `more` stays so."""
+    joined = HTTPHeaderDict(headers)
+    joined.extend(more)
+    return joined
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:

@@ -116,8 +116,8 @@ class Wire:
         with _limits(until, silence) as limits:
             try:
                 response = self._pools.urlopen(
-                    method, f"{self.route.server}{path}", redirect=False, headers=dict(headers), body=body, retries=False,
-                    preload_content=False, timeout=urllib3.Timeout(connect=connect, read=silence),
+                    method, f"{self.route.server}{path}", redirect=False, headers=urllib3.HTTPHeaderDict(headers), body=body,
+                    retries=False, preload_content=False, timeout=urllib3.Timeout(connect=connect, read=silence),
                 )  # fmt: skip
                 try:
                     data = bytearray()

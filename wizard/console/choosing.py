@@ -13,7 +13,7 @@ from wizard.text import listing, one_line
 
 def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequence[str]) -> list[Document]:
     """A cluster for each of these contexts, or for every context of the kubeconfigs where none is named. Raises
-    BadInput naming every context that is not there.
+    BadInput naming every context that is not there or cannot be used.
     """
     entries = outside.contexts([expanded(name) for name in kubeconfigs])
     if not contexts:
@@ -27,9 +27,16 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
         raise BadInput(
             "these contexts are not there; nothing was touched",
             f"There are: {known}.",
-            tuple(Mistake("--context", repr(one_line(name))) for name in missing),
+            (
+                *(Mistake("--context", repr(one_line(name))) for name in missing),
+                *(Mistake(one_line(entry.context), entry.problem) for entry in entries if entry.problem),
+            ),
         )
-    return proposals([by_name[name] for name in dict.fromkeys(contexts)])
+    named = [by_name[name] for name in dict.fromkeys(contexts)]
+    unusable = tuple(Mistake(one_line(entry.context), entry.problem) for entry in named if entry.problem)
+    if unusable:
+        raise BadInput("these contexts cannot be used; nothing was touched", "Correct their kubeconfigs.", unusable)
+    return proposals(named)
 
 
 def proposals(entries: Sequence[ContextEntry]) -> list[Document]:
@@ -37,7 +44,7 @@ def proposals(entries: Sequence[ContextEntry]) -> list[Document]:
     return [
         {
             "name": f"cluster{number}",
-            "kubeconfig": str(entry.kubeconfig),
+            **({"kubeconfig": str(entry.kubeconfig)} if entry.kubeconfig else {}),
             "context": entry.context,
             "network": f"network{number}",
         }
