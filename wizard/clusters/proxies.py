@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from wizard.clusters.kinds import Object
+from wizard.mesh.addresses import address_of
 
 
 class NoProxy(ValueError):
@@ -76,36 +77,29 @@ def _direct(server: str, excepted: str) -> bool:
     """Whether NO_PROXY, or that it is this machine, keeps a server from being asked through a proxy."""
     parts = urlsplit(server)
     host, port = (parts.hostname or "").strip(), str(parts.port or 443)
-    address = _address(host)
+    address = address_of(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
     return any(_matches(each.strip().lower(), host, port, address) for each in excepted.split(","))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _matches(rule: str, host: str, port: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+def _matches(rule: str, host: str, port: str, address: IPv4Address | IPv6Address | None) -> bool:
     if rule in {"", "*"}:
         return rule == "*"
     if "/" in rule:
         try:
-            return address is not None and address in ipaddress.ip_network(rule, strict=False)
+            return address is not None and address in ip_network(rule, strict=False)
         except ValueError:
             return False
     name, wanted = rule, ""
-    if _address(rule) is None:
+    if address_of(rule) is None:
         before, colon, after = rule.rpartition(":")
         if colon and after.isdigit():
             name, wanted = before, after
     name = name.strip("[]")
     if wanted not in {"", port} or not name:
         return False
-    if (named := _address(name)) is not None:
+    if (named := address_of(name)) is not None:
         return named == address
     name = name.removeprefix("*")
     # `.a` is what is below it, `a` is itself, too.
