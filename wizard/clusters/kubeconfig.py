@@ -20,7 +20,7 @@ from wizard.text import listing, one_line, printable
 def entries(paths: Sequence[Path] = ()) -> list[ContextEntry]:
     """The contexts of these files, or of those that kubectl would use, in their order. What speaks against one stands in its
     `problem`; so does what speaks against its whole file, and a file whose contexts are not known is one entry. Raises BadInput
-    where that would be all. A context with a name that is not printable is left out: nobody could confirm it.
+    where that would be all.
     """
     files = list(paths) or default_files()
     read_ones: dict[Path, Kubeconfig | BadInput] = {}
@@ -43,12 +43,16 @@ def entries(paths: Sequence[Path] = ()) -> list[ContextEntry]:
 _UNREADABLE_NAME = "its name holds what cannot be shown; give it another with kubectl config rename-context"
 
 
+def _shown(name: str) -> str:
+    return one_line(name) or "(blank)"
+
+
 def _listed(config: Kubeconfig, merged: Sequence[Kubeconfig | BadInput]) -> Iterator[ContextEntry]:
     """The contexts of one file. `merged`: the files that kubectl would make one of, and the refusals of the others."""
     good = [each for each in merged if isinstance(each, Kubeconfig)]
     for name in config.contexts:
         if printable(name) != name or not name.strip():
-            yield ContextEntry(one_line(name) or "(blank)", config.path, "", "", "", problem=_UNREADABLE_NAME)
+            yield ContextEntry(_shown(name), config.path, "", "", "", problem=_UNREADABLE_NAME)
             continue
         alone, whole = found_in((config,), name), found_in(good, name)
         assert alone is not None  # noqa: S101 - its name is from there
@@ -71,7 +75,7 @@ def _entry(found: Found, config: Kubeconfig, merged: Sequence[Kubeconfig | BadIn
 
 
 def _unread(path: Path, refused: BadInput) -> Iterator[ContextEntry]:
-    names = [name for name in getattr(refused, "names", ()) if printable(name) == name and name.strip()]
+    names = [_shown(name) for name in getattr(refused, "names", ())]
     for name in names or [one_line(path.name)]:
         yield ContextEntry(name, path, "", "", "", problem=_whole(refused))
 
