@@ -113,7 +113,7 @@ class ToyOutside:
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
         clusters: Any = {cluster.name: ToyCluster(cluster.name) for cluster in mesh.clusters}
         toy: Any = SimpleNamespace(path="/toy/istioctl", version=lambda: "1.29.1")
-        roots: Any = SimpleNamespace(place="/toy/root-key", obstacle=str)
+        roots: Any = SimpleNamespace(place="/toy/root-key", load=lambda: None, obstacle=lambda: None)
         return World(clusters, toy, roots, simulated=True)
 
 

@@ -8,7 +8,6 @@ undo leaves those alone.
 from __future__ import annotations
 
 import copy
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
+from wizard.istio.overlays import digest
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
@@ -149,11 +149,7 @@ class Install(Step):
         return discovery_address(world, self.mesh, self.member) if self.member.role == "remote" else None
 
     def _overlays(self) -> list[str]:
-        # One that is gone is refused before an install; to take one back it is not needed.
-        return [
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
-            for path in map(Path, self.mesh.istio.overlays)
-        ]
+        return [digest(path) for path in map(Path, self.mesh.istio.overlays)]
 
     def _record(self, before: str, operator: str | None) -> Object:
         # Empty, not absent: what is absent from an apply stays where somebody else wrote it.
