@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,23 @@ def test_the_demo_plays_through_without_a_terminal(
     assert "on simulated clusters" in shown.out
     assert "gateway ✓ 4 answers" in shown.out
     assert shown.err == ""
+
+
+@pytest.mark.inputs("S14")
+def test_what_a_demo_that_was_killed_left_is_swept_by_the_next(
+    outside: SimulatedOutside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import os, signal, wizard.commands.demo as demo; from wizard.console.settings import Settings\n"
+        "with demo._folder(Settings()) as folder:\n"
+        "    folder.open('demo').close()\n"
+        "    os._exit(130)"  # as after the third Ctrl-C
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert [entry.name.startswith("meshwizard-demo-") for entry in tmp_path.iterdir()] == [True]
+    assert run(["demo"]) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mesh_from_nothing_to_nothing(mesh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
