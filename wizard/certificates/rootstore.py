@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from state.errors import Purpose, StateError, StateWriteFailed
+from state.errors import Purpose, StateBusy, StateError, StateWriteFailed
 from state.private import PrivateFolder
 from wizard.certificates import pem
 from wizard.certificates.authority import ROOT_KEY as KEY
 from wizard.certificates.bundle import ROOT as CERTIFICATE
 from wizard.certificates.cores import write_no_core
 from wizard.engine.step import Conflict, RootStore
-from wizard.errors import Failed, NeedsPerson
+from wizard.errors import Busy, Failed, NeedsPerson
 
 _PURPOSE = Purpose("The root key", "Name another folder in certificates.path.")
 _OLD = tuple(f".{name}.new" for name in (CERTIFICATE, KEY))  # what a save that was killed left, in earlier builds
@@ -100,6 +100,8 @@ class RootFolder(RootStore):
 def _as_trouble() -> Iterator[None]:
     try:
         yield
+    except StateBusy as error:
+        raise Busy(error.what, error.remedy) from error
     except StateWriteFailed as error:
         raise Failed(error.what, error.remedy) from error
     except StateError as error:
