@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
-from .errors import StateError
+from .errors import STATE, Purpose, StateError
 
 
-def check_file(path: Path, found: os.stat_result) -> None:
+def check_file(path: Path, found: os.stat_result, purpose: Purpose = STATE) -> None:
     """StateError unless this is a regular file of this user."""
     if not stat.S_ISREG(found.st_mode):
-        raise refused(path, "is not a regular file")
-    if found.st_uid != os.geteuid():
-        raise refused(path, f"belongs to another user (uid {found.st_uid}, you are {os.geteuid()})")
+        raise refused(path, "is not a regular file", purpose)
+    _check_owner(path, found, purpose)
 
 
-def check_folder(path: Path, found: os.stat_result) -> None:
-    """StateError unless only this user can write here, and nobody can swap the folder for another one."""
-    if found.st_uid != os.geteuid():
-        raise refused(path, f"belongs to another user (uid {found.st_uid}, you are {os.geteuid()})")
+def check_mode(path: Path, found: os.stat_result, *, secret: bool) -> None:
+    """StateError if others can write this file or folder, or (`secret`) read it."""
     if found.st_mode & stat.S_IWOTH:
-        raise refused(path, "can be written by everybody", f"Run: chmod go-w {path}")
+        raise _open_to(path, "can be written by everybody", "go-w")
     if found.st_mode & stat.S_IWGRP:
-        raise refused(path, "can be written by its group", f"Run: chmod go-w {path}")
+        raise _open_to(path, "can be written by its group", "go-w")
+    if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _open_to(path, f"can be read by others (mode {stat.S_IMODE(found.st_mode):04o})", "go=")
+
+
+def check_folder(path: Path, found: os.stat_result, purpose: Purpose = STATE) -> None:
+    """StateError unless only this user can write here, and nobody can swap the folder for another one."""
+    _check_owner(path, found, purpose)
+    check_mode(path, found, secret=False)
     for above in path.resolve().parents:
         mode = above.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:  # sticky, like /tmp, protects what lies in it
-            raise refused(path, f"lies in {above}, where everybody can write")
+            raise refused(path, f"lies in {above}, where everybody can write", purpose)
 
 
-def refused(path: object, why: str, remedy: str = "") -> StateError:
-    return StateError(f"{path} {why}; it is not used.", remedy or "Choose another folder with --state-dir DIR.")
+def _check_owner(path: Path, found: os.stat_result, purpose: Purpose) -> None:
+    if found.st_uid != os.geteuid():
+        raise refused(path, f"belongs to another user (uid {found.st_uid}, you are {os.geteuid()})", purpose)
+
+
+def _open_to(path: Path, why: str, cure: str) -> StateError:
+    return StateError(f"{path} {why}; it is not used.", f"Run: chmod {cure} {shlex.quote(str(path))}")
+
+
+def refused(path: object, why: str, purpose: Purpose = STATE) -> StateError:
+    return StateError(f"{path} {why}; it is not used.", purpose.elsewhere)

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 import errno
+from typing import NamedTuple
+
+
+class Purpose(NamedTuple):
+    """What a folder is for, in the words of its messages."""
+
+    what: str  # what lies in it: begins a sentence
+    elsewhere: str  # how to choose another one: a sentence
+
+
+STATE = Purpose("The state", "Choose another folder with --state-dir DIR.")
 
 
 class StateError(Exception):
@@ -53,29 +64,36 @@ class StateWriteFailed(StateError):
         self.errno = number
 
 
-def look_failed(path: object, error: OSError) -> StateError:
+def look_failed(path: object, error: OSError, purpose: Purpose = STATE) -> StateError:
     """The sentence for an OSError met while looking at `path`."""
     reason = error.strerror or type(error).__name__
     return StateError(
         f"{path} cannot be read: {reason}.",
-        "Make it readable for you, or choose another folder with --state-dir DIR.",
+        f"Make it readable for you, or {_lower(purpose.elsewhere)}",
     )
 
 
-_ELSEWHERE = "Choose another folder with --state-dir DIR, then run the same command again."
 _REMEDIES = {
     errno.ENOSPC: "Free some space there, then run the same command again: it goes on where it stopped.",
     errno.EDQUOT: "Your disk quota is used up: free some space, then run the same command again.",
     errno.EFBIG: "The limit on file sizes (ulimit -f) is too low for it: raise it, then run the same command again.",
-    errno.EROFS: f"This file system is read-only. {_ELSEWHERE}",
-    errno.EACCES: f"You may not write there. {_ELSEWHERE}",
-    errno.EPERM: f"You may not write there. {_ELSEWHERE}",
-    errno.EIO: f"The disk reports an error; look at the system log. {_ELSEWHERE}",
+}
+_REASONS = {  # for which another folder is the way out
+    errno.EROFS: "This file system is read-only.",
+    errno.EACCES: "You may not write there.",
+    errno.EPERM: "You may not write there.",
+    errno.EIO: "The disk reports an error; look at the system log.",
 }
 
 
-def write_failed(path: object, error: OSError) -> StateWriteFailed:
+def write_failed(path: object, error: OSError, purpose: Purpose = STATE) -> StateWriteFailed:
     """The sentence for an OSError met while writing `path`."""
     reason = error.strerror or type(error).__name__
-    remedy = _REMEDIES.get(error.errno or 0, f"Check this folder. {_ELSEWHERE}")
-    return StateWriteFailed(f"The state could not be written to {path}: {reason}.", remedy, error.errno)
+    number = error.errno or 0
+    elsewhere = f"{purpose.elsewhere.removesuffix('.')}, then run the same command again."
+    remedy = _REMEDIES.get(number) or f"{_REASONS.get(number, 'Check this folder.')} {elsewhere}"
+    return StateWriteFailed(f"{purpose.what} could not be written to {path}: {reason}.", remedy, error.errno)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

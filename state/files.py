@@ -1,4 +1,4 @@
-"""The only module that touches files: whole reads, atomic writes, and folders that nobody else can meddle with."""
+"""The state's files: whole reads, atomic writes, and folders that nobody else can meddle with."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from errno import EINVAL, ELOOP, EMLINK, ENOSYS, ENOTSUP, ENXIO, EOPNOTSUPP, EPERM
 from pathlib import Path
 
-from .checks import check_file, check_folder, refused
-from .errors import look_failed, write_failed
+from .checks import check_file, check_folder, check_mode, refused
+from .errors import STATE, Purpose, look_failed, write_failed
 
 TEMPORARY = ".writing-"  # begins the name of every file that is not yet whole
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # O_NONBLOCK: a planted FIFO must not hang us
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = frozenset((EPERM, ENOTSUP, EOPNOTSUPP, EMLINK, ENOSYS))  # what file systems without hard links answer
+NO_LINKS = frozenset((EPERM, ENOTSUP, EOPNOTSUPP, EMLINK, ENOSYS))  # what file systems without hard links answer
 
 Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns: the same as long as nobody replaced it
 
@@ -25,9 +25,10 @@ Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns: 
 class Directory:
     """A checked folder, held open: everything goes to this very folder, even if its path is bent meanwhile."""
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, purpose: Purpose = STATE) -> None:
         self.path = path
         self.fd = fd
+        self.purpose = purpose
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -48,14 +49,14 @@ class Directory:
         try:
             return os.listdir(self.fd)  # noqa: PTH208 - by descriptor
         except OSError as error:
-            raise look_failed(self.path, error) from error
+            raise look_failed(self.path, error, self.purpose) from error
 
     def stamp(self, name: str) -> Stamp | None:
         """Tells one content of a file from another; None if there is none. StateError where it cannot be looked at."""
         try:
             return self._stamp(name)
         except OSError as error:
-            raise look_failed(self.path / name, error) from error
+            raise look_failed(self.path / name, error, self.purpose) from error
 
     def _stamp(self, name: str) -> Stamp | None:
         try:
@@ -64,11 +65,15 @@ class Directory:
             return None
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The file's bytes, at most `limit` + 1 of them; None if there is none. StateError if it is not ours."""
+    def read(self, name: str, limit: int, *, secret: bool | None = None) -> bytes | None:
+        """The file's bytes, at most `limit` + 1 of them; None if there is none. StateError if it is not ours; and, where
+        `secret` is given, if others can change it or (true) read it.
+        """
         try:
             fd = self.open_file(name, _READ)
             try:
+                if secret is not None:
+                    check_mode(self.path / name, os.fstat(fd), secret=secret)
                 parts: list[bytes] = []
                 size = 0
                 while size <= limit and (part := os.read(fd, min(1 << 20, limit + 1 - size))):
@@ -79,7 +84,7 @@ class Directory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise look_failed(self.path / name, error) from error
+            raise look_failed(self.path / name, error, self.purpose) from error
         return b"".join(parts)
 
     def open_file(self, name: str, flags: int) -> int:
@@ -88,12 +93,12 @@ class Directory:
             fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=self.fd)
         except OSError as error:
             if error.errno in (ELOOP, EMLINK):
-                raise refused(self.path / name, "is a symbolic link") from error
+                raise refused(self.path / name, "is a symbolic link", self.purpose) from error
             if error.errno in (ENXIO, EOPNOTSUPP):
-                raise refused(self.path / name, "is not a regular file") from error
+                raise refused(self.path / name, "is not a regular file", self.purpose) from error
             raise
         try:
-            check_file(self.path / name, os.fstat(fd))
+            check_file(self.path / name, os.fstat(fd), self.purpose)
         except BaseException:
             os.close(fd)
             raise
@@ -112,7 +117,7 @@ class Directory:
                     rest = memoryview(data)
                     while rest:
                         rest = rest[os.write(fd, rest) :]
-                    _flush(fd)  # once only: after a failure the kernel may call lost pages clean
+                    flush_file(fd)  # once only: after a failure the kernel may call lost pages clean
                 finally:
                     os.close(fd)
                 self._keep(name, keep)
@@ -145,9 +150,9 @@ class Directory:
         try:
             os.link(name, second, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _NO_LINKS:
+            if error.errno in NO_LINKS:
                 return False
-            raise write_failed(self.path, error) from error
+            raise write_failed(self.path, error, self.purpose) from error
         return True
 
     def move(self, old: str, new: str) -> None:
@@ -169,17 +174,17 @@ class Directory:
     def flush(self) -> None:
         """Make the names in this folder durable."""
         with self.writing():
-            _flush_folder(self.fd)
+            flush_folder(self.fd)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise write_failed(self.path, error) from error
+            raise write_failed(self.path, error, self.purpose) from error
 
 
-def open_folder(path: Path, *, create: bool) -> Directory | None:
+def open_folder(path: Path, *, create: bool, purpose: Purpose = STATE) -> Directory | None:
     """The folder, checked; None if it is absent and not to be created.
 
     Refused (StateError): a symbolic link, another user's, one that group or others can write, one that lies in a
@@ -191,39 +196,40 @@ def open_folder(path: Path, *, create: bool) -> Directory | None:
     except FileNotFoundError:
         if not create:
             return None
-        _make(path)
+        _make(path, purpose)
         found = os.lstat(path)
     except OSError as error:
-        raise look_failed(path, error) from error
+        raise look_failed(path, error, purpose) from error
     if stat.S_ISLNK(found.st_mode):
-        raise refused(path, "is a symbolic link")
+        raise refused(path, "is a symbolic link", purpose)
     try:
         fd = os.open(path, _FOLDER)
     except OSError as error:
-        raise refused(path, f"cannot be used as a folder ({error.strerror})") from error
+        raise refused(path, f"cannot be used as a folder ({error.strerror})", purpose) from error
     try:
-        check_folder(path, os.fstat(fd))
+        check_folder(path, os.fstat(fd), purpose)
     except BaseException:
         os.close(fd)
         raise
-    return Directory(path, fd)
+    return Directory(path, fd, purpose)
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, purpose: Purpose) -> None:
     try:
         if not path.parent.is_dir():
-            _make(path.parent)
+            _make(path.parent, purpose)
         path.mkdir(0o700, exist_ok=True)
         fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _flush_folder(fd)
+            flush_folder(fd)
         finally:
             os.close(fd)
     except OSError as error:
-        raise write_failed(path, error) from error
+        raise write_failed(path, error, purpose) from error
 
 
-def _flush(fd: int) -> None:
+def flush_file(fd: int) -> None:
+    """Make what a file holds durable. Raises OSError."""
     if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's own cache
         try:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
@@ -234,9 +240,10 @@ def _flush(fd: int) -> None:
     os.fsync(fd)
 
 
-def _flush_folder(fd: int) -> None:
+def flush_folder(fd: int) -> None:
+    """Make the names in a folder durable. Raises OSError."""
     try:
-        _flush(fd)
+        flush_file(fd)
     except OSError as error:
         if error.errno != EINVAL:  # this file system has no such thing as flushing a folder
             raise

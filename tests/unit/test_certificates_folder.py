@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from state import whole
 from tests.unit.certificates_fakes import CERT, CHAIN, KEY, ROOT, authority, files_of, put_files
 from wizard.certificates import authority as ours
-from wizard.certificates.files import write_once
 from wizard.certificates.folder import folder_mistakes, folder_warnings, given_for, root_for
 from wizard.certificates.openssl import REQUEST
-from wizard.certificates.request import write_request
+from wizard.certificates.request import refused_folder, write_request
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Certificates, Cluster, Mesh
 
@@ -119,12 +119,15 @@ class TestMistakes:
         os.mkfifo(place / "cluster1" / CERT)
         (place / "cluster2" / CERT).unlink()
         (place / "cluster2" / CERT).mkdir()
-        assert mistakes(place) == [f"{place}/cluster{number}/ca-cert.pem is no file" for number in (1, 2)]
+        assert mistakes(place) == [
+            f"{place}/cluster{number}/ca-cert.pem is no file but a {kind}"
+            for number, kind in ((1, "pipe"), (2, "folder"))
+        ]
 
     def test_what_is_too_large_is_not_read(self, place: Path) -> None:
         with (place / "cluster1" / CERT).open("wb") as file:
             file.truncate(1 << 30)
-        assert mistakes(place) == [f"{place}/cluster1/ca-cert.pem is larger than 1 MiB: no certificate or key"]
+        assert mistakes(place) == [f"{place}/cluster1/ca-cert.pem is larger than 1 MiB"]
 
     def test_what_may_not_be_read_is_told(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = os.open
@@ -134,7 +137,7 @@ class TestMistakes:
                 raise PermissionError(13, "Permission denied", str(path))
             return opened(path, *more)
 
-        monkeypatch.setattr("wizard.certificates.folder.os.open", refusing)
+        monkeypatch.setattr("wizard.reading.os.open", refusing)
         assert mistakes(place) == [f"{place}/cluster1/ca-key.pem cannot be read: Permission denied"]
 
 
@@ -218,7 +221,7 @@ class TestRequest:
 
     def test_no_key_is_made_beside_a_certificate(self, tmp_path: Path) -> None:
         put_files(tmp_path / "cluster1", {CERT: FIRST.pem})
-        with pytest.raises(Failed):
+        with pytest.raises(NeedsPerson, match=f"{KEY} cannot be read"):
             write_request(tmp_path, "cluster1", "cluster.local")
         assert not (tmp_path / "cluster1" / KEY).exists()
 
@@ -226,31 +229,32 @@ class TestRequest:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         (tmp_path / "cluster1").symlink_to(elsewhere)
-        with pytest.raises(NeedsPerson, match="is a link"):
+        with pytest.raises(NeedsPerson, match="is a symbolic link"):
             write_request(tmp_path, "cluster1", "cluster.local")
         (tmp_path / "cluster2").mkdir()
         (tmp_path / "cluster2" / KEY).symlink_to(elsewhere / "key")
-        with pytest.raises(Failed):
+        with pytest.raises(NeedsPerson, match="is a link"):
             write_request(tmp_path, "cluster2", "cluster.local")
         assert list(elsewhere.iterdir()) == []
 
     def test_where_no_folder_can_be_made_it_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(Failed, match="file"):
+        with pytest.raises(NeedsPerson, match="file"):
             write_request(tmp_path / "file", "cluster1", "cluster.local")
 
+    @pytest.mark.inputs("S4")
     def test_a_key_that_appears_meanwhile_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = tmp_path / KEY
-        link = Path.hardlink_to
+        path = tmp_path / "cluster1" / KEY
+        begin = whole._begin
 
-        def late(self: Path, target: Path) -> None:
-            self.write_bytes(b"theirs")
-            link(self, target)
+        def late(folder: int, temporary: str) -> tuple[int, str]:
+            if not path.exists():
+                put_files(path.parent, {KEY: SECOND.key})
+            return begin(folder, temporary)
 
-        monkeypatch.setattr(Path, "hardlink_to", late)
-        assert write_once(path, b"ours") is False
-        assert path.read_bytes() == b"theirs"
-        assert [entry.name for entry in tmp_path.iterdir()] == [KEY]
+        monkeypatch.setattr(whole, "_begin", late)
+        assert write_request(tmp_path, "cluster1", "cluster.local") == (path.with_name(REQUEST),)
+        assert path.read_bytes() == SECOND.key
 
     def test_a_write_that_died_leaves_nothing_that_counts(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -261,8 +265,36 @@ class TestRequest:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as broken:
-            broken.setattr("wizard.certificates.files.os.fsync", full)
+            broken.setattr(whole, "flush_file", full)
             with pytest.raises(Failed, match="No space left"):
                 write_request(tmp_path, "cluster1", "cluster.local")
-        assert not (folder / KEY).exists()
+        assert list(folder.iterdir()) == []
         assert write_request(tmp_path, "cluster1", "cluster.local") == (folder / KEY, folder / REQUEST)
+
+    @pytest.mark.inputs("S14")
+    def test_a_key_under_a_second_name_is_swept(self, tmp_path: Path) -> None:
+        folder = put_files(tmp_path / "cluster1", {KEY: FIRST.key, whole.TEMPORARY + "1": FIRST.key})
+        (folder / f".{KEY}.new").hardlink_to(folder / KEY)
+        write_request(tmp_path, "cluster1", "cluster.local")
+        assert {path.name for path in folder.iterdir()} == {KEY, REQUEST}
+
+    @pytest.mark.inputs("S4")
+    @pytest.mark.parametrize("mode", [0o770, 0o707])
+    def test_no_key_is_put_where_others_may_write(self, tmp_path: Path, mode: int) -> None:
+        folder = tmp_path / "cluster1"
+        folder.mkdir()
+        folder.chmod(mode)
+        assert f"{folder} can be written by" in refused_folder(tmp_path, "cluster1")
+        with pytest.raises(NeedsPerson, match="can be written by") as raised:
+            write_request(tmp_path, "cluster1", "cluster.local")
+        assert raised.value.remedy == f"Run: chmod go-w {folder}"
+        assert (list(folder.iterdir()), stat.S_IMODE(folder.stat().st_mode)) == ([], mode)
+        folder.chmod(0o755)
+        assert refused_folder(tmp_path, "cluster1") == ""
+
+    @pytest.mark.inputs("S4", "S13")
+    def test_a_pipe_in_place_of_a_key_does_not_block(self, tmp_path: Path) -> None:
+        folder = put_files(tmp_path / "cluster1", {})
+        os.mkfifo(folder / KEY)
+        with pytest.raises(NeedsPerson, match=f"{KEY} is no file but a pipe"):
+            write_request(tmp_path, "cluster1", "cluster.local")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wizard.clusters import kubeconfig_read, smallfile
+from wizard.clusters import kubeconfig_read
 from wizard.clusters.clientcmd import Content, Unloadable, loaded
 from wizard.clusters.contexts import ContextEntry
 from wizard.clusters.kubeconfig import entries, missing_contexts
@@ -135,7 +135,7 @@ def test_only_files_of_a_sane_size_are_read(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     else:
         with path.open("wb") as file:
-            file.truncate(smallfile.MAX_BYTES + 1)
+            file.truncate(kubeconfig_read.MAX_BYTES + 1)
     with pytest.raises(BadInput, match=f"kubeconfig {path} is "):
         read(path)
     for field in ("certificate-authority", "client-key", "tokenFile"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,23 @@ def test_the_demo_plays_through_without_a_terminal(
     assert shown.err == ""
 
 
+@pytest.mark.inputs("S14")
+def test_what_a_demo_that_was_killed_left_is_swept_by_the_next(
+    outside: SimulatedOutside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import os, signal, wizard.commands.demo as demo; from wizard.console.settings import Settings\n"
+        "with demo._folder(Settings()) as folder:\n"
+        "    folder.open('demo').close()\n"
+        "    os._exit(130)"  # as after the third Ctrl-C
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert [entry.name.startswith("meshwizard-demo-") for entry in tmp_path.iterdir()] == [True]
+    assert run(["demo"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_mesh_from_nothing_to_nothing(mesh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def shell(*arguments: str) -> tuple[int, Any]:
         code = run(["--state-dir", str(tmp_path / "state"), *arguments])
@@ -83,7 +102,7 @@ def test_plain_with_enter_all_the_way(
     answers = ["", "1 2", *[""] * 15, "1"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     assert run(["--state-dir", str(tmp_path / "state"), "plain"]) == 0
-    assert "all 27 steps done" in capsys.readouterr().out
+    assert "all 29 steps done" in capsys.readouterr().out
 
 
 @pytest.mark.promise(38)

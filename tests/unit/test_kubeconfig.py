@@ -21,7 +21,7 @@ from wizard.clusters.kubeconfig import (
     read,
 )
 from wizard.clusters.kubeconfig_merge import merge
-from wizard.clusters.smallfile import MAX_BYTES
+from wizard.clusters.kubeconfig_read import MAX_BYTES
 from wizard.commands.main import run
 from wizard.errors import BadInput
 from wizard.mesh.model import Cluster, Mesh

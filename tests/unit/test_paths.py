@@ -111,3 +111,26 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     with pytest.raises(Failed):
         files.write(tmp_path, "text", overwrite=True, mode=0o644)
+
+
+@pytest.mark.inputs("S14")
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("call", ["fsync", "rename", "link", "close"])
+def test_a_kill_leaves_no_credentials_under_another_name(tmp_path: Path, call: str, overwrite: bool) -> None:
+    """As `contexts merge` writes."""
+    path = tmp_path / "multiconf"
+    if overwrite:
+        path.write_text("what was there")
+    code = (
+        "import os, signal; from pathlib import Path; from wizard.console.files import write\n"
+        f"os.{call} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"write(Path({str(path)!r}), 'token: abc', overwrite={overwrite}, mode=0o600)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode == 0:  # this call is not made
+        return
+    assert done.returncode == -9
+    others = [each for each in tmp_path.iterdir() if each != path]
+    assert not others or overwrite
+    files.write(tmp_path / "another", "", overwrite=False, mode=0o600)  # the next start
+    assert {each.name for each in tmp_path.iterdir()} - {path.name} == {"another"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wizard.text import as_json, duration, for_bash, listing, one_line, printable, redact
 from wizard.text import shown as gated
 
-pytestmark = pytest.mark.promise(37)
+pytestmark = [pytest.mark.promise(37), pytest.mark.inputs("S15")]
 
 _MARKS = set("\u061c\u200e\u200f")
 _NOTHING = {"\u180e", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\ufff9", "\U000e0041"}

@@ -3,11 +3,12 @@
 Root: P-384, ten years, path length 1. Intermediates: P-256, two years, path length 0, with a critical URI name constraint to
 the trust domain, so that a stolen intermediate cannot sign for another mesh. Valid from an hour ago, because the clusters'
 clocks differ. No extended key usage on authorities: Go and BoringSSL would take it as a limit on what they may sign.
+A person's own root may be RSA.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -16,22 +17,32 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from wizard.certificates import pem
-from wizard.certificates.bundle import fingerprint_of
-from wizard.errors import Failed
+from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, fingerprint_of
+from wizard.certificates.cores import write_no_core
 
 ROOT_DAYS = 3650
 INTERMEDIATE_DAYS = 730
 BACKDATED = timedelta(hours=1)
+ROOT_KEY = "root-key.pem"
 
 
 @dataclass(frozen=True)
 class Root:
     certificate: bytes  # PEM
-    key: bytes  # PEM, PKCS8
+    key: bytes = field(repr=False)  # PEM; PKCS8 where we made it
+
+
+class Unfit(ValueError):
+    """This root cannot sign. The text goes on after the name of its file."""
+
+    def __init__(self, file: str, text: str) -> None:
+        super().__init__(text)
+        self.file = file
 
 
 def make_root(mesh: str) -> Root:
     """A new root for this mesh."""
+    write_no_core()
     key = ec.generate_private_key(ec.SECP384R1())
     name = x509.Name(
         [
@@ -48,31 +59,20 @@ def make_root(mesh: str) -> Root:
 
 
 def make_intermediate(root: Root, cluster: str, trust_domain: str) -> dict[str, bytes]:
-    """The files of one cluster's `cacerts`, signed by the root. Raises Failed where the root's key does not fit it."""
-    issuer = x509.load_pem_x509_certificate(root.certificate)
-    issuer_key = serialization.load_pem_private_key(root.key, None)
-    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey) or issuer_key.public_key() != issuer.public_key():
-        raise Failed("the root's key does not belong to the root's certificate", "Restore both files from one backup.")
+    """The files of one cluster's `cacerts`, signed by the root. Raises Unfit where that is impossible; whether it is one that
+    should sign is not asked here.
+    """
+    issuer, issuer_key = _read(root)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         _authority(_intermediate_name(cluster), issuer.subject, key.public_key(), INTERMEDIATE_DAYS, 0)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-            ),
-            critical=False,
-        )
+        .add_extension(_identifier_of(issuer), critical=False)
         .add_extension(_only(trust_domain), critical=True)
         .sign(issuer_key, hashes.SHA384())
     )
-    signed = _pem(certificate)
-    return {
-        "ca-cert.pem": signed,
-        "ca-key.pem": _key_pem(key),
-        "root-cert.pem": root.certificate,
-        "cert-chain.pem": signed + root.certificate,
-    }
+    signed, above = _pem(certificate), _pem(issuer)
+    return {CERT: signed, KEY: _key_pem(key), ROOT: above, CHAIN: signed + above}
 
 
 def make_key() -> bytes:
@@ -101,6 +101,32 @@ def make_request(key: bytes, cluster: str, trust_domain: str) -> bytes:
 def fingerprint(certificates: bytes) -> str:
     """SHA-256 of a PEM file's certificate, in hexadecimal. ValueError where there is none."""
     return fingerprint_of(pem.certificates(certificates))
+
+
+def _read(root: Root) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]:
+    try:
+        certificates = pem.certificates(root.certificate)
+    except ValueError as error:
+        raise Unfit(ROOT, str(error)) from error
+    if len(certificates) > 1:
+        raise Unfit(ROOT, f"holds {len(certificates)} certificates; it must hold the one root of the mesh")
+    try:
+        key = pem.private_key(root.key)
+    except ValueError as error:
+        raise Unfit(ROOT_KEY, str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise Unfit(ROOT_KEY, "is neither an RSA nor an ECDSA key, which proxies do not accept")
+    if key.public_key() != certificates[0].public_key():
+        raise Unfit(ROOT_KEY, f"does not belong to {ROOT}; restore both files from one backup")
+    return certificates[0], key
+
+
+def _identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    try:
+        own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:  # then nobody compares it
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())  # type: ignore[arg-type]
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
 def _authority(

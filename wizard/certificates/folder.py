@@ -5,21 +5,20 @@ The root may stand once, as `PLACE/root-cert.pem`; the chain may be absent, it f
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.certificates import pem
+from wizard.certificates import lookalikes, pem
 from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, ROOT, Flaw, Inspection, fingerprint_of, inspect
 from wizard.errors import Mistake
 from wizard.mesh.model import Cluster, Mesh
 from wizard.paths import is_folder
-from wizard.text import listing, one_line
+from wizard.reading import read_if_there
+from wizard.text import listing, one_line, printable
 
-MAX_BYTES = 1 << 20
 FIELD = "certificates.path"
 
 
@@ -31,6 +30,7 @@ class Given:
     mistakes: tuple[str, ...]  # what keeps it from being used, each a sentence that begins with the file
     worries: tuple[str, ...]  # likewise, what a person should know
     awaited: tuple[Path, ...] = ()
+    hints: tuple[str, ...] = ()  # what could be the files that are to come
 
     @property
     def complete(self) -> bool:
@@ -53,23 +53,37 @@ def given_for(place: Path, cluster: str, trust_domain: str, *, awaiting: bool = 
         places[ROOT] = place / ROOT
     for name, path in places.items():
         try:
-            content = _read(path)
+            content = read_if_there(path, pem.MAX_BYTES)
         except ValueError as error:
             mistakes.append(f"{path} {error}")
             continue
-        if content is not None:
-            files[name] = content
+        if content is None:
+            continue
+        files[name] = content
+        other = lookalikes.told(name, path, content)
+        if other:
+            mistakes.append(f"{path} {other}")
+    hints = {
+        name: other
+        for name in (CERT, KEY, ROOT)
+        if name not in files and (other := lookalikes.instead(name, (folder, place) if name == ROOT else (folder,)))
+    }
     awaited = tuple(places[name] if name != ROOT else place / ROOT for name in (CERT, ROOT) if name not in files)
     if KEY in files:
         worries += _readable_by_others(places[KEY])
     if mistakes:
         return Given(Inspection(()), tuple(mistakes), tuple(worries))
     if awaiting and awaited:
-        return Given(Inspection(()), tuple(_early(files, places)), tuple(worries), awaited)
+        early = tuple(_early(files, places))
+        return Given(
+            Inspection(()), early, tuple(worries), awaited, tuple(hints[n] for n in (CERT, ROOT) if n in hints)
+        )
     found = inspect(files, trust_domain)
 
     def told(flaws: Iterable[Flaw]) -> Iterable[str]:
-        return (f"{places[flaw.file]} {flaw.text}" for flaw in flaws)
+        for flaw in flaws:
+            missing = hints.get(flaw.file) if flaw.file not in files else None
+            yield missing or f"{places[flaw.file]} {flaw.text}"
 
     mistakes += told(found.of("broken", "unfit"))
     return Given(found, tuple(mistakes), (*worries, *told(found.of("worry"))))
@@ -79,7 +93,7 @@ def root_for(place: Path, cluster: str) -> str:
     """The fingerprint of the root that the folder holds for this cluster; empty where there is none that can be read."""
     for path in (place / cluster / ROOT, place / ROOT):
         try:
-            content = _read(path)
+            content = read_if_there(path, pem.MAX_BYTES)
             if content is not None:
                 return fingerprint_of(pem.certificates(content))
         except ValueError:
@@ -99,7 +113,7 @@ def folder_mistakes(mesh: Mesh, clusters: Sequence[Cluster]) -> tuple[Mistake, .
     given = all_given(mesh, clusters)
     # What is said of a root that all share is said once.
     told = dict.fromkeys(text for each in given.values() for text in each.mistakes)
-    mistakes = [Mistake(FIELD, one_line(text, 600)) for text in told]
+    mistakes = [Mistake(FIELD, printable(text, 2000)) for text in told]  # not one line: it would change a command
     roots: dict[str, list[str]] = {}
     for name, each in given.items():
         if each.inspection.root:
@@ -157,32 +171,6 @@ def _early(files: dict[str, bytes], places: dict[str, Path]) -> Iterable[str]:
         yield f"{places[KEY]} is missing, and {CERT} is of no use without it"
     if CHAIN in files and CERT not in files:
         yield f"{places[CHAIN]} is there without {CERT}; take it away, it is built later"
-
-
-def _read(path: Path) -> bytes | None:
-    """The content of a regular file, or of one that a link leads to; None where there is nothing. ValueError, with the end of
-    a sentence, where it cannot be had.
-    """
-    try:
-        # Not blocking: a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            if path.is_symlink():
-                raise ValueError("is a link to a file that is not there") from None
-            return None
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-    try:
-        kind = os.fstat(descriptor)
-        if not stat.S_ISREG(kind.st_mode):
-            raise ValueError("is no file")
-        if kind.st_size > MAX_BYTES:
-            raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB: no certificate or key")
-        return os.read(descriptor, MAX_BYTES)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _readable_by_others(path: Path) -> Iterable[str]:

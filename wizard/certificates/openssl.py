@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wizard.certificates.authority import INTERMEDIATE_DAYS, ROOT_DAYS
+from wizard.certificates.authority import INTERMEDIATE_DAYS, ROOT_DAYS, ROOT_KEY
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT
 from wizard.text import here_document, one_line, quoted
 
 REQUEST = "ca.csr"
-ROOT_KEY = "root-key.pem"
 NEW_KEY = "openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt"
 
 

@@ -7,46 +7,67 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from state.errors import Purpose, StateError, StateWriteFailed
+from state.private import PrivateFolder
 from wizard.certificates import authority, pem
 from wizard.certificates.bundle import CERT, KEY
-from wizard.certificates.files import write_once, write_private
 from wizard.certificates.openssl import REQUEST
 from wizard.errors import Failed, NeedsPerson
+from wizard.reading import read, read_if_there
+
+_PURPOSE = Purpose("A key and its request", "Give the wizard a folder of its own in certificates.path.")
+_OLD = (f".{KEY}.new", f".{REQUEST}.new")  # what a run that was killed left, in earlier builds
+
+
+def refused_folder(place: Path, cluster: str) -> str:
+    """Why no key may be put into the cluster's folder, with the cure; empty where nothing speaks against it."""
+    try:
+        folder = PrivateFolder.open(place / cluster, _PURPOSE, create=False)
+    except StateError as error:
+        return f"{error.what.removesuffix('.')}; {error.remedy}"
+    if folder:
+        folder.close()
+    return ""
 
 
 def write_request(place: Path, cluster: str, trust_domain: str) -> tuple[Path, ...]:
     """See that the cluster's key and signing request stand in the folder; gives the files that were written now. A key that
     is there is used, and never overwritten.
     """
-    folder = place / cluster
     try:
-        if folder.is_symlink():
-            raise NeedsPerson(f"{folder} is a link, and a key is not written through one", "Make it a folder.")
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        written = []
-        if not (folder / CERT).exists() and write_once(folder / KEY, authority.make_key()):
-            written.append(folder / KEY)
-        key = (folder / KEY).read_bytes()
-        try:
-            if not _asks_for(folder / REQUEST, key):
-                write_private(folder / REQUEST, authority.make_request(key, cluster, trust_domain))
-                written.append(folder / REQUEST)
-        except ValueError as error:
-            raise NeedsPerson(
-                f"{folder / KEY} {error}", "Mend it; or take it away together with the request, and both are made anew."
-            ) from error
-    except OSError as error:
-        raise Failed(
-            f"{error.filename or folder}: {error.strerror}",
-            "Give the wizard a folder of its own in certificates.path, with room in it.",
+        folder = PrivateFolder.open(place / cluster, _PURPOSE, create=True)
+        assert folder is not None  # noqa: S101 - created
+        with folder:
+            folder.settle(_OLD)
+            return tuple(_written(folder, cluster, trust_domain))
+    except StateWriteFailed as error:
+        raise Failed(error.what, error.remedy) from error
+    except StateError as error:
+        raise NeedsPerson(error.what, error.remedy) from error
+
+
+def _written(folder: PrivateFolder, cluster: str, trust_domain: str) -> list[Path]:
+    written = []
+    key, request = folder.path / KEY, folder.path / REQUEST
+    if not folder.has(CERT) and folder.create(KEY, authority.make_key()):
+        written.append(key)
+    try:
+        private = read(key, pem.MAX_BYTES)
+        if not _asks_for(request, private):
+            folder.replace(REQUEST, authority.make_request(private, cluster, trust_domain))
+            written.append(request)
+    except ValueError as error:
+        raise NeedsPerson(
+            f"{key} {error}", "Mend it; or take it away together with the request, and both are made anew."
         ) from error
-    return tuple(written)
+    return written
 
 
 def _asks_for(request: Path, key: bytes) -> bool:
     """Whether the request is there and asks for a certificate of this key."""
     public = pem.private_key(key).public_key()
     try:
-        return x509.load_pem_x509_csr(request.read_bytes()).public_key() == public
-    except (FileNotFoundError, ValueError, UnsupportedAlgorithm):
+        content = read_if_there(request, pem.MAX_BYTES)
+        return content is not None and x509.load_pem_x509_csr(content).public_key() == public
+    except (ValueError, UnsupportedAlgorithm):
         return False

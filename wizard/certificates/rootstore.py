@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from state.errors import Purpose, StateBusy, StateError, StateWriteFailed
+from state.private import PrivateFolder
 from wizard.certificates import pem
-from wizard.certificates.files import settle_waiting, waiting, write_once, write_waiting
-from wizard.engine.step import RootStore
-from wizard.errors import Failed, NeedsPerson
+from wizard.certificates.authority import ROOT_KEY as KEY
+from wizard.certificates.bundle import ROOT as CERTIFICATE
+from wizard.certificates.cores import write_no_core
+from wizard.engine.step import Conflict, RootStore
+from wizard.errors import Busy, Failed, NeedsPerson
 from wizard.paths import of_this_user
 
-CERTIFICATE = "root-cert.pem"
-KEY = "root-key.pem"
+_PURPOSE = Purpose("The root key", "Name another folder in certificates.path.")
+_OLD = tuple(f".{name}.new" for name in (CERTIFICATE, KEY))  # what a save that was killed left, in earlier builds
 
 
 def default_place(mesh: str) -> Path:
@@ -27,84 +29,82 @@ def default_place(mesh: str) -> Path:
 
 
 class RootFolder(RootStore):
-    """A folder 0700 with two files 0600.
-
-    A key that stands there alone is somebody's, and never overwritten. That of a save which was interrupted is known by the
-    certificate that waits beside it and fits it.
+    """A folder with two files 0600. One that it makes is 0700; one that is there is refused where others could change it, or, for
+    a new root, list it. What stands there is never overwritten, nor a part of a pair.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._certificate, self._key = folder / CERTIFICATE, folder / KEY
         self.place = str(folder)
 
     def load(self) -> tuple[bytes, bytes] | None:
-        try:
-            if os.path.lexists(self._certificate):
-                return self._certificate.read_bytes(), self._key.read_bytes()
-            return self._interrupted()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Failed(f"{error.filename} cannot be read: {error.strerror}", "Check who owns the folder.") from error
+        with _as_trouble():
+            folder = PrivateFolder.open(self._folder, _PURPOSE, create=False)
+            if folder is None:
+                return None
+            with folder:
+                folder.settle(_OLD)
+                if not (folder.has(CERTIFICATE) and folder.has(KEY)):
+                    return None
+                certificate = folder.read(CERTIFICATE, pem.MAX_BYTES, secret=False)
+                write_no_core()
+                key = folder.read(KEY, pem.MAX_BYTES, secret=True)
+        return None if certificate is None or key is None else (certificate, key)
 
-    def obstacle(self) -> str:
-        there = [os.path.lexists(path) for path in (self._certificate, self._key)]
-        if there == [True, False]:
-            return f"{self._certificate} is there without {KEY}, and it is not overwritten"
-        if there == [False, True] and self.load() is None:
-            return f"{self._key} is there without {CERTIFICATE}, and it is not overwritten"
-        return ""
+    def obstacle(self) -> Conflict | None:
+        if self.load() is not None:
+            return None
+        try:
+            folder = PrivateFolder.open(self._folder, _PURPOSE, create=False)
+            if folder:
+                with folder:
+                    occupied = self._occupied(folder)
+                    if occupied is None:
+                        folder.must_be_closed_to_others()
+                    return occupied
+        except StateError as error:
+            return Conflict(error.what, error.remedy)
+        return None
 
     def save(self, certificate: bytes, key: bytes) -> None:
-        self._must_be_free()
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._folder.chmod(0o700)
-            with self._alone():
-                self._must_be_free()
-                # The key has its name first: a certificate without its key would look finished.
-                write_waiting(self._certificate, certificate)
-                if not (write_once(self._key, key) and settle_waiting(self._certificate)):
-                    raise self._occupied()
-        except OSError as error:
-            raise Failed(
-                f"the root key cannot be kept in {self._folder}: {error.strerror}",
-                "Free space, or name another folder in certificates.path.",
-            ) from error
+        with _as_trouble():
+            folder = PrivateFolder.open(self._folder, _PURPOSE, create=True)
+            assert folder is not None  # noqa: S101 - created
+            with folder:
+                folder.settle(_OLD)
+                occupied = self._occupied(folder)
+                if not occupied:
+                    folder.must_be_closed_to_others()
+                    if folder.create_together({KEY: key, CERTIFICATE: certificate}):
+                        return
+                    occupied = self._occupied(folder)
+        what, remedy = (
+            (occupied.what, occupied.remedy) if occupied else (f"{self._folder} changes just now", "Try again.")
+        )
+        raise NeedsPerson(what, remedy)
 
-    def _interrupted(self) -> tuple[bytes, bytes] | None:
-        """The root of a save that came as far as the key; it is finished now, where the folder can be written."""
-        key, certificate = self._key.read_bytes(), waiting(self._certificate).read_bytes()
-        try:
-            (read,) = pem.certificates(certificate)
-            if pem.private_key(key).public_key() != read.public_key():
-                return None
-        except ValueError:
+    def _occupied(self, folder: PrivateFolder) -> Conflict | None:
+        """What of a root is there already, which is not overwritten."""
+        there = [name for name in (CERTIFICATE, KEY) if folder.has(name)]
+        if not there:
             return None
-        with suppress(OSError), self._alone(wait=False):
-            waiting(self._key).unlink(missing_ok=True)
-            settle_waiting(self._certificate)
-        return certificate, key
-
-    def _must_be_free(self) -> None:
-        if os.path.lexists(self._certificate) or os.path.lexists(self._key):
-            raise self._occupied()
-
-    def _occupied(self) -> NeedsPerson:
-        return NeedsPerson(
-            self.obstacle() or f"{self._folder} holds a root already",
+        lacking = KEY if there == [CERTIFICATE] else CERTIFICATE
+        what = f"{self._folder / there[0]} is there without {lacking}, and it is not overwritten"
+        if len(there) > 1:
+            what = f"{self._folder} holds a root already, and it is not overwritten"
+        return Conflict(
+            what,
             f"Put {CERTIFICATE} and the {KEY} that belongs to it there, or name another folder in certificates.path.",
         )
 
-    @contextmanager
-    def _alone(self, *, wait: bool = True) -> Iterator[None]:
-        """While nobody else saves here: two at once would leave the key of one beside the certificate of the other. OSError
-        where somebody does and it is not to wait.
-        """
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            yield
-        finally:
-            os.close(descriptor)
+
+@contextmanager
+def _as_trouble() -> Iterator[None]:
+    try:
+        yield
+    except StateBusy as error:
+        raise Busy(error.what, error.remedy) from error
+    except StateWriteFailed as error:
+        raise Failed(error.what, error.remedy) from error
+    except StateError as error:
+        raise NeedsPerson(error.what, error.remedy) from error

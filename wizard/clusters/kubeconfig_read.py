@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wizard.clusters import clientcmd, smallfile
+from wizard.clusters import clientcmd
 from wizard.clusters.clientcmd import Item, Lines, Unloadable
 from wizard.errors import BadInput
 from wizard.paths import expanded, is_there
+from wizard.reading import opened
 from wizard.text import listing, one_line
 
+MAX_BYTES = 8 << 20  # hundreds of clusters with their certificates inline
 REMEDY = "Give another kubeconfig, or correct this one."
 _FILES = (
     "certificate-authority",
@@ -96,7 +98,7 @@ def _said(path: Path, name: str) -> Kubeconfig | Unloadable:
     if known is not None and known.settled and _stamp_now(path) == known.stamp:
         return known.said
     try:
-        found, raw = smallfile.opened(path)
+        found, raw = opened(path, MAX_BYTES)
     except ValueError as error:
         _known.pop(path, None)
         raise BadInput(f"the kubeconfig {name} {error}", REMEDY) from error

@@ -23,14 +23,15 @@ from urllib.parse import quote, urlsplit
 
 from urllib3 import HTTPHeaderDict
 
-from wizard.clusters import pems, plugins, smallfile
+from wizard.clusters import pems, plugins
 from wizard.clusters.kinds import Object
 from wizard.clusters.kubeconfig_read import Found, files_of, found_in
 from wizard.clusters.proxies import NoProxy, proxy_to
 from wizard.clusters.typed import file_option, kubectl
-from wizard.clusters.usable import flaws, token_in
+from wizard.clusters.usable import MAX_PEM, flaws, token_in
 from wizard.clusters.wire import Route, tls_context
 from wizard.errors import BadInput, Failed, Trouble
+from wizard.reading import read
 from wizard.text import one_line
 
 log = logging.getLogger(__name__)
@@ -259,7 +260,7 @@ def _tls(which: Chosen, configuration: Any) -> ssl.SSLContext:
         try:
             context.load_verify_locations(configuration.ssl_ca_cert)
         except ssl.SSLError as error:
-            why = pems.authority_trouble(smallfile.content(Path(configuration.ssl_ca_cert)))
+            why = pems.authority_trouble(read(Path(configuration.ssl_ca_cert), MAX_PEM))
             raise _not_usable_file(which, "certificate-authority", why) from error
     elif configuration.verify_ssl:
         context.load_default_certs()
@@ -269,9 +270,7 @@ def _tls(which: Chosen, configuration: Any) -> ssl.SSLContext:
             context.load_cert_chain(configuration.cert_file, configuration.key_file, "")
         except ssl.SSLError as error:
             files = (configuration.cert_file, configuration.key_file)
-            raise _not_usable_file(
-                which, *pems.pair_trouble(*(smallfile.content(Path(each)) for each in files))
-            ) from error
+            raise _not_usable_file(which, *pems.pair_trouble(*(read(Path(each), MAX_PEM) for each in files))) from error
     return context
 
 
@@ -322,7 +321,7 @@ def _about(cluster: Object) -> Object:
     file = cluster.get("certificate-authority")
     if file and "certificate-authority-data" not in told:
         with contextlib.suppress(ValueError):  # then the connection tells of it
-            told["certificate-authority-data"] = base64.b64encode(smallfile.content(Path(file))).decode()
+            told["certificate-authority-data"] = base64.b64encode(read(Path(file), MAX_PEM)).decode()
     for each in cluster.get("extensions") or ():
         if each.get("name") == "client.authentication.k8s.io/exec":
             told["config"] = each.get("extension")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wizard.clusters import smallfile
 from wizard.clusters.clientcmd import Item
 from wizard.clusters.kubeconfig_read import Entry, Found
+from wizard.reading import read
 from wizard.text import one_line
 
 MAX_PEM = 1 << 20
@@ -123,7 +123,7 @@ def _one_of(entry: Entry, kind: str, body: Item, key: str) -> Iterator[str]:
         yield _flaw(entry, kind, key, f"and {key}-data are both set, and kubectl refuses that: remove one of them")
     elif body.get(key):
         try:
-            smallfile.content(Path(body[key]), MAX_PEM)
+            read(Path(body[key]), MAX_PEM)
         except ValueError as error:
             yield _flaw(entry, kind, key, f"names {one_line(body[key])}, which {error}")
 
@@ -139,7 +139,7 @@ def _token_file(user: Entry, body: Item) -> Iterator[str]:
 
 def token_in(path: Path) -> str:
     """The token that this file holds. Raises ValueError, with a sentence's end, where it holds none."""
-    token = smallfile.content(path, MAX_PEM).decode(errors="replace").strip()
+    token = read(path, MAX_PEM).decode(errors="replace").strip()
     if not token:
         raise ValueError("is empty")
     if not _fits_header(token):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -91,10 +89,11 @@ def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
 @contextmanager
 def _folder(settings: Settings) -> Iterator[StateFolder]:
     from state import StateFolder
+    from state.scratch import scratch
 
     if settings.state_dir:
         yield settings.folder()
         return
     # What is recorded of simulated clusters must not be offered for resuming when the real wizard starts.
-    with tempfile.TemporaryDirectory(prefix="meshwizard-demo-") as place:
-        yield StateFolder(Path(place))
+    with scratch("meshwizard-demo-") as place:
+        yield StateFolder(place)

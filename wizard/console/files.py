@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
+from errno import ELOOP, ENAMETOOLONG, EROFS
 from pathlib import Path
 
+from state import whole
 from wizard.errors import BadInput, Failed
 from wizard.paths import is_folder
 from wizard.text import one_line
 
 
 def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
-    """Write the file with these permissions, by way of a temporary file beside it. What is overwritten keeps what it denies
-    to others; a link keeps leading where it does; into what is no file (a pipe, a device) the text is just written. Raises
-    BadInput where it exists and may not be overwritten, Failed where the disk refuses.
+    """Write the file with these permissions, whole or not at all. What is overwritten keeps what it denies to others; a link
+    keeps leading where it does; into what is no file (a pipe, a device) the text is just written. Raises BadInput where it exists
+    and may not be overwritten, Failed where the disk refuses.
     """
     name = one_line(path)
     before = _status(path) if overwrite else None
@@ -24,26 +25,14 @@ def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
             _pour(path, text)
             return
         path, mode = path.resolve(), mode & stat.S_IMODE(before.st_mode)
+    data = text.encode()
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+        done = whole.write(path, data, mode=mode, over=overwrite)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{name} cannot be written: {_why(error)}", "Give another place.") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            os.replace(temporary, path)  # noqa: PTH105 - the pair of calls reads better in one style
-        else:
-            os.link(temporary, path)  # unlike a look beforehand, this cannot be raced
-    except FileExistsError as error:
-        raise BadInput(f"{name} exists, and is left as it is", "Give another name, or --force.") from error
-    except OSError as error:
-        raise Failed(f"{name} cannot be written: {error.strerror}", "Give another place.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        kind = BadInput if _no_place(error) else Failed
+        raise kind(f"{name} cannot be written: {_why(error)}", "Give another place.") from error
+    if not done:
+        raise BadInput(f"{name} exists, and is left as it is", "Give another name, or --force.")
 
 
 def check(path: Path) -> None:
@@ -83,6 +72,12 @@ def _pour(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise Failed(f"{one_line(path)} cannot be written: {_why(error)}", "Give another place.") from error
+
+
+def _no_place(error: OSError | ValueError) -> bool:
+    """Whether no file could be there: the person gave a place that there is not, or that is not theirs."""
+    kinds = (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError)
+    return not isinstance(error, OSError) or isinstance(error, kinds) or error.errno in (ENAMETOOLONG, ELOOP, EROFS)
 
 
 def _why(error: OSError | ValueError) -> object:

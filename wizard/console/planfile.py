@@ -12,6 +12,7 @@ from typing import Any
 from wizard.console.files import write
 from wizard.engine.approval import Approval, Seen
 from wizard.errors import BadInput
+from wizard.reading import read
 from wizard.text import one_line
 
 API = "meshwizard/v1"
@@ -60,12 +61,9 @@ def load(path: Path, mesh: str, again: str) -> Approval:
 
 def _parsed(path: Path, again: str) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{one_line(path)} cannot be read: {error.strerror}", again) from error
-    if len(content) > MAX_BYTES:
-        raise _malformed(path, "it is too large", again)
+        content = read(path, MAX_BYTES, piped=True)
+    except ValueError as error:
+        raise BadInput(f"{one_line(path)} {error}", again) from error
     try:
         shape = json.loads(content)
     except (ValueError, RecursionError) as error:

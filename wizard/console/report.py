@@ -214,18 +214,13 @@ def write(path: Path, text: str) -> str:
     """Write a new file that only this user can read. Gives why it could not be, empty where it was. An existing file, also
     a link, is left as it is. Never raises.
     """
+    from state import whole
+
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except (OSError, ValueError) as error:
-        return _why(error)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        done = whole.write(path, text.encode("utf-8", "replace"))
     except Exception as error:
-        with contextlib.suppress(OSError):
-            path.unlink()  # half of it helps nobody
         return _why(error)
-    return ""
+    return "" if done else os.strerror(errno.EEXIST)
 
 
 def proposed() -> Path:

@@ -236,7 +236,9 @@ _OURS = ("wizard", "screens", "state")
 
 def _log_to(path: Path, level: int) -> _Log:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Not blocking: a pipe that nobody reads would hold the program up. It is refused; what is lost in a full one is told.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise BadInput(
             f"the log {printable(path)} cannot be written: {error.strerror}", "Give another file with --log."

@@ -83,11 +83,11 @@ class RootStore(ABC):
 
     @abstractmethod
     def load(self) -> tuple[bytes, bytes] | None:
-        """(certificate PEM, key PEM), or None if there is none."""
+        """(certificate PEM, key PEM), or None if there is none. Trouble where there is one that cannot be read or trusted."""
 
     @abstractmethod
-    def obstacle(self) -> str:
-        """Why `save` would refuse although `load` gives nothing: a sentence that names the file in its place; else empty."""
+    def obstacle(self) -> Conflict | None:
+        """Why `save` would refuse although `load` gives nothing."""
 
     @abstractmethod
     def save(self, certificate: bytes, key: bytes) -> None:

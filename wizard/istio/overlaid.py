@@ -8,7 +8,7 @@ from typing import Any
 
 from wizard.clusters.kinds import Object
 from wizard.errors import Mistake
-from wizard.istio.overlays import files_of, read
+from wizard.istio.overlays import files_of, operator_in
 from wizard.mesh.labels import is_domain
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.text import one_line
@@ -123,7 +123,7 @@ def _set(mesh: Mesh, cluster: Cluster, places: Iterable[tuple[str, ...]]) -> tup
 
 def _spec(path: Path) -> Object:
     try:
-        return read(path).get("spec") or {}
+        return operator_in(path).get("spec") or {}
     except ValueError:
         return {}  # told elsewhere; where a mesh is taken back it is not needed
 

@@ -5,6 +5,7 @@ where both hold a list, the whole of theirs would be gone (gateways: from 1.24 o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from wizard.clusters.kinds import Object
 from wizard.errors import Mistake
 from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.reading import read
 from wizard.text import one_line
 
+MAX_BYTES = 4 << 20
 _SHOWN = 80
 _GATEWAYS = ("components", "ingressGateways")
 
@@ -36,7 +39,7 @@ def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     mistakes = []
     for place, path, _ in files_of(mesh):
         try:
-            read(path)
+            operator_in(path)
         except ValueError as error:
             mistakes.append(Mistake(place, f"{one_line(path)} {error}"))
     return tuple(mistakes)
@@ -47,7 +50,7 @@ def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     mistakes: dict[tuple[str, str], Mistake] = {}
     for at, path, clusters in files_of(mesh):
         try:
-            overlay = read(path)
+            overlay = operator_in(path)
         except ValueError:
             continue  # told by `unreadable_overlays`
         for field, text in _of_its_own(overlay):
@@ -61,12 +64,18 @@ def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     return tuple(mistakes.values())
 
 
-def read(path: Path) -> Object:
+def digest(path: Path) -> str:
+    """The hash of this overlay's content. One that is gone is refused before an install; to take one back it is not needed."""
+    try:
+        return hashlib.sha256(read(path, MAX_BYTES)).hexdigest()
+    except ValueError:
+        return "gone"
+
+
+def operator_in(path: Path) -> Object:
     """The IstioOperator in this file. ValueError, with what follows the file's name, where there is none."""
     try:
-        documents = yamltext.load_all(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+        documents = yamltext.load_all(read(path, MAX_BYTES).decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError("is no YAML") from error
     operators = [each for each in documents if isinstance(each, dict) and each.get("kind") == "IstioOperator"]

@@ -14,6 +14,7 @@ from wizard import yamltext
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
+from wizard.reading import read
 from wizard.text import harmless, one_line
 
 MAX_BYTES = 1 << 20
@@ -25,15 +26,9 @@ def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda
     """
     name = one_line(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{name} cannot be read: {error.strerror}", "Give the mesh file with -f.") from error
-    if len(raw) > MAX_BYTES:
-        raise BadInput(
-            f"{name} is larger than {MAX_BYTES >> 20} MiB, which no mesh file is",
-            "Give another file with -f.",
-        )
+        raw = read(path, MAX_BYTES, piped=True)
+    except ValueError as error:
+        raise BadInput(f"{name} {error}", "Give the mesh file with -f.") from error
     data, lines = parse(raw, name)
     base = path.parent.absolute()
     return mesh_from(data, base=base, lines=lines, source=name, more=also(contexts_of(data, base)))

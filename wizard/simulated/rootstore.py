@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from wizard.engine.step import RootStore
+from wizard.engine.step import Conflict, RootStore
 from wizard.errors import NeedsPerson
 
 
@@ -21,8 +21,8 @@ class MemoryRoots(RootStore):
         with self._lock:
             return self._kept
 
-    def obstacle(self) -> str:
-        return ""
+    def obstacle(self) -> Conflict | None:
+        return None
 
     def save(self, certificate: bytes, key: bytes) -> None:
         with self._lock:

@@ -7,48 +7,52 @@ never two. What is in the clusters counts: where all have their intermediate, ne
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from wizard.certificates import authority, openssl
+from wizard.certificates.authority import Root
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, Inspection, inspect
 from wizard.certificates.folder import FIELD, Given, all_given, folder_mistakes, given_for, root_for, shared
+from wizard.certificates.kept import examine, fingerprint_in
 from wizard.certificates.openssl import REQUEST
-from wizard.certificates.request import write_request
+from wizard.certificates.request import refused_folder, write_request
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
-from wizard.errors import Failed, Mistake, NeedsPerson
+from wizard.errors import Failed, Mistake, NeedsPerson, Trouble
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared, put
-from wizard.text import listing, one_line, quoted
+from wizard.text import listing, printable, quoted
 
 T = TypeVar("T")
 CACERTS = Ref(SECRET, "cacerts", SYSTEM_NAMESPACE)
 SELF_SIGNED = Ref(SECRET, "istio-ca-secret", SYSTEM_NAMESPACE)  # where istiod keeps a root that it made itself
 _TLS_FORM = {CERT: "tls.crt", KEY: "tls.key", ROOT: "ca.crt"}  # of a Secret of type kubernetes.io/tls
 _TLS_SINCE = (1, 15)
-_OTHER_FOLDER = "put the other file of that root beside it, or name another folder in certificates.path"
 
 
 def certificate_mistakes(mesh: Mesh, world: World, clusters: Sequence[Cluster]) -> tuple[Mistake, ...]:
     """What is wrong with the certificates that the mesh file's folder brings for those of these clusters that lack them, or
-    with the folder in which a root is to be kept: bad input, told before anything is touched. `clusters`: those that run
+    with the root that is kept for them and its folder: bad input, told before anything is touched. `clusters`: those that run
     istiod. Raises Trouble where one cannot be asked.
     """
     source = _source(mesh, world)
-    obstacle = world.roots.obstacle() if source == "generate" else ""
-    if not obstacle and source not in ("directory", "offline"):
+    wrong = _unfit_root(mesh, world, making=True) if source == "generate" else None
+    if not wrong and source not in ("directory", "offline"):
         return ()
     there = _at_once(clusters, lambda cluster: world.cluster(cluster.name).get(CACERTS))
-    if obstacle:
-        # Where a cluster has a root, none is generated.
-        return () if any(there) else (Mistake(FIELD, one_line(f"{obstacle}; {_OTHER_FOLDER}", 600)),)
-    return folder_mistakes(mesh, [cluster for cluster, secret in zip(clusters, there, strict=True) if secret is None])
+    lacking = [cluster for cluster, secret in zip(clusters, there, strict=True) if secret is None]
+    if wrong and any(there):  # then none is made
+        wrong = _unfit_root(mesh, world, making=False) if lacking else None
+    if source == "generate":
+        return (Mistake(FIELD, printable(f"{wrong.what.removesuffix('.')}; {wrong.remedy}", 2000)),) if wrong else ()
+    guarded = _unsafe_folders(mesh, lacking) if source == "offline" else ()
+    return (*guarded, *folder_mistakes(mesh, lacking))
 
 
 class RootCertificate(Step):
@@ -107,11 +111,11 @@ class RootCertificate(Step):
         return Done(f"root {str(root)[:16]} from {place}")
 
     def _with_kept(self, world: World, adopted: str | None, roots: dict[str, list[str]], lacking: str) -> Probe:
+        wrong = _unfit_root(self.mesh, world, making=adopted is None)
+        if wrong:
+            return wrong
         kept = world.roots.load()
         if kept is None and adopted is None:
-            obstacle = world.roots.obstacle()
-            if obstacle:
-                return Conflict(obstacle, f"{_OTHER_FOLDER.capitalize()}.")
             return Needed((Difference("root certificate", "", None, f"to be generated, kept in {world.roots.place}"),))
         own = authority.fingerprint(kept[0]) if kept else None
         if adopted is None or own == adopted:
@@ -215,8 +219,11 @@ class Intermediate(Declared):
         )
 
     def _signed_by_another(self, world: World, found: Inspection) -> Conflict | None:
-        kept = world.roots.load()
-        if not kept or authority.fingerprint(kept[0]) == found.root:
+        try:
+            kept = world.roots.load()
+        except Trouble:  # told by the root's step where a root is needed; what works is not touched
+            return None
+        if not kept or fingerprint_in(Root(*kept)) in ("", found.root):
             return None
         if all(world.cluster(peer.name).get(CACERTS) for peer in self.peers):
             return None
@@ -252,9 +259,19 @@ class Intermediate(Declared):
                 raise NeedsPerson(
                     f"the root key is not in {world.roots.place} any more", "Put root-cert.pem and root-key.pem back."
                 )
-            files = authority.make_intermediate(authority.Root(*kept), self.member.name, self.mesh.trust_domain)
+            files = self._signed(Root(*kept), world.roots.place, job)
         data = {name: base64.b64encode(content).decode() for name, content in files.items()}
         put(world.cluster(self.cluster), {**self.manifests()[0], "data": data}, self.mesh.name)
+
+    def _signed(self, root: Root, place: str, job: Job) -> dict[str, bytes]:
+        """The files of an intermediate of this root, which may have changed since it was looked at."""
+        examined = examine(root, self.mesh.trust_domain, place)
+        if examined.mistakes:
+            conflict = _unusable(examined.mistakes)
+            raise NeedsPerson(conflict.what, conflict.remedy)
+        for worry in examined.worries:
+            job.say(worry)
+        return authority.make_intermediate(root, self.member.name, self.mesh.trust_domain)
 
     def _from_folder(self, world: World, job: Job) -> dict[str, bytes]:
         given = _given(self.mesh, self.member)
@@ -278,7 +295,7 @@ class Intermediate(Declared):
             if wrong:
                 return None, "; ".join(wrong)
             if given.awaited:
-                return None, f"not there yet: {listing(map(str, given.awaited))}"
+                return None, "; ".join((f"not there yet: {listing(map(str, given.awaited))}", *given.hints))
             return given, ""
 
         found, seen = look()
@@ -315,7 +332,7 @@ class Intermediate(Declared):
             f"There, in a folder with {ROOT}, root-key.pem and {name}/{REQUEST}:\n\n"
             f"{openssl.sign(quoted(name), '.', self.mesh.trust_domain)}\n\n"
             f"Bring back {place / name / CERT} and {place / ROOT}{root}.\n"
-            f"Now: {one_line(seen, 600)}."
+            f"Now: {printable(seen, 2000)}."
         )
 
     def commands(self) -> list[Command]:
@@ -382,6 +399,26 @@ def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None
     if broken:
         return Conflict(f"{cluster}: {CACERTS} cannot be used: {'; '.join(map(str, broken))}{form}", remedy)
     return found
+
+
+def _unfit_root(mesh: Mesh, world: World, *, making: bool) -> Conflict | None:
+    """Why the root that is kept cannot sign; or, where there is none and one is to be made, why it cannot be kept."""
+    try:
+        kept = world.roots.load()
+    except Trouble as trouble:
+        return Conflict(trouble.what, trouble.remedy)
+    if kept is None:
+        return world.roots.obstacle() if making else None
+    mistakes = examine(Root(*kept), mesh.trust_domain, world.roots.place).mistakes
+    return _unusable(mistakes) if mistakes else None
+
+
+def _unsafe_folders(mesh: Mesh, clusters: Sequence[Cluster]) -> Iterator[Mistake]:
+    """The folders of these clusters in which no key would be kept safe."""
+    for cluster in clusters:
+        why = refused_folder(_place(mesh), cluster.name)
+        if why:
+            yield Mistake(FIELD, printable(why, 2000))
 
 
 def _source(mesh: Mesh, world: World) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -24,6 +23,7 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed, NeedsPerson
 from wizard.istio import names
 from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
+from wizard.istio.overlays import digest
 from wizard.istio.proxies import control_plane_version
 from wizard.istio.versions import remote_runs_istiod, step_trouble
 from wizard.mesh import model
@@ -179,8 +179,7 @@ class Install(Step):
         return discovery_address(world, self.mesh, self.member) if self.member.role == "remote" else None
 
     def _overlays(self) -> list[str]:
-        # One that is gone is refused before an install; to take one back it is not needed.
-        return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone" for path in self._files]
+        return [digest(path) for path in self._files]
 
     def _record(self, before: Before, operator: str | None) -> Object:
         # Empty, not absent: what is absent from an apply stays where somebody else wrote it.

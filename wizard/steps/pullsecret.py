@@ -15,6 +15,7 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe, 
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.reading import read
 from wizard.steps.declared import Declared, put, take_back
 from wizard.text import one_line, quoted
 
@@ -118,15 +119,14 @@ def _manifest(ref: Ref, content: str) -> Object:
 def _content(path: Path) -> bytes:
     """The file's bytes. Failed where it cannot be read or is no Docker configuration with credentials in it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Failed(f"{one_line(path)} cannot be read: {error.strerror}", "Give another file.") from error
+        content = read(path, MAX_BYTES)
+    except ValueError as error:
+        raise Failed(f"{one_line(path)} {error}", "Give another file.") from error
     try:
         auths = json.loads(content)["auths"]
     except (ValueError, KeyError, TypeError, RecursionError):
         auths = None
-    if len(content) > MAX_BYTES or not isinstance(auths, dict) or not auths:
+    if not isinstance(auths, dict) or not auths:
         raise Failed(
             f"{one_line(path)} is no Docker config.json with credentials: it has no entries under auths",
             "`docker login` with a credential helper keeps them elsewhere; log in without one, or make the Secret by hand.",

@@ -27,7 +27,7 @@ from wizard.clusters.kinds import LEASE, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Executed, Right, ServerVersion
 from wizard.engine.engine import Engine, Outcome
 from wizard.engine.events import Event
-from wizard.engine.step import RootStore, Step, World
+from wizard.engine.step import Conflict, RootStore, Step, World
 from wizard.errors import Failed, Mistake, NotAllowed, Trouble, Unreachable
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
@@ -436,7 +436,7 @@ class DoorToRoots(RootStore):
     def load(self) -> tuple[bytes, bytes] | None:
         return self._process.pass_door("read", self._inner.load)
 
-    def obstacle(self) -> str:
+    def obstacle(self) -> Conflict | None:
         return self._process.pass_door("read", self._inner.obstacle)
 
     def save(self, certificate: bytes, key: bytes) -> None:
