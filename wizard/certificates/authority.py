@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from wizard.certificates import pem
 from wizard.certificates.bundle import fingerprint_of
+from wizard.credentials import hold_key
 from wizard.errors import Failed
 
 ROOT_DAYS = 3650
@@ -50,6 +51,7 @@ def make_root(mesh: str) -> Root:
 def make_intermediate(root: Root, cluster: str, trust_domain: str) -> dict[str, bytes]:
     """The files of one cluster's `cacerts`, signed by the root. Raises Failed where the root's key does not fit it."""
     issuer = x509.load_pem_x509_certificate(root.certificate)
+    hold_key(root.key)
     issuer_key = serialization.load_pem_private_key(root.key, None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey) or issuer_key.public_key() != issuer.public_key():
         raise Failed("the root's key does not belong to the root's certificate", "Restore both files from one backup.")
@@ -145,6 +147,8 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
+    made = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    hold_key(made)
+    return made

@@ -27,6 +27,7 @@ from wizard.clusters.kinds import Object
 from wizard.clusters.patience import within
 from wizard.clusters.typed import file_option, kubectl
 from wizard.clusters.wire import Route, tls_context
+from wizard.credentials import hold_answer, hold_header, hold_key, hold_url, hold_user, opaque_withheld
 from wizard.errors import BadInput, Failed
 from wizard.text import one_line, redact
 
@@ -93,7 +94,11 @@ def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
         config, folder = _only(merged.value, context)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unusable(name, context, kubeconfig, source, error) from error
-    return Chosen(name, context, kubeconfig, config, folder)
+    found = Chosen(name, context, kubeconfig, config, folder)
+    hold_user(found.user)
+    for key in ("server", "proxy-url"):
+        hold_url(found.cluster.get(key))
+    return found
 
 
 def login(which: Chosen, *, seconds: float) -> Login:
@@ -123,7 +128,10 @@ def login(which: Chosen, *, seconds: float) -> Login:
         # An identity provider may be asked here, without any deadline.
         within(seconds, lambda: loader.load_and_set(configuration))
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
+        if configuration.key_file:
+            hold_key(Path(configuration.key_file).read_bytes())
         proxy = str(configuration.proxy or "")
+        hold_url(proxy)
         if proxy and should_bypass_proxies(which.server, configuration.no_proxy or ""):
             proxy = ""
         if proxy.startswith("socks"):
@@ -146,6 +154,7 @@ def login(which: Chosen, *, seconds: float) -> Login:
         for descriptor in files:
             os.close(descriptor)
     token = configuration.api_key.get("BearerToken")
+    hold_header(str(token or ""))
     return Login(route, {"Authorization": str(token)} if token else {}, certificate, renew)
 
 
@@ -243,8 +252,9 @@ def _from_command(which: Chosen, seconds: float) -> tuple[Object, float]:
         raise Failed(
             f"{at} runs `{shown}` for credentials, and it did not end within {seconds:.0f} s: it was ended", try_it
         )
+    hold_answer(done.stdout)
     # Redacted before it is cut: half a token is not known for one.
-    said = one_line(redact(done.stderr[-20_000:]).strip()[-600:], 300)
+    said = one_line(opaque_withheld(redact(done.stderr[-20_000:])).strip()[-600:], 300)
     if done.code != 0:
         raise Failed(
             f"{at} runs `{shown}` for credentials, and it failed ({done.code}): {said or 'it said nothing'}", try_it

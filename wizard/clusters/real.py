@@ -18,11 +18,12 @@ from urllib.parse import quote, urlencode
 
 from wizard.clusters import changing
 from wizard.clusters.answers import Asked, Gone, Missing, decoded, no_answer, object_in, refusal
-from wizard.clusters.kinds import NAMESPACE, Kind, Object, Ref, ref_of
+from wizard.clusters.kinds import NAMESPACE, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.login import Chosen, Login, chosen, login
 from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, retry_after
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.credentials import hold_secret
 from wizard.errors import Failed, NotKnown, Trouble
 from wizard.text import one_line, printable
 
@@ -80,9 +81,12 @@ class RealCluster:
     def get(self, ref: Ref) -> Object | None:
         asked = self._asked(f"get {ref}")
         try:
-            return object_in(asked, self._ask(asked, "GET", _path(ref.kind, ref.namespace, ref.name)))
+            found = object_in(asked, self._ask(asked, "GET", _path(ref.kind, ref.namespace, ref.name)))
         except Missing:
             return None
+        if ref.kind is SECRET:
+            hold_secret(found)
+        return found
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         until = self._until_many()
@@ -113,6 +117,8 @@ class RealCluster:
             found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in body.get("items") or []]
             token = (body.get("metadata") or {}).get("continue") or ""
             if not token:
+                for each in found if kind is SECRET else ():
+                    hold_secret(each)
                 return found
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
