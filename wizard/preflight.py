@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from wizard.clusters.kinds import (
@@ -28,6 +30,7 @@ from wizard.clusters.kinds import (
     SERVICE_ACCOUNT,
     Object,
 )
+from wizard.clusters.kubeconfig import default_files
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
@@ -36,6 +39,7 @@ from wizard.errors import Failed, Trouble, Unreachable
 from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
+from wizard.owners import changeable
 from wizard.text import listing, one_line
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
@@ -68,8 +72,8 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
-    # A stable name: reachable, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node, gateway-port,
-    # external-ips, load-balancer, services, pods, istio.
+    # A stable name: reachable, identity, owners, version, clock, rights, leases, nodes, gateway-address, gateway-node,
+    # gateway-port, external-ips, load-balancer, services, pods, istio.
     check: str
     cluster: str | None
     severity: Severity
@@ -92,6 +96,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
         return [
             Finding("reachable", member.name, "ok", f"{one_line(cluster.server)} answers, Kubernetes {version.git}"),
             *_twice(mesh, member, world, identity),
+            *_owners(mesh, member, world),
             *_version(mesh, member, version),
             *_clock(member, version),
             *_rights(member, cluster),
@@ -115,6 +120,30 @@ def _twice(mesh: Mesh, member: model.Cluster, world: World, identity: str) -> It
                 "identity", member.name, "error", f"{member.name} and {other.name} are one cluster under two contexts",
                 "Take one of them out of the mesh.",
             )  # fmt: skip
+
+
+def _owners(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
+    """Whether others could make this user run what they like: a kubeconfig may name commands."""
+    files = [("kubeconfig", path) for path in _kubeconfigs(member, world)]
+    if member.name == mesh.clusters[0].name:
+        files.append(("istioctl", Path(world.istioctl.path)))
+    for what, path in files:
+        who = changeable(path)
+        if who:
+            yield Finding(
+                "owners", member.name, "warning",
+                f"the {what} {one_line(path)}, used as user {os.geteuid()}, can be changed by {who}",
+                "Let only yourself or root write it and its folders (chmod go-w, chown).",
+            )  # fmt: skip
+
+
+def _kubeconfigs(member: model.Cluster, world: World) -> list[Path]:
+    if member.kubeconfig is not None:
+        return [member.kubeconfig]
+    try:
+        return [] if world.simulated else default_files()
+    except Trouble:
+        return []
 
 
 def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:

@@ -36,7 +36,7 @@ _ANNOUNCED = re.compile(  # one such word may stand after the other: `token: bea
     r"(?i)(?:\b(?:bearer|token|password|client-key-data|client-certificate-data)(?:[\"']?\s*[:=]\s*[\"']?|\s+))+"
 )
 _VALUE = re.compile(r"[^\s\"',;]{8,}")
-_IN_URL = re.compile(r"(?<=://)[^/?#\s@]*@")
+_IN_URL = re.compile(r"(\b(?:https?|wss?|socks5h?)://)[^/?#\s@]*@", re.I)
 
 
 def redact(text: str) -> str:
@@ -44,7 +44,7 @@ def redact(text: str) -> str:
     like one or like a private key; in time that grows as the text does.
     """
     text = _PEM.sub("[private key withheld]", withhold(text))
-    text = _IN_URL.sub("[withheld]@", text)
+    text = _IN_URL.sub(lambda found: f"{found[1]}[withheld]@", text)
     text = _JWT.sub(lambda found: "[token withheld]" if found[1] else found[0], text)
     parts, at = [], 0
     while words := _ANNOUNCED.search(text, at):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.promise(37)
 PIECES = [
     "token", "token ", "token = ", "bearer ", "password:", "password: '", "client-key-data", "client-key-data:", "eyJ", "eyJ-",
     "eyJaaaaaa.", "-", "a", "aaaaaaaa", ".", " ", "\n", "\t", "=", "'", '"', ",", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----",
-    "PRIVATE KEY", "-----END ", "-----END PRIVATE KEY-----", "LS0tLS1CRUdJTi", "://", "@", "\x1b", "\u26f5\ufe0f",
+    "PRIVATE KEY", "-----END ", "-----END PRIVATE KEY-----", "LS0tLS1CRUdJTi", "://", "https://", "@", "\x1b", "\u26f5\ufe0f",
 ]  # fmt: skip
 CALLS: dict[str, tuple[ModuleType, Callable[[str], object]]] = {
     "printable": (wizard.text, wizard.text.printable),

@@ -146,6 +146,7 @@ def test_the_user_of_a_url_is_withheld_also_where_nobody_holds_it(url: str) -> N
     said = redact(f"see {url}, and on")
     assert "@" in said
     assert said == f"see {url.partition('//')[0]}//[withheld]@{url.rpartition('@')[2]}, and on"
+    assert redact("--state cluster://admin@one/default") == "--state cluster://admin@one/default"
 
 
 def test_everything_that_writes_withholds(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wizard.clusters.plugins import Plugin
 
 SIMULATED_KUBECONFIG = Path("(simulated)") / "kubeconfig"  # of the demo's contexts: there is no such file
 
@@ -18,6 +22,7 @@ class ContextEntry:
     user: str
     credentials: str  # what kind: "client certificate", "token", "runs COMMAND", ...
     current: bool = False
+    plugin: Plugin | None = None  # what it runs for credentials, and only once the person chose it or agreed to that
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wizard.clusters.contexts import ContextEntry
+from wizard.clusters.plugins import plugin_of
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.mesh.meshfile import parse
 from wizard.mesh.model import Mesh
@@ -125,6 +126,7 @@ def entries(paths: Sequence[Path] = ()) -> list[ContextEntry]:
                     user=one_line(context.get("user") or ""),
                     credentials=credentials(user),
                     current=name == config.current,
+                    plugin=plugin_of(user, config.path),
                 )
             )
     return found

@@ -29,7 +29,16 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
             f"There are: {known}.",
             tuple(Mistake("--context", repr(one_line(name))) for name in missing),
         )
-    return proposals([by_name[name] for name in dict.fromkeys(contexts)])
+    chosen = [by_name[name] for name in dict.fromkeys(contexts)]
+    agree(outside, chosen)
+    return proposals(chosen)
+
+
+def agree(outside: Outside, entries: Sequence[ContextEntry]) -> None:
+    """The person chose these contexts: what they run for credentials may run."""
+    waiting = [entry for entry in entries if entry.plugin]
+    if waiting:
+        outside.agree(waiting)
 
 
 def proposals(entries: Sequence[ContextEntry]) -> list[Document]:
