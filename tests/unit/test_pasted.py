@@ -229,6 +229,7 @@ class Place:
     kubeconfig: Path | None = None
 
 
+@pytest.mark.inputs("S11")
 def test_a_printed_command_names_its_context_and_its_file() -> None:
     assert typed.kubectl(Place("admin@k")) == "kubectl --context=admin@k"
     assert typed.kubectl(Place("prod (eu) cluster", Path("/k/my config"))) == (
@@ -238,6 +239,7 @@ def test_a_printed_command_names_its_context_and_its_file() -> None:
     assert typed.istioctl(at, "remote-clusters") == "istioctl remote-clusters --kubeconfig=/k --context='a;b'"
 
 
+@pytest.mark.inputs("S11")
 def test_a_refusal_tells_a_command_that_can_be_pasted() -> None:
     asked = Asked("east", "$(touch pwned) (eu)", Path("/k/a b"), "https://10.0.0.1", "get it")
     told = refusal(asked, Answer(401, {}, b'{"kind": "Status", "message": "Unauthorized"}', 0.1))
@@ -252,6 +254,7 @@ SOURCES = [
 ]
 
 
+@pytest.mark.inputs("S11")
 def test_one_module_quotes_and_one_writes_kubectl_for_a_cluster() -> None:
     assert [path.name for path in SOURCES if "shlex" in path.read_text()] == ["text.py"]
     assert [path.name for path in SOURCES if re.search(r"--context[ =]\{", path.read_text())] == ["typed.py"]
@@ -259,6 +262,7 @@ def test_one_module_quotes_and_one_writes_kubectl_for_a_cluster() -> None:
     assert [path.name for path in real if re.search(r"\bip_address\b", path.read_text())] == ["addresses.py"]
 
 
+@pytest.mark.inputs("S11")
 @pytest.mark.parametrize("name", ["x; touch pwned", "--yes", "$(touch pwned)", "a\nb", "A" * 70, ""])
 def test_what_no_mesh_can_be_called_is_in_no_command(name: str) -> None:
     assert "meshwizard uninstall" not in way_out(name)
