@@ -244,11 +244,15 @@ class WizardApp(App[int]):
         """Go on with a saved mesh: connect, then install."""
 
         def load() -> SessionLike:
+            from wizard.clusters.consents import Consents
             from wizard.mesh.document import document_of
             from wizard.session import saved_mesh, wanted_mesh
+            from wizard.sharedstate import refuse_files
 
             # What was leaving had been agreed to; the run goes on with it.
-            session = self.make_session(wanted_mesh(*saved_mesh(self.folder, name)))
+            mesh = wanted_mesh(*saved_mesh(self.folder, name))
+            refuse_files(mesh, self.folder, Consents())
+            session = self.make_session(mesh)
             session.prepare()
             self.draft.fill(document_of(session.mesh))
             return session

@@ -24,6 +24,11 @@ class Candidate:
         """What tells it from the others."""
         return id_of(self.entry)
 
+    @property
+    def held_back(self) -> bool:
+        """Whether it is not looked at yet, because of what it runs for credentials."""
+        return self.entry.plugin is not None and self.facts is None and self.looked_since is None
+
 
 def id_of(entry: ContextEntry) -> ContextId:
     """The identity of a context: contexts of the same name in two files are two."""

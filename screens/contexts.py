@@ -53,6 +53,7 @@ class ContextsScreen(WizardScreen):
         Binding("a", "choose_all", "All", tooltip="Choose all contexts that are shown and answer, or none of them"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("r", "retry", "Ask again"),
+        Binding("p", "plugins", "Run their commands", show=False),
         Binding("k", "kubeconfig", "Add file", tooltip="Add another kubeconfig file"),
     ]
 
@@ -141,9 +142,11 @@ class ContextsScreen(WizardScreen):
         for candidate in draft.candidates.values():
             if _key(candidate.id) not in self._table().rows and self._matches(candidate):
                 self._table().add_row(*self._cells(candidate), key=_key(candidate.id))
-            if candidate.facts is None and candidate.looked_since is None:
+            if candidate.facts is None and candidate.looked_since is None and candidate.entry.plugin is None:
                 self._look(candidate)
         self.say("" if draft.candidates else "No contexts were found. Press K to give a kubeconfig.")
+        if held_back := self._held_back():
+            self.say(f"{len(held_back)} run a command for credentials: asked once chosen. P asks them all.")
         self._find_missing()
         self._show_detail()
 
@@ -167,15 +170,19 @@ class ContextsScreen(WizardScreen):
 
     def _look(self, candidate: Candidate) -> None:
         self.wizard.draft.looked(candidate, None, time.monotonic())
+        outside, entry = self.wizard.outside, candidate.entry
+
+        def ask() -> ContextFacts:
+            if entry.plugin is not None:
+                outside.agree([entry])
+            return outside.facts(entry)
 
         def failed(trouble: Trouble) -> None:
             from wizard.outside import ContextFacts
 
             self._found(candidate, ContextFacts(False, problem=f"{trouble.what} {trouble.remedy}".strip()))
 
-        self.wizard.background(
-            lambda: self.wizard.outside.facts(candidate.entry), lambda facts: self._found(candidate, facts), failed
-        )
+        self.wizard.background(ask, lambda facts: self._found(candidate, facts), failed)
 
     def _found(self, candidate: Candidate, facts: ContextFacts) -> None:
         self.wizard.draft.looked(candidate, facts)
@@ -209,7 +216,9 @@ class ContextsScreen(WizardScreen):
         number = str(draft.chosen.index(candidate.id) + 1) if candidate.id in draft.chosen else ""
         mark = f"[{number}]" if number else "[ ]"
         name = self._labels[candidate.id] + (_CURRENT if candidate.entry.current else "")
-        if facts is None:
+        if candidate.held_back:
+            cells = [mark, name, " not asked", "", "", "", "", ""]
+        elif facts is None:
             waited = time.monotonic() - (candidate.looked_since or time.monotonic())
             state = f"… {waited:.0f} s" if waited >= SLOW else "asking"
             cells = [mark, name, f" {state}", "", "", "", "", ""]
@@ -285,6 +294,9 @@ class ContextsScreen(WizardScreen):
         if refused:
             self.say(refused, wrong=True)
             return
+        if candidate.held_back and candidate.id in self.wizard.draft.chosen:
+            self._look(candidate)
+            self._show_detail()
         for one in self.wizard.draft.candidates.values():
             self._update(one)
         self._tell_count()
@@ -321,6 +333,31 @@ class ContextsScreen(WizardScreen):
             self._update(candidate)
             self._show_detail()
 
+    def _held_back(self) -> list[Candidate]:
+        return [one for one in self.wizard.draft.candidates.values() if one.held_back and self._matches(one)]
+
+    def action_plugins(self) -> None:
+        """Ask all contexts that are shown and run a command for credentials, once the person saw the commands."""
+        from screens.dialogs import Confirm
+
+        waiting = self._held_back()
+        if not waiting:
+            self.say("No context that is shown waits for a consent.")
+            return
+
+        def answered(yes: bool | None) -> None:
+            for candidate in waiting if yes else ():
+                if candidate.held_back:
+                    self._look(candidate)
+                    self._update(candidate)
+            self._show_detail()
+
+        commands = "\n".join(
+            dict.fromkeys(f"• {one.entry.plugin}, of {one_line(one.entry.kubeconfig)}" for one in waiting)
+        )
+        text = f"{len(waiting)} contexts run a command for credentials. It is remembered that you agreed.\n\n{commands}"
+        self.app.push_screen(Confirm("Run these commands?", text, "Run them"), answered)
+
     def action_kubeconfig(self) -> None:
         """Add the contexts of one more file."""
         from screens.dialogs import Ask
@@ -341,7 +378,7 @@ class ContextsScreen(WizardScreen):
     def ready(self) -> bool:
         """Once every context has answered or failed to."""
         candidates = self.wizard.draft.candidates.values()
-        return self._listed and bool(candidates) and all(candidate.facts for candidate in candidates)
+        return self._listed and bool(candidates) and all(one.facts or one.held_back for one in candidates)
 
     def refuse(self) -> Refusal | None:
         """At least two different clusters that answer."""
@@ -365,6 +402,11 @@ def _detail(candidate: Candidate) -> list[Line]:
         [Piece("server ", "muted"), Piece(one_line(entry.server)), Piece("  user ", "muted"),
          Piece(f"{one_line(entry.user)} ({one_line(entry.credentials)})")],
     ]  # fmt: skip
+    if candidate.held_back:
+        lines.append(
+            [Piece("runs ", "muted"), Piece(str(entry.plugin)), Piece(" once it is chosen, or asked with R", "muted")]
+        )
+        return lines
     if facts is None:
         lines.append([Piece(f"waiting for the API server at {one_line(entry.server)}", "working")])
         return lines

@@ -131,6 +131,8 @@ class Draft:
         for index, chosen in enumerate(self.chosen):
             candidate = self.candidates[chosen]
             name, facts = candidate.entry.context, candidate.facts
+            if candidate.held_back:
+                return f"{name} runs {candidate.entry.plugin} for credentials: R asks it, space leaves it out.", chosen
             if facts is None:
                 return f"{name} has not answered yet; wait a moment, or leave it out with space.", chosen
             if not facts.reachable:

@@ -150,6 +150,7 @@ class ReviewScreen(WizardScreen):
 
     def _summary(self, session: SessionLike, looks: dict[str, Look]) -> Iterator[Line]:
         from wizard.engine.step import Done, Needed
+        from wizard.mesh.files import files_of
 
         done = sum(isinstance(look, Done) for look in looks.values())
         needed = sum(isinstance(look, Needed) for look in looks.values())
@@ -160,6 +161,8 @@ class ReviewScreen(WizardScreen):
         more = f" and {len(session.mesh.clusters) - 6} more" if len(session.mesh.clusters) > 6 else ""
         yield [Piece(f"{len(session.plan.steps)} steps", "name"), Piece(f" for {clusters}{more}: "),
                Piece(f"{needed} to do", "working"), Piece(", "), Piece(f"{done} done already", "ok")]  # fmt: skip
+        for file in files_of(session.mesh):
+            yield [Piece("file ", "muted"), Piece(one_line(file, 600))]
         for obstacle in self._obstacles:
             yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
         if not self._obstacles:

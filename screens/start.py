@@ -137,6 +137,7 @@ class StartScreen(WizardScreen):
     def action_change(self) -> None:
         """Take up the highlighted mesh's answers: clusters join and leave it, everything can be answered otherwise."""
         from state import MeshState
+        from wizard.sharedstate import document_in
 
         state = self._chosen()
         if not isinstance(state, MeshState) or not _can_go_on(state):
@@ -144,7 +145,7 @@ class StartScreen(WizardScreen):
         elif self.wizard.running:
             self.say("One install at a time: the other one is still running (Ctrl+R).", wrong=True)
         else:
-            self.wizard.change(state.document)
+            self.wizard.change(document_in(state, self.wizard.folder))
 
     def action_inspect(self) -> None:
         """What is recorded of the highlighted mesh."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from .withheld import NAMELIKE, holds, withhold
+
 DEEPEST = 64
 WIDEST_INTEGER = 2**63
 
@@ -59,7 +61,7 @@ def text(value: str, where: str) -> str:
 
 def redact(value: str) -> str:
     """`value` with everything that `text` would refuse replaced. For foreign messages, before they are recorded."""
-    value = _KUBECONFIG.sub(_REPLACEMENT, _PEM.sub(_REPLACEMENT, value))
+    value = _KUBECONFIG.sub(_REPLACEMENT, _PEM.sub(_REPLACEMENT, withhold(value)))
     value = _TOKEN.sub(lambda found: _REPLACEMENT if found[1] else found[0], value)
     value = _BEARER.sub(_REPLACEMENT, value)
     return _ENCODED_PEM.sub(lambda found: _REPLACEMENT if _encodes_key(found[0]) else found[0], value)
@@ -80,7 +82,8 @@ def _secret_in(value: str) -> str | None:
         return "a token"
     if _KUBECONFIG.search(value):
         return "credentials of a kubeconfig"
-    return None
+    # A shorter one may be the name of a mesh or a folder, too; it is withheld from messages only.
+    return "a credential that this program holds" if holds(value, NAMELIKE) else None
 
 
 def _encodes_key(encoded: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import state.withheld
+
 # Signals that are ignored stay ignored in children. `nohup` ignores one, a background job of a shell another; the tests send
 # them all to programs they start, and those must hear them wherever the tests themselves run.
 for _number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
@@ -20,6 +22,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's credentials are, another's texts may hold."""
+    monkeypatch.setattr(state.withheld, "_held", state.withheld.Withheld())
 
 
 @pytest.hookimpl(wrapper=True)

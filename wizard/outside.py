@@ -30,11 +30,17 @@ class Outside(Protocol):
     simulated: bool
 
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
-        """The contexts of these files, or of those that kubectl would use ($KUBECONFIG, ~/.kube/config)."""
+        """The contexts of these files, or of those that kubectl would use ($KUBECONFIG, ~/.kube/config). Those with a `plugin`
+        are not to be looked at before the person agreed to that.
+        """
         ...
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
         """A live look at one context, within ten seconds or so. Never raises: what fails is told in `problem`."""
+        ...
+
+    def agree(self, entries: Sequence[ContextEntry]) -> None:
+        """The person chose these contexts, or agreed to what they run for credentials (see `ContextEntry.plugin`)."""
         ...
 
     def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
@@ -54,7 +60,9 @@ class Outside(Protocol):
         ...
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
-        """The world in which this mesh's steps work. Connects lazily: building it asks no cluster."""
+        """The world in which this mesh's steps work. Connects lazily: building it asks no cluster. Raises
+        `wizard.clusters.consents.Unconsented` where a kubeconfig that is not the person's own runs what nobody agreed to.
+        """
         ...
 
 

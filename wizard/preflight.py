@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from wizard.clusters.kinds import (
@@ -35,6 +37,7 @@ from wizard.clusters.kinds import (
     Object,
     Ref,
 )
+from wizard.clusters.kubeconfig_read import default_files
 from wizard.clusters.namespaces import going
 from wizard.clusters.nodeports import preferred, spelled
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses, is_ready
@@ -53,6 +56,7 @@ from wizard.mesh import model
 from wizard.mesh.addresses import address_of, canonical
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
 from wizard.mesh.tolerations import untolerated
+from wizard.owners import changeable
 from wizard.registered import strangers
 from wizard.text import listing, one_line, quoted
 
@@ -86,8 +90,9 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """What one check found. `person`: only a person can decide (exit code 3)."""
 
-    # A stable name: reachable, verified, identity, version, clock, rights, leases, nodes, gateway-address, gateway-node,
-    # gateway-port, external-ips, load-balancer, services, pods, istio, namespace, webhook, platform, remote-secrets, settled.
+    # A stable name: reachable, verified, identity, owners, version, clock, rights, leases, nodes, gateway-address, gateway-
+    # node, gateway-port, external-ips, load-balancer, services, pods, istio, namespace, webhook, platform, remote-secrets,
+    # settled.
     check: str
     cluster: str | None
     severity: Severity
@@ -111,6 +116,7 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
             Finding("reachable", member.name, "ok", f"{one_line(cluster.server)} answers, Kubernetes {version.git}"),
             *_verified(member, cluster),
             *_twice(mesh, member, world, identity),
+            *_owners(mesh, member, world),
             *_version(mesh, member, version),
             *_step(mesh, member, cluster),
             *_clock(member, version),
@@ -150,6 +156,30 @@ def _twice(mesh: Mesh, member: model.Cluster, world: World, identity: str) -> It
                 "identity", member.name, "error", f"{member.name} and {other.name} are one cluster under two contexts",
                 "Take one of them out of the mesh.",
             )  # fmt: skip
+
+
+def _owners(mesh: Mesh, member: model.Cluster, world: World) -> Iterable[Finding]:
+    """Whether others could make this user run what they like: a kubeconfig may name commands."""
+    files = [("kubeconfig", path) for path in _kubeconfigs(member, world)]
+    if member.name == mesh.clusters[0].name:
+        files.append(("istioctl", Path(world.istioctl.path)))
+    for what, path in files:
+        who = changeable(path)
+        if who:
+            yield Finding(
+                "owners", member.name, "warning",
+                f"the {what} {one_line(path)}, used as user {os.geteuid()}, can be changed by {who}",
+                "Let only yourself or root write it and its folders (chmod go-w, chown).",
+            )  # fmt: skip
+
+
+def _kubeconfigs(member: model.Cluster, world: World) -> list[Path]:
+    if member.kubeconfig is not None:
+        return [member.kubeconfig]
+    try:
+        return [] if world.simulated else default_files()
+    except Trouble:
+        return []
 
 
 def _version(mesh: Mesh, member: model.Cluster, version: ServerVersion) -> Iterable[Finding]:

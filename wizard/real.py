@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wizard.certificates.rootstore import RootFolder, default_place
+from wizard.clusters.consents import Consents
 from wizard.clusters.kubeconfig import entries, missing_contexts
+from wizard.clusters.kubeconfig_read import default_files, files_of, found_in
 from wizard.clusters.patience import HURRIED
+from wizard.clusters.plugin import Plugin, plugin_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
 from wizard.engine.step import World
@@ -27,15 +31,24 @@ class RealOutside:
 
     simulated = False
 
-    def __init__(self, istioctl: str | None = None, kubeconfigs: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, istioctl: str | None = None, kubeconfigs: Sequence[Path] = (), consents: Consents | None = None
+    ) -> None:
         """`istioctl`: the binary that the person named; otherwise the first on the PATH. `kubeconfigs`: the files to
-        look for contexts in; otherwise those that kubectl would use.
+        look for contexts in; otherwise those that kubectl would use. `consents`: what the person agreed to.
         """
         self._istioctl = istioctl
         self._kubeconfigs = kubeconfigs
+        self._consents = consents or Consents()
 
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
-        return entries(kubeconfigs or self._kubeconfigs)
+        return [
+            replace(entry, plugin=None) if entry.plugin and self._consents.may_run(entry.plugin) else entry
+            for entry in entries(kubeconfigs or self._kubeconfigs)
+        ]
+
+    def agree(self, entries: Sequence[ContextEntry]) -> None:
+        self._consents.agree([entry.plugin for entry in entries if entry.plugin])
 
     def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
         return missing_contexts(mesh)
@@ -43,6 +56,8 @@ class RealOutside:
     def facts(self, entry: ContextEntry) -> ContextFacts:
         if entry.problem:
             return ContextFacts(reachable=False, problem=entry.problem)
+        if entry.plugin and not self._consents.may_run(entry.plugin):
+            return ContextFacts(False, problem=f"it runs {entry.plugin} for credentials, and nobody agreed to that yet")
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)
         try:
             return facts_of(cluster)
@@ -78,11 +93,29 @@ class RealOutside:
         path = shutil.which(named)
         if path is None:
             raise BadInput(f"{one_line(named)} is no program that can be run", "Name the istioctl with --istioctl.")
+        self._consents.refuse_others(self._foreign(mesh))
         clusters = {
             cluster.name: RealCluster(cluster.name, cluster.kubeconfig, cluster.context) for cluster in mesh.clusters
         }
         roots = RootFolder(mesh.certificates.path or default_place(mesh.name))
         return World(clusters=clusters, istioctl=RealIstioctl(str(Path(path).absolute())), roots=roots)
+
+    def _foreign(self, mesh: Mesh) -> dict[str, Plugin]:
+        """What the mesh's clusters run for credentials, by name, where neither kubectl nor the command line leads to the file."""
+        try:
+            own = {*self._kubeconfigs, *default_files()}
+        except BadInput:
+            own = set(self._kubeconfigs)
+        real = {os.path.realpath(path) for path in own}
+        found = {}
+        for cluster in mesh.clusters:
+            if cluster.kubeconfig is None or os.path.realpath(cluster.kubeconfig) in real:
+                continue
+            context = found_in(files_of(cluster.kubeconfig), cluster.context)
+            plugin = plugin_of(context.user.body, context.user.path) if context else None
+            if plugin:
+                found[cluster.name] = plugin
+        return found
 
     def _candidates(self) -> list[str]:
         if self._istioctl:

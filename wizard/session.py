@@ -34,6 +34,7 @@ from wizard.outside import Outside
 from wizard.paths import is_there
 from wizard.plan import departure_of, plan_of
 from wizard.resolve import check_istioctl, identities, nodes_of, on_nodes, resolve
+from wizard.sharedstate import document_in, istioctl_in
 from wizard.steps.certificates import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.namespace import namespace_labels
@@ -122,12 +123,14 @@ class Session:
                 f"Its clusters are {listing(names)}.",
             )
         state = self._state()
-        self._before = _mesh_before(state)
+        self._before = _mesh_before(state, self.folder)
         if not undo and state is not None:
             _refuse_other_places(self.wished, self._before, state, self.rebuilt)
         self.leaving = tuple(each for each in (self._before.clusters if self._before else ()) if each.name not in names)
+        if self.folder.shelf and self.leaving:
+            self.leaving = self._found_again(self.leaving)
         known = replace(self.wished, clusters=self.wished.clusters + self.leaving)
-        self._world = self._outside.world(known, self._istioctl or _istioctl_of(state))
+        self._world = self._outside.world(known, self._istioctl or _istioctl_of(state, self.folder))
         with ThreadPoolExecutor(max_workers=1) as aside:
             # istioctl takes its time to start; the first connection to a cluster does, too.
             asked = aside.submit(check_istioctl, self.wished, self._world)
@@ -163,6 +166,12 @@ class Session:
             each for each in self.mesh.clusters if each.name in self._identities and runs_istiod(self.mesh, each)
         ]
         _refuse(certificate_mistakes(self.mesh, self._world, answering))
+
+    def _found_again(self, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+        """With the kubeconfigs of the wished mesh that hold their contexts: a state in a cluster gives none."""
+        files = list(dict.fromkeys(each.kubeconfig for each in self.wished.clusters if each.kubeconfig))
+        places = {entry.context: entry.kubeconfig for entry in reversed(self._outside.contexts(files) if files else [])}
+        return tuple(replace(each, kubeconfig=places.get(each.context)) for each in clusters)
 
     def look(self) -> dict[str, Look]:
         """Probe every step but the guards; changes nothing, records nothing."""
@@ -296,7 +305,7 @@ class Session:
         """NeedsPerson where a cluster belonged to the mesh, as it is recorded now, and neither does any more nor was taken out
         of it.
         """
-        before = _mesh_before(state)
+        before = _mesh_before(state, self.folder)
         names = {cluster.name for cluster in (*self.mesh.clusters, *(self.leaving if self._departed else ()))}
         left = [cluster.name for cluster in (before.clusters if before else ()) if cluster.name not in names]
         if left:
@@ -448,8 +457,8 @@ class _Recorder:
 
 
 def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
-    """The mesh of that name as its state file holds it. BadInput where there is none; where it cannot be read, see
-    `wizard.errors.state_trouble`.
+    """The mesh of that name as its state file holds it, but for what `wizard.sharedstate` keeps out. BadInput where there is
+    none; where it cannot be read, see `wizard.errors.state_trouble`.
     """
     try:
         state = folder.read(name)
@@ -458,7 +467,7 @@ def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
     if state is None:
         known = ", ".join(folder.names()) or "none"
         raise BadInput(f"no mesh {name!r} is recorded in {folder.place}", f"Recorded are: {known}.")
-    return mesh_from(dict(state.document), source=f"the state of {name}"), state
+    return mesh_from(document_in(state, folder), source=f"the state of {name}"), state
 
 
 def wanted_mesh(mesh: Mesh, state: MeshState) -> Mesh:
@@ -467,17 +476,17 @@ def wanted_mesh(mesh: Mesh, state: MeshState) -> Mesh:
     return replace(mesh, clusters=tuple(cluster for cluster in mesh.clusters if cluster.name not in leaving))
 
 
-def _istioctl_of(state: MeshState | None) -> str | None:
-    path = state.options.get("istioctl") if state else None
-    return str(path) if path and is_there(Path(str(path))) else None
+def _istioctl_of(state: MeshState | None, folder: StateFolder) -> str | None:
+    path = istioctl_in(state, folder)
+    return path if path and is_there(Path(path)) else None
 
 
-def _mesh_before(state: MeshState | None) -> Mesh | None:
+def _mesh_before(state: MeshState | None, folder: StateFolder) -> Mesh | None:
     """The mesh that was worked on before; None where none was, or where it was uninstalled."""
     if state is None or (state.operation == "uninstall" and state.finished):
         return None
     try:
-        return mesh_from(dict(state.document))
+        return mesh_from(document_in(state, folder))
     except BadInput:
         return None
 

@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from state.withheld import withhold
+
 _UNSAFE_CHARACTERS = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # marks that reorder or break lines
@@ -34,11 +36,15 @@ _ANNOUNCED = re.compile(  # one such word may stand after the other: `token: bea
     r"(?i)(?:\b(?:bearer|token|password|client-key-data|client-certificate-data)(?:[\"']?\s*[:=]\s*[\"']?|\s+))+"
 )
 _VALUE = re.compile(r"[^\s\"',;]{8,}")
+_IN_URL = re.compile(r"(\b(?:https?|wss?|socks5h?)://)[^/?#\s@]*@", re.I)
 
 
 def redact(text: str) -> str:
-    """`text` without what looks like a private key, a token or a credential; in time that grows as the text does."""
-    text = _PEM.sub("[private key withheld]", text)
+    """`text` without any credential that the program holds, in whatever encoding (see `state.withheld`), and without what looks
+    like one or like a private key; in time that grows as the text does.
+    """
+    text = _PEM.sub("[private key withheld]", withhold(text))
+    text = _IN_URL.sub(lambda found: f"{found[1]}[withheld]@", text)
     text = _JWT.sub(lambda found: "[token withheld]" if found[1] else found[0], text)
     parts, at = [], 0
     while words := _ANNOUNCED.search(text, at):
@@ -68,13 +74,15 @@ def printable(text: object, limit: int = 4000) -> str:
 
 
 def shown(text: str) -> str:
-    """`text` as it goes to a terminal: the last gate, behind which no control or reordering character is left but colours."""
-    return _UNSAFE_BUT_COLOURS.sub("\N{REPLACEMENT CHARACTER}", text)
+    """`text` as it goes to a terminal: the last gate, behind which no control or reordering character is left but colours, and no
+    credential that the program holds.
+    """
+    return _UNSAFE_BUT_COLOURS.sub("\N{REPLACEMENT CHARACTER}", withhold(text))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that reads well and holds no control or reordering character raw: they are escaped, so that none is lost."""
-    raw = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    raw = json.dumps(value, ensure_ascii=False, indent=indent, default=printable)
     return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], raw)
 
 
@@ -109,9 +117,9 @@ def here_document(command: str, text: str, then: str = "") -> str:
 
 def for_bash(script: str) -> str:
     """A script with every control or reordering character spelled out: they can only stand in single quotes, since nothing
-    else of it is foreign.
+    else of it is foreign. What the program holds of credentials is withheld from it, too.
     """
-    return _UNSAFE.sub(_spelled, script)
+    return _UNSAFE.sub(_spelled, withhold(script))
 
 
 def harmless(text: str) -> bool:

@@ -394,7 +394,10 @@ def _canaries(keys: Keys) -> dict[str, bytes]:
     secrets = {"the person's token": TOKENS["person"].encode(), "the reader's token": TOKEN.encode()}
     secrets["the client key"] = keys.client_key.splitlines()[1]
     for what, secret in secrets.items():
-        found |= {what: secret, f"{what}, encoded": base64.b64encode(secret)}
+        found[what] = secret
+        for before in range(3):  # how it looks depends on what stands before it
+            encoded = base64.b64encode(b"x" * before + secret)
+            found[f"{what}, encoded {before} on"] = encoded[4 * bool(before) : -4]
     found["the client key's file, encoded"] = base64.b64encode(keys.client_key)[60:120]
     found["the client certificate"] = keys.client_certificate.splitlines()[2]
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import signal
 import threading
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.keys import TOKENS
 from tests.faults.proxy import Answer, Request
 from tests.faults.rig import MESH, Rig, Shape
 
@@ -42,6 +45,7 @@ class Watch:
 
 
 @pytest.mark.promise(9)
+@pytest.mark.inputs("S6")
 @pytest.mark.parametrize(
     "shape", [pytest.param(Shape(2, "multi-primary"), marks=pytest.mark.core), Shape(2, "primary-remote")], ids=str
 )
@@ -52,7 +56,12 @@ def test_nothing_planted_is_found_after_any_kind_of_end(rig: Rig, shape: Shape) 
 
     def forbidden(request: Request) -> Answer | None:
         # The API server's sentence itself may carry one: it is redacted, too.
-        body = b'{"message": "no: Bearer canary-token-of-the-person-4f1d9b is not enough"}'
+        token = TOKENS["person"]
+        pair = base64.b64encode(f"me:{token}".encode()).decode()
+        said = (
+            f"no: Bearer {token} is not enough, nor {token}, {json.dumps(token)}, https://me:{token}@here, Basic {pair}"
+        )
+        body = json.dumps({"message": said}).encode()
         return Answer(403, body) if request.mutating and "cacerts" in request.path else None
 
     for proxy in rig.proxies:

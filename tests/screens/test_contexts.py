@@ -14,6 +14,7 @@ from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
 from tests.screens.driving import driving
+from wizard.clusters.plugin import Plugin
 from wizard.outside import ContextEntry, ContextFacts
 from wizard.simulated.outside import SimulatedOutside
 
@@ -237,5 +238,80 @@ def test_after_any_resize_all_columns_stand(tmp_path: Path) -> None:
                 assert table.virtual_size.width <= table.size.width
                 assert "Clock" in driver.text
                 assert "Context" in driver.text
+
+    asyncio.run(play())
+
+
+class Commands(SimulatedOutside):
+    """Contexts that run a command for credentials, all but the first."""
+
+    def __init__(self) -> None:
+        super().__init__(3, speed=0)
+        self.agreed: list[str] = []
+        self.asked: list[str] = []
+
+    def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
+        plugin = Plugin(Path("/k/config"), "aws eks get-token", "/usr/local/bin/aws", "mark")
+        return [
+            replace(entry, plugin=plugin if number else None)
+            for number, entry in enumerate(super().contexts(kubeconfigs))
+        ]
+
+    def agree(self, entries: Sequence[ContextEntry]) -> None:
+        self.agreed += [entry.context for entry in entries]
+
+    def facts(self, entry: ContextEntry) -> ContextFacts:
+        assert entry.plugin is None or entry.context in self.agreed
+        self.asked.append(entry.context)
+        return super().facts(entry)
+
+
+@pytest.mark.inputs("S7")
+def test_a_command_for_credentials_runs_only_for_what_is_chosen(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = Commands()
+        first, second, third = (entry.context for entry in outside.contexts())
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.to("contexts")
+            await driver.ready()
+            assert outside.asked == [first]
+            assert "2 run a command for credentials" in driver.text
+            await driver.press("down")
+            assert "`aws eks get-token` (/usr/local/bin/aws)" in driver.text
+            assert "not asked" in driver.text
+            await driver.press("a", "ctrl+n")
+            assert driver.stage == "contexts"
+            assert outside.asked == [first], "all that answer are chosen, and no others"
+            await driver.press("space")
+            await driver.ready()
+            assert sorted(outside.asked) == [first, second]
+            assert outside.agreed == [second]
+            assert len(driver.app.draft.chosen) == 2
+            await driver.press("ctrl+n")
+            assert driver.stage == "topology"
+        assert third not in outside.asked
+
+    asyncio.run(play())
+
+
+@pytest.mark.inputs("S7")
+def test_one_key_shows_the_commands_and_runs_them_for_all(tmp_path: Path) -> None:
+    async def play() -> None:
+        outside = Commands()
+        async with driving(tmp_path, outside=outside) as driver:
+            await driver.to("contexts")
+            await driver.ready()
+            await driver.press("p")
+            await driver.until(lambda: "Run these commands?" in driver.text)
+            assert "`aws eks get-token` (/usr/local/bin/aws)" in driver.text
+            await driver.press("n")
+            assert len(outside.asked) == 1
+            await driver.press("p")
+            await driver.until(lambda: "Run these commands?" in driver.text)
+            await driver.press("y")
+            await driver.until(lambda: len(outside.asked) == 3)
+            await driver.ready()
+            await driver.press("p")
+            assert "No context that is shown waits" in driver.text
 
     asyncio.run(play())

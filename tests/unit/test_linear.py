@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import state.guard
+import state.withheld
 import wizard.text
 from tests.unit.regex_steps import steps
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.promise(37)
 PIECES = [
     "token", "token ", "token = ", "bearer ", "password:", "password: '", "client-key-data", "client-key-data:", "eyJ", "eyJ-",
     "eyJaaaaaa.", "-", "a", "aaaaaaaa", ".", " ", "\n", "\t", "=", "'", '"', ",", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----",
-    "PRIVATE KEY", "-----END ", "-----END PRIVATE KEY-----", "LS0tLS1CRUdJTi", "\x1b", "\u26f5\ufe0f",
+    "PRIVATE KEY", "-----END ", "-----END PRIVATE KEY-----", "LS0tLS1CRUdJTi", "://", "https://", "@", "\x1b", "\u26f5\ufe0f",
 ]  # fmt: skip
 CALLS: dict[str, tuple[ModuleType, Callable[[str], object]]] = {
     "printable": (wizard.text, wizard.text.printable),
@@ -26,6 +27,7 @@ CALLS: dict[str, tuple[ModuleType, Callable[[str], object]]] = {
     "shown": (wizard.text, wizard.text.shown),
     "state.redact": (state.guard, state.guard.redact),
     "state.text": (state.guard, state.guard._secret_in),
+    "withhold": (state.withheld, state.withheld.withhold),
 }
 _some = st.lists(st.sampled_from(PIECES), max_size=3).map("".join)
 _unit = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join)
@@ -49,6 +51,61 @@ def test_twice_the_text_is_twice_the_work(name: str, before: str, unit: str, aft
     module, call = CALLS[name]
     once, twice = (steps(module, call, before + unit * times + after) for times in (20, 40))
     assert twice <= 2.2 * once + 100
+
+
+class Asked(set[int]):
+    """Counts how often it is asked for something."""
+
+    count = 0
+
+    def __contains__(self, each: object) -> bool:
+        self.count += 1
+        return super().__contains__(each)
+
+
+VALUES = [
+    "a" * 40,
+    "a" * 39 + "b",
+    "token = token = ",
+    "eyJaaaaaa.eyJaaaaaa.",
+    "\"',\"',\"',",
+    "-----BEGIN x",
+    "aaaa aaaa aaaa",
+]
+
+
+@pytest.mark.inputs("S6", "S10")
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.sampled_from(VALUES), min_size=1), _some, _unit, _some)
+@example(["a" * 39 + "b"], "", "a", "")
+@example(["a" * 40], "", "aaaaaaaa", "-")
+def test_values_are_looked_for_once(values: list[str], before: str, unit: str, after: str) -> None:
+    held = state.withheld.Withheld()
+    for value in values:
+        held.hold(value)
+    held._heads, held._pieces = asked = Asked(held._heads), Asked(held._pieces)
+
+    def questions(times: int) -> int:
+        for each in asked:
+            each.count = 0
+        held.withhold(before + unit * times + after)
+        return sum(each.count for each in asked)
+
+    assert questions(40) <= 2.2 * questions(20) + 100
+
+
+@pytest.mark.inputs("S6")
+def test_a_thousand_values_cost_no_more_questions_than_one() -> None:
+    text = "cluster1: Get https://10.0.0.1:6443/api/v1/namespaces/istio-system/pods?limit=500 was refused " * 10
+    counts = []
+    for many in (1, 1000):
+        held = state.withheld.Withheld()
+        for number in range(many):
+            held.hold(f"{number:04}-canary-token-canary-token-canary")
+        held._heads = asked = Asked(held._heads)
+        assert held.withhold(text) == text
+        counts.append(asked.count)
+    assert counts[1] <= counts[0]
 
 
 @settings(deadline=None, max_examples=50)

@@ -205,7 +205,11 @@ def executed_or_unknown(folder: Path, script: str) -> list[str]:
 @needs_bash
 @settings(deadline=None, max_examples=30)
 @given(
-    st.lists(_hostile | st.text(alphabet=st.characters(exclude_characters="\0"), max_size=20), min_size=1, max_size=20)
+    st.lists(
+        _hostile | st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
+        min_size=1,
+        max_size=20,
+    )
 )
 @example(["\n", "\t", "a\nb", "-", ""])
 def test_a_quoted_word_is_that_word_on_one_line(words: list[str]) -> None:
@@ -234,7 +238,7 @@ class Place:
     kubeconfig: Path | None = None
 
 
-@pytest.mark.inputs("44")
+@pytest.mark.inputs("44", "S11")
 def test_a_printed_command_names_its_context_and_its_file() -> None:
     assert typed.kubectl(Place("admin@k")) == "kubectl --context=admin@k"
     assert typed.kubectl(Place("prod (eu) cluster", Path("/k/my config"))) == (
@@ -244,6 +248,7 @@ def test_a_printed_command_names_its_context_and_its_file() -> None:
     assert typed.istioctl(at, "remote-clusters") == "istioctl remote-clusters --kubeconfig=/k --context='a;b'"
 
 
+@pytest.mark.inputs("S11")
 def test_a_refusal_tells_a_command_that_can_be_pasted() -> None:
     asked = Asked("east", "$(touch pwned) (eu)", Path("/k/a b"), "https://10.0.0.1", "get it")
     told = refusal(asked, Answer(401, {}, b'{"kind": "Status", "message": "Unauthorized"}', 0.1))
@@ -258,13 +263,17 @@ SOURCES = [
 ]
 
 
+@pytest.mark.inputs("S11")
 def test_one_module_quotes_and_one_writes_kubectl_for_a_cluster() -> None:
-    assert [path.name for path in SOURCES if "shlex" in path.read_text()] == ["text.py"]
+    # The state knows nothing of ours, and names a path in one command.
+    quoting = [path.relative_to(path.parents[1]).as_posix() for path in SOURCES if "shlex" in path.read_text()]
+    assert sorted(quoting) == ["state/checks.py", "wizard/text.py"]
     assert [path.name for path in SOURCES if re.search(r"--context[ =]\{", path.read_text())] == ["typed.py"]
     real = [path for path in SOURCES if path.parent.name != "simulated"]  # whose own addresses nobody typed
     assert [path.name for path in real if re.search(r"\bip_address\b", path.read_text())] == ["addresses.py"]
 
 
+@pytest.mark.inputs("S11")
 @pytest.mark.parametrize("name", ["x; touch pwned", "--yes", "$(touch pwned)", "a\nb", "A" * 70, ""])
 def test_what_no_mesh_can_be_called_is_in_no_command(name: str) -> None:
     assert "meshwizard uninstall" not in way_out(name)

@@ -434,3 +434,69 @@ def test_a_key_that_is_none_is_told(server: Api, tmp_path: Path) -> None:
     )
     with pytest.raises(BadInput, match=r"east: context ours of .* cannot be used"):
         RealCluster("east", config, "ours", QUICK).version()
+
+
+CANARY = "canary+7f3c2/x4r9qq7w2k8d5m1z6"
+
+
+@pytest.mark.inputs("S6")
+@pytest.mark.parametrize(
+    "script",
+    [
+        # What it would have given, and what nobody but it knows.
+        f"echo '{credential(token=CANARY)}'; echo 'no: {CANARY} is not enough' >&2; exit 1",
+        f"echo 'no: {CANARY.replace('+', '').replace('/', '')} is not enough' >&2; exit 1",
+        'echo "no: $SECRET_OF_MINE is not enough $*" >&2; exit 1',
+        "echo $2; exit 0",
+    ],
+)
+def test_what_a_command_says_holds_no_credential(server: Api, tmp_path: Path, script: str) -> None:
+    more: dict[str, Any] = {"args": ["get-token", f"--oidc-client-secret={CANARY[::-1]}"]}
+    if "SECRET" in script:
+        more["env"] = [{"name": "SECRET_OF_MINE", "value": CANARY}]
+    with pytest.raises(Failed) as told:
+        Plugin(tmp_path / "p", server, script, **more).cluster().version()
+    said = told.value.what + told.value.remedy
+    assert "canary" not in said
+    assert CANARY[::-1] not in said
+    assert "is not enough" in said or "no JSON" in said
+    assert "give-me" in said
+
+
+@pytest.mark.inputs("S6")
+@pytest.mark.parametrize("how", ["token", "tokenFile", "password", "exec"])
+def test_a_server_that_repeats_what_it_was_sent(server: Api, tmp_path: Path, how: str) -> None:
+    (tmp_path / "file").write_text(CANARY)
+    ways: dict[str, dict[str, Any]] = {
+        "token": {"token": CANARY},
+        "tokenFile": {"tokenFile": str(tmp_path / "file")},
+        "password": {"username": "me", "password": CANARY},
+    }
+    user = ways.get(how)
+    config = kubeconfig(tmp_path / "config", server.url, server.authority, user or {})
+    if user is None:
+        config = Plugin(tmp_path / "p", server, f"echo '{credential(token=CANARY)}'").config
+    sent: list[str] = []
+
+    def react(asked: Asked) -> Reaction:
+        sent.append(asked.headers["authorization"])
+        body = {"kind": "Status", "message": f"{sent[-1].partition(' ')[2]}, {json.dumps(CANARY)}"}
+        return Said(500, json.dumps(body).encode())
+
+    server.react = react
+    with pytest.raises(Failed) as told:
+        RealCluster("east", config, "ours", QUICK).identity()
+    assert sent
+    credential_sent = sent[0].partition(" ")[2]
+    assert credential_sent not in told.value.what
+    assert CANARY not in told.value.what
+
+
+@pytest.mark.inputs("S6")
+def test_the_password_in_a_servers_url_is_in_no_sentence(server: Api, tmp_path: Path) -> None:
+    url = server.url.replace("://", "://me:hunter2-canary@")
+    server.react = lambda _: Said(500, b'{"kind": "Status", "message": "hunter2-canary is wrong"}')
+    config = kubeconfig(tmp_path / "config", url, server.authority, {"token": CANARY})
+    with pytest.raises(Failed) as told:
+        RealCluster("east", config, "ours", QUICK).identity()
+    assert "hunter2" not in told.value.what + told.value.remedy

@@ -20,7 +20,9 @@ from wizard.clusters.statesecret import StateSecrets
 from wizard.commands.main import run
 from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, Status, StepChanged
+from wizard.engine.step import World
 from wizard.mesh.meshfile import read_meshfile
+from wizard.mesh.model import Mesh
 from wizard.session import Session, saved_mesh
 from wizard.simulated.outside import SimulatedOutside
 
@@ -198,3 +200,96 @@ def test_the_demo_keeps_no_state_in_simulated_clusters(outside: SimulatedOutside
     code, _, err = shell("laptop", "demo", "--state", place)
     assert code == 2
     assert "the demo's clusters are simulated" in err
+
+
+@pytest.fixture
+def tampered(outside: SimulatedOutside, mesh: str, place: str, shell: Shell, tmp_path: Path) -> Callable[..., None]:
+    """Lets somebody who may write the Secret change what it says."""
+    assert shell("laptop1", "apply", "-f", mesh, "--state", place)[0] == 0
+    context = outside.machines[1].context
+
+    def tamper(**istio: object) -> None:
+        folder = StateFolder(tmp_path / "b", shelf=StateSecrets(outside.cluster("k", context), context, "default"))
+        state = folder.read("mesh1")
+        assert state is not None
+        document = {**state.document, "istio": {**state.document["istio"], **istio}}
+        document["clusters"] = [{**each, "kubeconfig": "/theirs/config"} for each in document["clusters"]]
+        with folder.open("mesh1") as journal:
+            journal.start("apply", document, {"istioctl": str(tmp_path / "istioctl")}, {})
+            journal.finish(True)
+
+    (tmp_path / "istioctl").write_text("#!/bin/sh\n")
+    return tamper
+
+
+@pytest.mark.inputs("S2")
+@pytest.mark.parametrize(
+    "command", [("status",), ("verify",), ("resume",), ("uninstall", "--yes"), ("plan", "-f"), ("apply", "-f")]
+)
+def test_nothing_that_a_state_in_a_cluster_names_is_run_or_read(
+    outside: SimulatedOutside, tampered: Callable[..., None], mesh: str, place: str, shell: Shell,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...],
+) -> None:  # fmt: skip
+    tampered()
+    used: list[object] = []
+    world = outside.world
+
+    def watched(wanted: Mesh, istioctl: str | None = None) -> World:
+        used.extend([istioctl, *(cluster.kubeconfig for cluster in wanted.clusters)])
+        return world(wanted, istioctl)
+
+    monkeypatch.setattr(outside, "world", watched)
+    words = (*command, mesh) if command[-1] == "-f" else command
+    code, _, err = shell("laptop2", *words, "--state", place)
+    assert code in (0, 1), err
+    assert used
+    assert set(used) == {None}
+    if command[-1] != "-f":
+        assert "cluster1: (simulated)/kubeconfig is used, not the recorded /theirs/config" in err
+    used.clear()
+    assert shell("laptop2", "--istioctl", "/mine", *words, "--state", place)[0] in (0, 1, 2)
+    assert not used or used[0] == "/mine"
+
+
+@pytest.mark.inputs("S2")
+def test_a_state_of_this_machine_keeps_its_paths(
+    outside: SimulatedOutside, mesh: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("laptop1", "apply", "-f", mesh)[0] == 0
+    used: list[object] = []
+    world = outside.world
+    monkeypatch.setattr("wizard.session.is_there", lambda path: True)
+    monkeypatch.setattr(outside, "world", lambda wanted, told=None: (used.append(told), world(wanted, told))[1])
+    assert shell("laptop1", "status")[0] == 0
+    assert used == [outside.istioctl.path]
+
+
+@pytest.mark.inputs("S2", "S7")
+@pytest.mark.parametrize("field", ["pullSecretFile", "overlays"])
+def test_a_file_that_a_state_in_a_cluster_names_is_not_read_without_a_consent(
+    tampered: Callable[..., None], place: str, shell: Shell, tmp_path: Path, field: str
+) -> None:
+    private = tmp_path / "private"
+    private.write_text(json.dumps({"auths": {"r": {"auth": "canary-of-mine"}}}))
+    tampered(**({field: str(private), "pullSecret": "pull"} if field == "pullSecretFile" else {field: [str(private)]}))
+    for command in ("status", "resume", "verify"):
+        code, _, err = shell("laptop2", command, "--state", place)
+        assert code == 3, err
+        assert f"names files to be read here: {private}; nobody agreed to that, and nothing was read" in err
+        assert f"meshwizard resume mesh1 --state {place} --consent {private}" in err
+    code, _, err = shell("laptop2", "status", "--state", place, "--consent", str(private))
+    assert code == (1 if field == "pullSecretFile" else 2), err
+    assert shell("laptop2", "uninstall", "--yes", "--state", place)[0] == 0, "which reads no files"
+
+
+@pytest.mark.inputs("S2")
+def test_a_person_who_is_there_decides_whether_to_go_on_with_other_paths(
+    tampered: Callable[..., None], place: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tampered()
+    answers = [False, True]
+    monkeypatch.setattr("wizard.commands.names.has_terminal", lambda: True)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answers.pop(0))
+    assert shell("laptop2", "status", "--state", place)[0] == 130
+    assert shell("laptop2", "status", "--state", place)[0] == 0
+    assert not answers

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from wizard.certificates import pem
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, fingerprint_of
 from wizard.certificates.cores import write_no_core
+from wizard.credentials import hold_key
 
 ROOT_DAYS = 3650
 INTERMEDIATE_DAYS = 730
@@ -62,6 +63,7 @@ def make_intermediate(root: Root, cluster: str, trust_domain: str) -> dict[str, 
     """The files of one cluster's `cacerts`, signed by the root. Raises Unfit where that is impossible; whether it is one that
     should sign is not asked here.
     """
+    hold_key(root.key)
     issuer, issuer_key = _read(root)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
@@ -171,6 +173,8 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
+    made = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    hold_key(made)
+    return made

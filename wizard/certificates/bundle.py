@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from wizard.certificates import pem
+from wizard.credentials import hold_key
 from wizard.text import listing, one_line
 
 CERT, KEY, ROOT, CHAIN = "ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"
@@ -116,6 +117,7 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
         ROOT: _pem(roots),
         CHAIN: _pem(path),
     }
+    hold_key(content[KEY])
     return Inspection(tuple(flaws), found.certificate, root, found.public_key, expires, content)
 
 

@@ -12,6 +12,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from wizard.credentials import hold_key
+
 MAX_CERTIFICATES = 16
 MAX_BYTES = 1 << 20  # of a file
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -53,6 +55,7 @@ def certificates(content: bytes) -> tuple[x509.Certificate, ...]:
 
 def private_key(content: bytes) -> PrivateKeyTypes:
     """Its private key."""
+    hold_key(content)
     _text(content)
     found = labels(content)
     if b"ENCRYPTED PRIVATE KEY" in found or b"Proc-Type: 4,ENCRYPTED" in content:

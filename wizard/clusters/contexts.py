@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wizard.clusters.plugin import Plugin
 
 SIMULATED_KUBECONFIG = Path("(simulated)") / "kubeconfig"  # of the demo's contexts: there is no such file
 
@@ -21,6 +25,7 @@ class ContextEntry:
     credentials: str  # what kind: "client certificate", "token", "runs COMMAND", ...
     current: bool = False
     problem: str = ""  # why kubectl and istioctl would not use it, with where it stands; empty: it can be asked
+    plugin: Plugin | None = None  # what it runs for credentials, and only once the person chose it or agreed to that
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from wizard.clusters.contexts import ContextEntry
 from wizard.clusters.kubeconfig_read import Found, Kubeconfig, NotLoaded, default_files, files_of, found_in, read
+from wizard.clusters.plugin import plugin_of
 from wizard.clusters.usable import flaws
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.mesh.model import Mesh
@@ -71,6 +72,7 @@ def _entry(found: Found, config: Kubeconfig, merged: Sequence[Kubeconfig | BadIn
         credentials=credentials(found.user.body) if found.user.name else "none: anonymous",
         current=found.context.name == config.current,
         problem=_cannot(problems) if problems else "",
+        plugin=None if problems else plugin_of(found.user.body, found.user.path),
     )
 
 

@@ -23,13 +23,14 @@ from urllib.parse import quote, urlsplit
 
 from urllib3 import HTTPHeaderDict
 
-from wizard.clusters import pems, plugins
+from wizard.clusters import pems, plugin_runs
 from wizard.clusters.kinds import Object
 from wizard.clusters.kubeconfig_read import Found, files_of, found_in
 from wizard.clusters.proxies import NoProxy, proxy_to
 from wizard.clusters.typed import file_option, kubectl
 from wizard.clusters.usable import MAX_PEM, flaws, token_in
 from wizard.clusters.wire import Route, tls_context
+from wizard.credentials import hold_header, hold_key, hold_url, hold_user
 from wizard.errors import BadInput, Failed, Trouble
 from wizard.reading import read
 from wizard.text import one_line
@@ -94,6 +95,9 @@ def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
     if found is None or wrong:
         raise _unusable(name, context, kubeconfig, wrong)
     cluster = {key: value for key, value in (found.cluster.body or {}).items() if value}
+    hold_user(found.user.body or {})
+    for key in ("server", "proxy-url"):
+        hold_url(cluster.get(key))
     return Chosen(name, context, kubeconfig, found, cluster, _used(found.user.body or {}))
 
 
@@ -146,6 +150,8 @@ def login(which: Chosen, *, seconds: float) -> Login:
         configuration = Configuration()
         loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
+        if configuration.key_file:
+            hold_key(Path(configuration.key_file).read_bytes())
         proxy = proxy_to(which.server, cluster)
         route = Route(
             which.server,
@@ -166,9 +172,10 @@ def login(which: Chosen, *, seconds: float) -> Login:
         for descriptor in files:
             os.close(descriptor)
     token = configuration.api_key.get("BearerToken")
+    hold_header(str(token or ""))
     headers = HTTPHeaderDict({"Authorization": str(token)} if token else {})
     _act_as(which.user, headers)
-    refused = (lambda: plugins.refused(given)) if given else (lambda: None)
+    refused = (lambda: plugin_runs.refused(given)) if given else (lambda: None)
     return Login(route, headers, certificate, given.renew if given else math.inf, refused)
 
 
@@ -301,7 +308,7 @@ def _into_memory(files: list[int], *parts: Object) -> None:
 # -- commands that give credentials
 
 
-def _from_command(which: Chosen, seconds: float) -> plugins.Given:
+def _from_command(which: Chosen, seconds: float) -> plugin_runs.Given:
     run: Mapping[str, Any] = which.user["exec"]
     shown, at = one_line(run["command"], 120), f"{which.name}: context {one_line(which.context)}"
     if run.get("interactiveMode") == "Always":
@@ -310,8 +317,8 @@ def _from_command(which: Chosen, seconds: float) -> plugins.Given:
         )
     try:
         about = _about(which.cluster) if run.get("provideClusterInfo") else None
-        return plugins.credentials(run, about, seconds)
-    except plugins.NoCredentials as none:
+        return plugin_runs.credentials(run, about, seconds)
+    except plugin_runs.NoCredentials as none:
         try_it = f"Run `{kubectl(which)} get namespaces` in a terminal: it may want a login."
         raise Failed(f"{at} runs `{shown}` for credentials, {none.why}", none.hint or try_it) from none
 

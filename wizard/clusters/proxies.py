@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from wizard.clusters.kinds import Object
+from wizard.credentials import hold_url
 from wizard.mesh.addresses import address_of
 
 
@@ -33,6 +34,7 @@ def proxy_to(server: str, cluster: Object, environ: Mapping[str, str] = os.envir
     if given:
         return _proxy("its proxy-url", _split(given))
     told = _variable(environ, "HTTPS_PROXY")
+    hold_url(told if "://" in told else f"http://{told}")
     if not told or _direct(server, _variable(environ, "NO_PROXY")):
         return None
     parts = _split(told)

@@ -33,13 +33,14 @@ from wizard.clusters.answers import (
     too_large,
 )
 from wizard.clusters.bounds import MAX_LIST, PAGES, size
-from wizard.clusters.kinds import NAMESPACE, Kind, Object, Ref, ref_of
+from wizard.clusters.kinds import NAMESPACE, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.login import Chosen, Login, chosen, login, problem_of
 from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, moment, retry_after
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.clusters.served import served
 from wizard.clusters.shapes import REVIEW, VERSION
 from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.credentials import hold_secret
 from wizard.errors import Failed, NotKnown, Trouble
 from wizard.text import one_line, printable
 
@@ -105,9 +106,12 @@ class RealCluster:
             return object_in(asked, self._ask(asked, "GET", _path(kind, ref.namespace, ref.name)), kind)
 
         try:
-            return self._as_served(ref.kind, look)
+            found = self._as_served(ref.kind, look)
         except Missing:
             return None
+        if ref.kind is SECRET:
+            hold_secret(found)
+        return found
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         self._asked(f"list {kind.resource}")  # reads the kubeconfig, before time counts
@@ -148,6 +152,8 @@ class RealCluster:
                     raise too_large(asked, f"there are so many that they come to more than {MAX_LIST >> 20} MiB")
             found += page
             if not token:
+                for each in found if kind is SECRET else ():
+                    hold_secret(each)
                 return found
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:

@@ -23,6 +23,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
     Exits 1 where something would make the install fail, 3 where only a person can decide it; warnings alone exit 0.
     """
     from wizard.console.background import reading
+    from wizard.console.consent import consenting
     from wizard.preflight import Finding, check
 
     out = settings.out
@@ -38,7 +39,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
         return findings
 
     try:
-        findings = reading(work)
+        findings = consenting(lambda: reading(work))
     finally:
         session.close()
     broken = [finding for finding in findings if finding.severity == "error"]

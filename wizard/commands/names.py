@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from wizard.console import settings as doors
+from wizard.console.output import has_terminal
 from wizard.console.settings import Settings
-from wizard.errors import BadInput
+from wizard.errors import BadInput, Interrupted
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -40,7 +43,25 @@ def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tu
 
     folder = settings.folder()
     mesh, state = saved_mesh(folder, the_name(settings, name))
+    if folder.shelf:
+        _look_at_shared(settings, mesh, state, undo=whole or state.operation == "uninstall")
     return settings.session(mesh if whole else wanted_mesh(mesh, state), folder=folder), state
+
+
+def _look_at_shared(settings: Settings, mesh: Mesh, state: MeshState, *, undo: bool) -> None:
+    """Show where a state in a cluster names another kubeconfig or istioctl than what is used here; a person who is there decides.
+    Files that it names need a consent, but to take the mesh back, which reads none.
+    """
+    from wizard.console.consent import consenting
+    from wizard.sharedstate import differing, refuse_files
+
+    differences = differing(state, doors.outside_of(settings), settings.istioctl)
+    for line in differences:
+        settings.out.remark(line)
+    if differences and has_terminal() and not click.confirm("Go on with these of yours?", default=True, err=True):
+        raise Interrupted("left before anything was touched", "Name others with KUBECONFIG and --istioctl.")
+    if not undo:
+        consenting(lambda: refuse_files(mesh, settings.folder(), settings.consents))
 
 
 def from_file(path: str, settings: Settings | None = None) -> Mesh:

@@ -41,6 +41,7 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
     """
     from wizard.console import planfile, planned
     from wizard.console.working import looked
+    from wizard.mesh.files import files_of
 
     session = settings.session(from_file(path, settings))
     session.version_step = version_step
@@ -60,6 +61,9 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
             "steps": [each.as_dict() for each in steps],
             "needed": needed,
             "leaving": leaving,
+            "files": [
+                {"field": each.field, "path": str(each.path), "use": each.use} for each in files_of(session.mesh)
+            ],
             "halfLinked": planned.half_linked(steps),
         }
         out.json(shape)
@@ -67,6 +71,8 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
         out.line(planned.drawing(session.mesh, steps))
         out.line()
         for line in planned.lines(steps, out):
+            out.line(line)
+        for line in planned.files(session.mesh):
             out.line(line)
         for line in planned.halves(steps, f"meshwizard apply -f {quoted(path)}{session.place}"):
             out.line(line)

@@ -32,6 +32,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     """
     from wizard.console import files
     from wizard.console.background import reading
+    from wizard.console.consent import consenting
     from wizard.console.progress import Lines, heard
     from wizard.verification import failure, verify
 
@@ -46,7 +47,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
         return verify(session.plan, session.world, listener)
 
     try:
-        verdicts = reading(work)
+        verdicts = consenting(lambda: reading(work))
     finally:
         session.close()
     if json:

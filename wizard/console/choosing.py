@@ -36,7 +36,15 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
     unusable = tuple(Mistake(one_line(entry.context), entry.problem) for entry in named if entry.problem)
     if unusable:
         raise BadInput("these contexts cannot be used; nothing was touched", "Correct their kubeconfigs.", unusable)
+    agree(outside, named)
     return proposals(named)
+
+
+def agree(outside: Outside, entries: Sequence[ContextEntry]) -> None:
+    """The person chose these contexts: what they run for credentials may run."""
+    waiting = [entry for entry in entries if entry.plugin]
+    if waiting:
+        outside.agree(waiting)
 
 
 def proposals(entries: Sequence[ContextEntry]) -> list[Document]:

@@ -11,6 +11,7 @@ from wizard.engine.engine import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
 from wizard.mesh.drawing import draw
+from wizard.mesh.files import files_of
 from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
 from wizard.text import one_line, printable
@@ -96,6 +97,12 @@ def lines(steps: list[Found], out: Output) -> Iterator[str]:
                     yield f"      # {one_line(command.why)}"
                 yield from (f"      $ {line}" if number == 0 else f"        {line}"
                             for number, line in enumerate(printable(command.text, 20_000).splitlines()))  # fmt: skip
+
+
+def files(mesh: Mesh) -> Iterator[str]:
+    """A line for each file of this machine whose content goes to a cluster, or signs what does."""
+    for each in files_of(mesh):
+        yield f"File {one_line(each, 600)}"
 
 
 def half_linked(steps: list[Found]) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from wizard.text import printable, quoted
 
 if TYPE_CHECKING:
     from state import StateFolder
+    from wizard.clusters.consents import Consents
     from wizard.clusters.statesecret import StateSecrets
     from wizard.mesh.model import Mesh
     from wizard.outside import Outside
@@ -36,6 +37,7 @@ class Settings:
     state_dir: Path | None = None
     state: str | None = None  # a cluster that keeps the state instead, as `cluster://CONTEXT/NAMESPACE`
     istioctl: str | None = None
+    consent: tuple[str, ...] = ()  # paths that the person agrees to beforehand
     kubeconfigs: tuple[Path, ...] = ()  # where to look for contexts, where a command takes them
     log: Path | None = None
     report: Path | None = None  # where a crash report may be written, by consent given beforehand
@@ -43,6 +45,17 @@ class Settings:
     verbose: bool = False
     _handler: _Log | None = None
     _folder: StateFolder | None = None
+    _consents: Consents | None = None
+
+    @property
+    def consents(self) -> Consents:
+        """What the person agreed to, in this run and before."""
+        from state import default_folder
+        from wizard.clusters.consents import Consents
+
+        if self._consents is None:
+            self._consents = Consents(lambda: self.state_dir or default_folder(), self.consent)
+        return self._consents
 
     @property
     def out(self) -> Output:
@@ -115,7 +128,7 @@ def outside_of(settings: Settings) -> Outside:
     """The outside that commands work on: this machine. The one place to put another in its stead."""
     from wizard.real import RealOutside
 
-    return RealOutside(settings.istioctl, settings.kubeconfigs)
+    return RealOutside(settings.istioctl, settings.kubeconfigs, settings.consents)
 
 
 def settings_of(context: click.Context) -> Settings:
@@ -129,7 +142,7 @@ def settings_of(context: click.Context) -> Settings:
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
     # An option left out after the command's name must not undo the one given before it.
-    if value not in (None, False) and parameter.name:
+    if value not in (None, False, ()) and parameter.name:
         setattr(settings_of(context), parameter.name, value)
 
 
@@ -147,6 +160,13 @@ _OPTIONS = (
     ),
     _option(
         "--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH.", shell_complete=files
+    ),
+    _option(
+        "--consent",
+        multiple=True,
+        metavar="PATH",
+        help="Consent: run this command, which a kubeconfig of others names for credentials; read this file, which a state in a "
+        "cluster names.",
     ),
     _option(
         "--state",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from wizard import process
 from wizard.console.background import in_background, reading
+from wizard.console.consent import consenting
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.progress import JsonLines, Lines
 from wizard.console.report import TRAIL
@@ -20,7 +21,7 @@ from wizard.text import printable
 def prepared(session: Session, *, undo: bool = False) -> None:
     """Prepare the session; Ctrl-C gives up at once. `undo`: to take back, which needs no files of the person's."""
     TRAIL.of(session)
-    reading(lambda: session.prepare(undo=undo))
+    consenting(lambda: reading(lambda: session.prepare(undo=undo)))
     TRAIL.of(session)
 
 
@@ -33,7 +34,7 @@ def looked(session: Session) -> dict[str, Look]:
         return session.look()
 
     TRAIL.of(session)
-    return reading(both)
+    return consenting(lambda: reading(both))
 
 
 def leave_now(code: int) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from wizard import process, yamltext
 from wizard.clusters.kinds import Object
+from wizard.credentials import hold_secret
 from wizard.errors import Failed, Interrupted
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
@@ -110,6 +111,7 @@ class RealIstioctl:
             documents = []
         for document in documents:
             if isinstance(document, dict) and document.get("kind") == "Secret":
+                hold_secret(document)
                 return document
         raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wizard.console.background import reading
-from wizard.console.choosing import chosen_clusters, proposals
+from wizard.console.choosing import agree, chosen_clusters, proposals
 from wizard.console.output import Output, columns
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
@@ -35,12 +36,23 @@ def clusters(
                 raise
             out.trouble(mistake)
             continue
-        out.line(f"Looking at {len(entries)} contexts …")
-        facts = look(outside, entries)
-        usable = sum(not _problem(fact) for fact in facts)
-        if usable >= 2:
+        free = [index for index, entry in enumerate(entries) if entry.plugin is None]
+        out.line(f"Looking at {len(free)} contexts …")
+        for line in _waiting(entries):
+            out.line(line)
+        facts: list[ContextFacts | None] = [None] * len(entries)
+        _look_at(outside, entries, facts, free)
+        while (usable := sum(not _problem(fact) for fact in facts)) >= 2:
             chosen = _choose(asker, entries, facts)
-            return proposals([entries[index] for index in chosen]), [facts[index] for index in chosen]
+            unseen = [index for index in chosen if facts[index] is None]
+            agree(outside, [entries[index] for index in unseen])
+            _look_at(outside, entries, facts, unseen)
+            wrong = [f"{entries[index].context}: {said}" for index in unseen if (said := _problem(facts[index]))]
+            twins = None if wrong else _twins(entries, facts, chosen)
+            if not wrong and not twins:
+                return proposals([entries[index] for index in chosen]), [facts[index] for index in chosen]
+            for said in wrong or [str(twins)]:
+                out.remark(one_line(said, 600))
         for line in columns(
             [(entry.context, entry.server, _state(fact)) for entry, fact in zip(entries, facts, strict=True)]
         ):
@@ -52,6 +64,23 @@ def clusters(
         if kubeconfigs:
             raise shortage
         out.trouble(shortage)
+
+
+def _waiting(entries: Sequence[ContextEntry]) -> Iterator[str]:
+    """What is run only for the contexts that are chosen, each command with its path."""
+    commands = Counter(str(entry.plugin) for entry in entries if entry.plugin)
+    for command, many in commands.items():
+        some = "1 context runs" if many == 1 else f"{many} contexts run"
+        yield f"{some} {command} for credentials: looked at once chosen."
+
+
+def _look_at(
+    outside: Outside, entries: Sequence[ContextEntry], facts: list[ContextFacts | None], indexes: Sequence[int]
+) -> None:
+    if indexes:
+        found = look(outside, [entries[index] for index in indexes])
+        for index, fact in zip(indexes, found, strict=True):
+            facts[index] = fact
 
 
 def look(outside: Outside, entries: Sequence[ContextEntry]) -> list[ContextFacts]:
@@ -74,7 +103,7 @@ def _kubeconfigs(asker: Asker) -> list[Path]:
     return [expanded(name.strip()) for name in answer.split(",") if name.strip()]
 
 
-def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[ContextFacts]) -> list[int]:
+def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[ContextFacts | None]) -> list[int]:
     rows = [
         (entry.context, entry.server, entry.credentials, "" if _problem(fact) else _state(fact))
         for entry, fact in zip(entries, facts, strict=True)
@@ -82,20 +111,26 @@ def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[Conte
     options = [Option(title, _problem(fact)) for title, fact in zip(columns(rows, indent=""), facts, strict=True)]
 
     def check(chosen: list[int]) -> str | None:
-        if len(chosen) < 2:
-            return "a mesh needs at least two clusters"
-        first: dict[str, int] = {}
-        for index in chosen:
-            uid = facts[index].uid
-            if uid and uid in first:
-                return f"{entries[first[uid]].context} and {entries[index].context} are one cluster; take one of them"
-            first.setdefault(uid, index)
-        return None
+        return "a mesh needs at least two clusters" if len(chosen) < 2 else _twins(entries, facts, chosen)
 
     return asker.choose_many("Clusters of the mesh", options, check=check, hint="Each context chosen is a cluster.")
 
 
-def _problem(facts: ContextFacts) -> str:
+def _twins(entries: Sequence[ContextEntry], facts: Sequence[ContextFacts | None], chosen: Sequence[int]) -> str | None:
+    """Which two of those chosen are one cluster, in a sentence."""
+    first: dict[str, int] = {}
+    for index in chosen:
+        fact = facts[index]
+        uid = fact.uid if fact else ""
+        if uid and uid in first:
+            return f"{entries[first[uid]].context} and {entries[index].context} are one cluster; take one of them"
+        first.setdefault(uid, index)
+    return None
+
+
+def _problem(facts: ContextFacts | None) -> str:
+    if facts is None:
+        return ""
     if not facts.reachable:
         return one_line(facts.problem) or "it does not answer"
     if facts.missing_rights:
@@ -103,9 +138,9 @@ def _problem(facts: ContextFacts) -> str:
     return ""
 
 
-def _state(facts: ContextFacts) -> str:
+def _state(facts: ContextFacts | None) -> str:
     problem = _problem(facts)
-    if problem:
-        return problem
+    if facts is None or problem:
+        return problem or "not looked at yet"
     said = f"Kubernetes {facts.version}, {facts.ready_nodes} of {facts.nodes} nodes ready"
     return f"{said}, Istio {facts.istio}" if facts.istio else said

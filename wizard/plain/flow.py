@@ -193,6 +193,8 @@ class Flow:
         self._out.line()
         for line in planned.lines(steps, self._out):
             self._out.line(line)
+        for line in planned.files(session.mesh):
+            self._out.line(line)
         self._out.line(planned.summary(steps))
         session.agreed = session.approval(looks, "Look at it again, below.")
         return session

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from wizard.clusters.kinds import NAMESPACE, POD, Kind, Object, Ref, ref_of
+from wizard.clusters.kinds import NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
+from wizard.credentials import hold_secret
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.simulated import refusals
 from wizard.simulated.furniture import KUBERNETES
@@ -47,7 +48,10 @@ class SimulatedCluster:
     def get(self, ref: Ref) -> Object | None:
         with self._asked("get", ref.kind):
             record = self.machine.store.find(ref)
-            return {**record.show(), "apiVersion": self.machine.store.version(ref.kind)} if record else None
+            found = {**record.show(), "apiVersion": self.machine.store.version(ref.kind)} if record else None
+            if found and ref.kind is SECRET:
+                hold_secret(found)
+            return found
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
         with self._asked("list", kind, namespace):

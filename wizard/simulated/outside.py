@@ -84,6 +84,8 @@ class SimulatedOutside:
 
         return facts_of(self.cluster(entry.context, entry.context))
 
+    def agree(self, entries: Sequence[ContextEntry]) -> None: ...
+
     def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
         return ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
+from wizard.credentials import hold_docker
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe, World
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
@@ -122,6 +123,7 @@ def _content(path: Path) -> bytes:
         content = read(path, MAX_BYTES)
     except ValueError as error:
         raise Failed(f"{one_line(path)} {error}", "Give another file.") from error
+    hold_docker(content)
     try:
         auths = json.loads(content)["auths"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -19,6 +19,7 @@ from typing import Any
 
 from wizard import process
 from wizard.clusters.kinds import Object
+from wizard.credentials import hold_answer, opaque_withheld
 from wizard.errors import Failed
 from wizard.text import one_line, redact
 
@@ -130,7 +131,8 @@ def _answer(argv: list[str], env: Mapping[str, str], version: str, seconds: floa
     if done.stopped:
         raise NoCredentials(_too_long(seconds))
     # Redacted before it is cut: half a token is not known for one.
-    said = one_line(redact(done.stderr[-20_000:]).strip()[-600:], 300)
+    hold_answer(done.stdout)
+    said = one_line(opaque_withheld(redact(done.stderr[-20_000:])).strip()[-600:], 300)
     if done.code != 0:
         raise NoCredentials(f"and it failed ({done.code}): {said or 'it said nothing'}")
     try:

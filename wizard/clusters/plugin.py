@@ -1,0 +1,67 @@
+"""Commands that kubeconfigs run for credentials. Nothing here runs one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wizard.credentials import hold_user
+from wizard.paths import is_file
+from wizard.text import one_line, quoted
+
+MAX_BYTES = 64 << 20  # of a program that is hashed
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """`words`: the command as one would type it. `path`: where that leads here; empty where it leads nowhere. `mark`: names just
+    this, the file's path, its words and settings, and the program itself where no PATH leads to it.
+    """
+
+    kubeconfig: Path
+    words: str
+    path: str
+    mark: str
+
+    def __str__(self) -> str:
+        return f"`{one_line(self.words, 200)}` ({one_line(self.path) or 'which is not there'})"
+
+
+def plugin_of(user: Mapping[str, Any] | None, kubeconfig: Path) -> Plugin | None:
+    """What this user of the kubeconfig runs for credentials; None where nothing."""
+    run = _run_by(user or {})
+    if run is None:
+        return None
+    hold_user(user or {})
+    command, args = str(run.get("command") or ""), [str(each) for each in _list(run.get("args"))]
+    path = shutil.which(str(kubeconfig.parent / command) if "/" in command else command) or ""
+    named = [path if "/" in command else "", *(str(kubeconfig.parent / each) for each in args if "/" in each)]
+    entry = [str(kubeconfig), path, run, [_hash(each) for each in named if each]]
+    mark = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
+    return Plugin(kubeconfig, " ".join(map(quoted, (command, *args))), path, mark)
+
+
+def _run_by(user: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    # As kubectl: these come before a command.
+    given = ("token", "tokenFile", "username", "client-certificate", "client-certificate-data")
+    run = user.get("exec")
+    return run if isinstance(run, Mapping) and not any(user.get(key) for key in given) else None
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _hash(path: str) -> str:
+    try:
+        if not is_file(Path(path)):
+            return ""
+        with Path(path).open("rb") as file:
+            return hashlib.sha256(file.read(MAX_BYTES)).hexdigest()
+    except (OSError, ValueError):
+        return ""
