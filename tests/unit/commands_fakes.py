@@ -134,7 +134,7 @@ def put_in_place(
     toy = outside or ToyOutside()
     put("wizard.console.settings", "outside_of", lambda settings: toy)
     put("wizard.session", "plan_of", lambda mesh: Plan(tuple(steps)))
-    put("wizard.session", "resolve", lambda mesh, world: mesh)
+    put("wizard.session", "resolve", lambda mesh, world, **_: mesh)
     put("wizard.session", "identities", lambda mesh, world: {})
     put("wizard.session", "check_istioctl", lambda mesh, world: "1.29.1")
 
