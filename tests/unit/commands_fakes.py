@@ -66,6 +66,8 @@ class Toy(Step):
 class ToyCluster:
     """Holds a Lease for whoever asks, and nothing else."""
 
+    verified = True
+
     def __init__(self, name: str) -> None:
         self.name = name
 
