@@ -323,6 +323,10 @@ class Door:
     def server(self) -> str:
         return self.inner.server
 
+    @property
+    def verified(self) -> bool:
+        return self.inner.verified
+
     def version(self) -> ServerVersion:
         return self.process.request(self, None, self.inner.version)
 
