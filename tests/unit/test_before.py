@@ -329,7 +329,6 @@ def test_what_is_made_anew_by_its_owner_is_recorded_anew(two: Setting) -> None:
     rules = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
     bound = stands(two.machine(1), CLUSTER_ROLE, _ROLE, labels=HELM_LABELS, annotations=HELM, rules=rules)
     anew = drawn(two.machine(1).found(bound))
-    two.machine(1).change(RECORD, lambda item: item["data"].update(made=""), manager="meshwizard")
     two.mesh = replace(two.mesh, istio=replace(two.mesh.istio, image_pull_policy="Always"))
     assert two.run().ok
     assert two.undo().ok
@@ -366,6 +365,16 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_taken(two: Setting
     assert not outcome.ok
     assert "ConfigMap meshwizard in istio-system: `before`" in outcome.what
     assert all(two.machine(1).found(ref) is not None for ref in refs)
+
+
+def test_whatever_stands_in_an_object_a_record_is_read_as_it_was_written(two: Setting) -> None:
+    odd = "a\u2028b\x85c\nd\x1ce"
+    ref = stands(two.machine(1), CLUSTER_ROLE, _ROLE, annotations={"note": odd}, rules=[])
+    live = two.machine(1).found(ref)
+    assert live is not None
+    before = Before.of([live])
+    assert Before.read({"before": before.text()}, "here") == before
+    assert before.entries[ref].annotations == {"note": odd}
 
 
 @pytest.mark.parametrize(

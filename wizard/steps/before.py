@@ -84,7 +84,7 @@ class Entry:
             "kind": self.ref.kind.kind, "namespace": self.ref.namespace, "name": self.ref.name, "uid": self.uid,
             "labels": self.labels, "annotations": self.annotations, "content": self.content,
         }  # fmt: skip
-        return json.dumps({key: value for key, value in told.items() if value is not None}, ensure_ascii=False)
+        return json.dumps({key: value for key, value in told.items() if value is not None})
 
     def is_of(self, live: Object) -> bool:
         """Whether this very object was recorded, not one that was made under its name since."""
@@ -178,8 +178,10 @@ def look_up(cluster: Cluster, refs: Sequence[Wanted], *, mesh: str, made: Sequen
     shared: list[Object] = []
     somebodys: list[Object] = []
     for each, live in _standing(cluster, refs):
-        ours = label(live, ISTIO_OWNER) == OPERATOR_NAME or annotation(live, MESH) == mesh or str(each.ref) in made
-        if ours or before.holds(live):
+        # What others had there once and made anew since is theirs again.
+        known = str(each.ref) in made and _place(live) not in before.entries
+        ours = label(live, ISTIO_OWNER) == OPERATOR_NAME or annotation(live, MESH) == mesh
+        if ours or known or before.holds(live):
             continue
         can_share = _place(live).kind in SHARED and (each.grants is None or each.grants == _grants(live))
         (shared if can_share else somebodys).append(live)
