@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from screens.draft import Draft
 from wizard.clusters import kubeconfig_read
 from wizard.clusters.clientcmd import Content, Unloadable, loaded
 from wizard.clusters.contexts import ContextEntry
@@ -18,6 +19,7 @@ from wizard.clusters.kubeconfig import entries, missing_contexts
 from wizard.clusters.kubeconfig_read import found_in, read
 from wizard.clusters.login import chosen, login
 from wizard.clusters.usable import flaws
+from wizard.console.choosing import chosen_clusters
 from wizard.errors import BadInput
 from wizard.mesh.model import Cluster, Mesh
 from wizard.real import RealOutside
@@ -313,3 +315,35 @@ def test_base64_may_be_folded(tmp_path: Path) -> None:
         f"clusters:\n- name: c\n  cluster:\n    certificate-authority-data: |\n      {data[:40]}\n      {data[40:]}\n"
     )
     assert loaded(folded.encode()).clusters["c"]["certificate-authority-data"].replace("\n", "") == data
+
+
+# -- front ends
+
+
+@pytest.mark.inputs("32", "34")
+def test_a_choice_by_name_says_all_that_is_needed_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = written(tmp_path / "one", config() | {"users": []})
+    two = written(tmp_path / "two", {"users": config()["users"]})
+    monkeypatch.setenv("KUBECONFIG", f"{one}{os.pathsep}{two}")
+    (cluster,) = chosen_clusters(RealOutside(), ["here"], [])
+    assert "kubeconfig" not in cluster  # what kubectl would use
+    with pytest.raises(BadInput) as refused:
+        chosen_clusters(RealOutside(), ["here"], [str(one)])
+    assert "names a user that is not there" in str(refused.value.mistakes[0])
+    with pytest.raises(BadInput) as missing:
+        chosen_clusters(RealOutside(), ["nowhere"], [str(one), str(tmp_path / "absent")])
+    assert any("No such file" in str(mistake) for mistake in missing.value.mistakes)
+
+
+@pytest.mark.inputs("32")
+def test_the_screens_know_a_context_of_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = written(tmp_path / "one", config() | {"users": []})
+    two = written(tmp_path / "two", {"users": config()["users"]})
+    monkeypatch.setenv("KUBECONFIG", f"{one}{os.pathsep}{two}")
+    draft = Draft()
+    (candidate,) = draft.offer(RealOutside().contexts())
+    assert draft.toggle(candidate.id) is None
+    (cluster,) = draft.document()["clusters"]
+    assert (cluster["context"], "kubeconfig" in cluster) == ("here", False)
