@@ -43,9 +43,9 @@ class Outside(Protocol):
         """The person chose these contexts, or agreed to what they run for credentials (see `ContextEntry.plugin`)."""
         ...
 
-    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
-        """What speaks against this mesh's contexts without asking any cluster: one that is not in its kubeconfig, one
-        cluster chosen under two contexts.
+    def mistakes(self, mesh: Mesh, *, looking: bool = False) -> tuple[Mistake, ...]:
+        """What speaks against this mesh's contexts without asking any cluster: one that is not in its kubeconfig, and unless they
+        are only to be looked at, one that kubectl would not use.
         """
         ...
 

@@ -50,8 +50,8 @@ class RealOutside:
     def agree(self, entries: Sequence[ContextEntry]) -> None:
         self._consents.agree([entry.plugin for entry in entries if entry.plugin])
 
-    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
-        return missing_contexts(mesh)
+    def mistakes(self, mesh: Mesh, *, looking: bool = False) -> tuple[Mistake, ...]:
+        return missing_contexts(mesh, usable=not looking)
 
     def facts(self, entry: ContextEntry) -> ContextFacts:
         if entry.problem:

@@ -110,7 +110,7 @@ class Session:
         mesh is to be taken back, which needs no files of the person's: they may be gone. `looking`: its clusters are only to be
         looked at, each for itself; where one keeps the mesh from being settled, `unsettled` says why.
         """
-        mistakes = self._outside.mistakes(self.wished)
+        mistakes = self._outside.mistakes(self.wished, looking=looking)
         if mistakes:
             raise _unusable(self.wished, mistakes)
         if not undo:
@@ -138,11 +138,11 @@ class Session:
             version = asked.result()
         mesh = _settled_before(self.wished, self._before, self.rebuilt)
         mesh = replace(mesh, istio=replace(mesh.istio, version=version))
-        nodes = nodes_of(mesh, self._world)
         chosen = () if undo else _chosen_by_us(self.wished, state)
         before = {} if undo else _of_nodes_before(state, self.rebuilt)
         self.mesh = mesh
         try:
+            nodes = nodes_of(mesh, self._world)
             self.mesh = resolve(mesh, self._world, self.wished, nodes=nodes, chosen=chosen, of_nodes=before, undo=undo)
         except Trouble as trouble:
             if not looking or (isinstance(trouble, BadInput) and trouble.mistakes):

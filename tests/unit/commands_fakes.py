@@ -109,7 +109,7 @@ class ToyOutside:
             return ContextFacts(False, "it does not answer; is it on?")
         return ContextFacts(True, uid="one" if self.same else entry.context, version="v1.34.4", nodes=1, ready_nodes=1)
 
-    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+    def mistakes(self, mesh: Mesh, *, looking: bool = False) -> tuple[Mistake, ...]:
         return ()
 
     def istioctls(self) -> list[IstioctlFound]:

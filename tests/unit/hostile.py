@@ -145,7 +145,7 @@ class Hostile(SimulatedOutside):
         found = super().facts(entry)
         return replace(found, version=EVIL, istio=HUGE, load_balancer=EVIL, addresses=(*found.addresses, EVIL))
 
-    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+    def mistakes(self, mesh: Mesh, *, looking: bool = False) -> tuple[Mistake, ...]:
         return self.found_mistakes
 
     def istioctls(self) -> list[IstioctlFound]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -20,11 +21,12 @@ from typing import Any
 
 import pytest
 
+from tests.unit.api_fakes import pair
 from tests.unit.conftest import Setting, setting
 from wizard.clusters.command import execute, query_of
 from wizard.clusters.kinds import POD, Ref
 from wizard.clusters.port import Executed
-from wizard.clusters.wire import Route, Wire
+from wizard.clusters.wire import Route, Wire, tls_context
 from wizard.errors import Failed
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.links import Board, LinkId, LinkState
@@ -285,13 +287,16 @@ def test_the_drawing_shows_the_link_that_leads_elsewhere(two: Setting) -> None:
 # -- what a command reads
 
 
-def test_a_command_over_a_websocket_gets_what_it_reads() -> None:
+def test_a_command_over_a_websocket_gets_what_it_reads(tmp_path: Path) -> None:
     heard: list[bytes] = []
+    shown, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair("server")
+    (tmp_path / "server.pem").write_bytes(ours.key_pem + ours.pem)
+    shown.load_cert_chain(tmp_path / "server.pem")
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as file:
+        met, _ = listener.accept()
+        with shown.wrap_socket(met, server_side=True) as connection, connection.makefile("rb") as file:
             request = b"".join(iter(file.readline, b"\r\n"))
             heard.append(request)
             key = next(
@@ -317,7 +322,7 @@ def test_a_command_over_a_websocket_gets_what_it_reads() -> None:
 
     server = threading.Thread(target=serve, daemon=True)
     server.start()
-    wire = Wire(Route(f"http://127.0.0.1:{listener.getsockname()[1]}", None))
+    wire = Wire(Route(f"https://127.0.0.1:{listener.getsockname()[1]}", tls_context(verify=False)))
     path = f"/exec?{query_of('curl', ['sh'], stdin=True)}"
     done = execute(wire, path, {}, connect=5, until=time.monotonic() + 30, seconds=30, stdin=b"x" * 40_000)
     server.join(30)

@@ -122,7 +122,7 @@ def test_a_cluster_or_a_command_that_repeats_a_credential(
     command.chmod(0o755)
     users = {
         "password": {"username": "me", "password": CANARY},
-        "plugin": {"exec": {"apiVersion": answer["apiVersion"], "command": str(command)}},
+        "plugin": {"exec": {"apiVersion": answer["apiVersion"], "command": str(command), "interactiveMode": "Never"}},
     }
     more = {"proxy-url": f"http://me:{encoded}@127.0.0.1:9"} if way == "proxy" else {}
     files = [tmp_path / "config1", tmp_path / "config2"]

@@ -49,7 +49,7 @@ def connected(server: Api, folder: Path) -> RealCluster:
 
 
 def test_the_version_is_found_once(tmp_path: Path) -> None:
-    scaler = {"metadata": {"name": "istiod", "namespace": "n"}}
+    scaler = {"metadata": {"name": "istiod", "namespace": "n", "uid": "u", "resourceVersion": "1"}}
     old = "/apis/autoscaling/v2beta1/namespaces/n/horizontalpodautoscalers"
     paths = {
         **discovery("v2beta1"), old: {"items": [scaler]}, f"{old}/one": NO_OBJECT,
@@ -77,7 +77,11 @@ def test_a_server_that_was_upgraded_meanwhile_is_asked_again(tmp_path: Path) -> 
         server.react = server_of({**discovery("v1"), place.format("v1"): {"items": []}})
         cluster = connected(server, tmp_path)
         assert cluster.objects(AUTOSCALER) == []
-        found = {place.format("v2"): {"items": [{"metadata": {"name": "a"}}]}}
+        found = {
+            place.format("v2"): {
+                "items": [{"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1"}}]
+            }
+        }
         server.react = server_of({**discovery("v2"), **found})
         assert [item["apiVersion"] for item in cluster.objects(AUTOSCALER)] == ["autoscaling/v2"]
 

@@ -111,9 +111,9 @@ def credentials(user: Mapping[str, Any] | None) -> str:
     return "none"
 
 
-def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
-    """A mistake for each cluster whose context is not in its kubeconfig, listing those that are, for each that kubectl and
-    istioctl would refuse, and for each kubeconfig that cannot be read. Asks no cluster.
+def missing_contexts(mesh: Mesh, *, usable: bool = True) -> tuple[Mistake, ...]:
+    """A mistake for each cluster whose context is not in its kubeconfig, listing those that are, for each kubeconfig that cannot
+    be read, and unless `usable` is False for each context that kubectl and istioctl would refuse. Asks no cluster.
     """
     mistakes = []
     configs_of = functools.cache(files_of)
@@ -137,7 +137,7 @@ def missing_contexts(mesh: Mesh) -> tuple[Mistake, ...]:
             mistakes.append(
                 Mistake(f"{at}.context", f"{one_line(cluster.context)!r} is no context of {where}; {known}")
             )
-        else:
+        elif usable:
             mistakes += (
                 Mistake(f"{at}.context", f"{one_line(cluster.context)!r} of {where} cannot be used: {flaw}")
                 for flaw in flaws(found)

@@ -27,7 +27,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
     from wizard.preflight import Finding, check
 
     out = settings.out
-    session = settings.session(from_file(path, settings))
+    session = settings.session(from_file(path, settings, looking=True))
 
     def work() -> list[Finding]:
         session.prepare(looking=True)

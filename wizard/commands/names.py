@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -64,7 +65,7 @@ def _look_at_shared(settings: Settings, mesh: Mesh, state: MeshState, *, undo: b
         consenting(lambda: refuse_files(mesh, settings.folder(), settings.consents))
 
 
-def from_file(path: str, settings: Settings | None = None) -> Mesh:
+def from_file(path: str, settings: Settings | None = None, *, looking: bool = False) -> Mesh:
     """The mesh of a mesh file; with `settings`, its contexts are looked up in their kubeconfigs."""
     from pathlib import Path
 
@@ -72,4 +73,4 @@ def from_file(path: str, settings: Settings | None = None) -> Mesh:
 
     if settings is None:
         return read_meshfile(Path(path))
-    return read_meshfile(Path(path), also=doors.outside_of(settings).mistakes)
+    return read_meshfile(Path(path), also=partial(doors.outside_of(settings).mistakes, looking=looking))

@@ -86,7 +86,7 @@ class SimulatedOutside:
 
     def agree(self, entries: Sequence[ContextEntry]) -> None: ...
 
-    def mistakes(self, mesh: Mesh) -> tuple[Mistake, ...]:
+    def mistakes(self, mesh: Mesh, *, looking: bool = False) -> tuple[Mistake, ...]:
         return ()
 
     def istioctls(self) -> list[IstioctlFound]:
