@@ -85,9 +85,9 @@ def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
             first.setdefault(value, index)
     servers: dict[tuple[str, int], int] = {}
     for index, value in _texts(clusters, "apiServer"):
-        place = place_of(value)
-        other = servers.setdefault(place, index)
-        if place[0] and other != index:
+        server = place_of(value)
+        other = servers.setdefault(server, index)
+        if server[0] and other != index:
             yield f"clusters[{index}].apiServer", f"{value} is the API server of cluster {other + 1} already"
     yield from _unique_gateways(clusters)
     chosen: dict[tuple[str, str], int] = {}
