@@ -46,6 +46,7 @@ def run(machine: Machine) -> float | None:
     _tokens(machine)
     refused = _deployments(machine)
     made = jobs.run(machine, _make_pod)
+    refusals.forget(machine)
     due = _pods(machine)
     balanced = _balancer(machine)
     istiod.run(machine)
@@ -155,7 +156,7 @@ def _deployment(machine: Machine, deployment: Object) -> bool:
         if made is None:
             break
         current.append(made)
-    why = machine.refusals.get(metadata["uid"], "") if len(current) < wanted else ""
+    why = (machine.refusals.get(metadata["uid"]) or ("",))[0] if len(current) < wanted else ""
     for pod in current[wanted:]:
         _remove_pod(machine, pod)
     current = current[:wanted]
@@ -222,9 +223,8 @@ def _make_pod(machine: Machine, owner: Object, hashed: str, labels: dict[str, st
         why = refusals.refused(machine, injected)
     if injected is None or why:
         refusals.tell(machine, owner, hashed, why)
-        machine.refusals[metadata["uid"]] = why
         return None
-    machine.refusals.pop(metadata["uid"], None)
+    refusals.let_in(machine, metadata["uid"])
     app = (given.get("labels") or {}).get("app", "")
     machine.ready_at[place, name] = machine.due(_START.get(app, _OTHERS_START))
     machine.pod_addresses[place, name] = _free_address(machine)

@@ -107,7 +107,8 @@ class Machine:
         self.quotas: dict[str, str] = {}
         self.crashing: dict[str, str] = {}
         self.stuck: dict[str, tuple[str, str]] = {}
-        self.refusals: dict[str, str] = {}  # uid of a Deployment or Job → why no Pod of it could be made lately
+        # uid of a Deployment or Job → why no Pod of it could be made lately, and the event that tells
+        self.refusals: dict[str, tuple[str, Ref]] = {}
         self.lives: dict[
             tuple[str, str], tuple[int, float]
         ] = {}  # (namespace, pod) → how often restarted, and when next

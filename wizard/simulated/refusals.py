@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from wizard.clusters.kinds import CRD, EVENT, NAMESPACE, Object, Ref
+from wizard.clusters.kinds import CRD, DEPLOYMENT, EVENT, JOB, NAMESPACE, Object, Ref
 from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
 from wizard.simulated.pods import containers
@@ -83,11 +83,15 @@ def openshift(machine: Machine) -> None:
 
 
 def tell(machine: Machine, owner: Object, hashed: str, why: str) -> None:
-    """The event of the ReplicaSet or Job whose Pod was refused: one, which counts."""
+    """A Pod of this Deployment or Job was refused: its ReplicaSet, or itself, has one event about that, which counts."""
     metadata = owner["metadata"]
     kind, name = ("ReplicaSet", f"{metadata['name']}-{hashed}") if hashed else (owner["kind"], metadata["name"])
     event = f"{name}.{suffix(16, metadata['uid'], hashed)}"
-    before = machine.store.find(Ref(EVENT, event, metadata["namespace"]))
+    ref = Ref(EVENT, event, metadata["namespace"])
+    if machine.refusals.get(metadata["uid"], ("", ref))[1] != ref:
+        let_in(machine, metadata["uid"])  # that of an earlier template
+    machine.refusals[metadata["uid"]] = why, ref
+    before = machine.store.find(ref)
     stamp = machine.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
     machine.store.update(
         {
@@ -104,6 +108,22 @@ def tell(machine: Machine, owner: Object, hashed: str, why: str) -> None:
         },
         "kube-controller-manager",
     )
+
+
+def let_in(machine: Machine, uid: str) -> None:
+    """What was refused is not any more: the event goes. Kubernetes forgets one after an hour."""
+    if uid in machine.refusals:
+        machine.store.remove(machine.refusals.pop(uid)[1])
+
+
+def forget(machine: Machine) -> None:
+    """The events about what is gone."""
+    if machine.refusals:
+        standing = {
+            record.manifest["metadata"]["uid"] for kind in (DEPLOYMENT, JOB) for record in machine.store.all(kind)
+        }
+        for uid in set(machine.refusals) - standing:
+            let_in(machine, uid)
 
 
 # -- containers that die
