@@ -132,7 +132,7 @@ class Session:
         try:
             self.mesh = resolve(self.mesh, self._world)
         except Trouble as trouble:
-            if not looking or getattr(trouble, "mistakes", ()):
+            if not looking or (isinstance(trouble, BadInput) and trouble.mistakes):
                 raise
             self.unsettled = trouble
             return
