@@ -121,7 +121,7 @@ class Before:
         """As the data of an install's record tell. Failed where they cannot be read; `where` names them."""
         try:
             entries = [_read(json.loads(line)) for line in data.get("before", "").splitlines()]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Failed(
                 f"{where}: `before`, which says what stood before the install, cannot be read",
                 "Whoever changed it can mend it; without it an uninstall could take what is others'.",
