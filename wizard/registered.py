@@ -44,7 +44,7 @@ def _server(content: object) -> str:
     try:
         kubeconfig = yamltext.load(base64.b64decode(str(content)))
         return one_line(kubeconfig["clusters"][0]["cluster"]["server"])
-    except (ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, yaml.YAMLError):
         return "an address that cannot be read"
 
 

@@ -378,7 +378,16 @@ def test_whatever_stands_in_an_object_a_record_is_read_as_it_was_written(two: Se
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "7", '{"kind": "Secret"}', '{"kind": "ClusterRole", "name": "a", "uid": "b", "labels": 7}']
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        "[]",
+        "7",
+        '{"kind": "Secret"}',
+        '{"kind": "ClusterRole", "name": "a", "uid": "b", "labels": 7}',
+    ],
+    ids=["half", "deep", "list", "number", "no name", "labels"],
 )
 def test_a_damaged_line_is_refused(text: str) -> None:
     with pytest.raises(Failed, match="here: `before`"):
