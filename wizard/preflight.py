@@ -55,7 +55,7 @@ from wizard.istio.versions import NEWEST, is_newer, kubernetes_trouble, proven, 
 from wizard.mesh import model
 from wizard.mesh.addresses import address_of, canonical
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Mesh
-from wizard.mesh.tolerations import untolerated
+from wizard.mesh.tolerations import Toleration, untolerated
 from wizard.owners import changeable
 from wizard.registered import strangers
 from wizard.text import listing, one_line, quoted
@@ -432,7 +432,11 @@ def _room(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Findi
             f"Look at them: {kubectl(member)} get nodes",
         )
         return
-    keeping = [untolerated(node, mesh.tolerations) for node in ready]
+    # A Ready node loses these by itself, as soon as the node controller looks at it.
+    passing = tuple(
+        Toleration(key=f"node.kubernetes.io/{key}", operator="Exists") for key in ("not-ready", "unreachable")
+    )
+    keeping = [untolerated(node, (*mesh.tolerations, *passing)) for node in ready]
     if all(keeping):
         taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
         yield Finding(

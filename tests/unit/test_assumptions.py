@@ -463,6 +463,12 @@ def taint(made: Setting, number: int, *taints: dict[str, str]) -> None:
 
 
 @pytest.mark.inputs("19")
+def test_a_taint_that_a_ready_node_is_about_to_lose_keeps_nobody_away(two: Setting) -> None:
+    taint(two, 1, {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
+    assert [found.text for found in check(two.mesh, two.world) if found.severity == "error"] == []
+
+
+@pytest.mark.inputs("19")
 def test_a_cluster_whose_nodes_are_all_tainted_is_told_before(two: Setting) -> None:
     taint(two, 1, TAINT)
     (finding,) = [each for each in check(two.mesh, two.world) if each.check == "nodes"]
