@@ -90,7 +90,7 @@ def test_the_mesh_is_set_up_by_keys_alone(fresh_lab: Lab, tmp_path: Path, termin
     addresses = [cluster.address for cluster in fresh_lab.clusters]
     terminal.until("31443", *addresses)
     terminal.keys("C-n")
-    terminal.until("19 to do")
+    terminal.until("21 to do")
     terminal.keys("C-n")
     terminal.until("Install", "running")
     terminal.until("Verified", seconds=INSTALL_SECONDS)
