@@ -357,6 +357,22 @@ def test_without_its_record_what_others_wrote_stays(two: Setting) -> None:
         assert two.machine(1).found(ref) is not None
 
 
+def test_the_record_of_an_earlier_release_is_still_read(finished: Setting) -> None:
+    machine = finished.machine(1)
+    kept = next(ref_of(each) for each in machine.listed(CRD) if each["metadata"]["name"].endswith("istio.io"))
+
+    def as_then(item: Object) -> None:
+        item["data"] = {key: value for key, value in item["data"].items() if key != "before"}
+        item["data"]["crds-before"] = kept.name
+
+    machine.change(RECORD, as_then)
+    assert finished.undo().exit_code == 0
+    assert machine.found(kept) is not None
+    assert [each for each in machine.listed(CRD) if each["metadata"]["name"].endswith("istio.io")] == [
+        machine.found(kept)
+    ]
+
+
 def test_a_record_that_cannot_be_read_is_named_and_nothing_is_taken(two: Setting) -> None:
     refs = shared(two.machine(1))
     assert two.run().ok

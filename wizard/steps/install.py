@@ -392,8 +392,11 @@ def _compared(operator: Object) -> Object:
 
 
 def _before(cluster: Cluster, record: Object | None) -> Before:
-    """What stood before the first install, as its record tells."""
-    return Before.read((record or {}).get("data") or {}, f"{cluster.name}: {RECORD}")
+    """What stood before the first install, as its record tells. One of an earlier release holds the names of CRDs alone."""
+    data = (record or {}).get("data") or {}
+    if "before" not in data and (names := str(data.get("crds-before", "")).split()):
+        return Before.of(each for each in crds.standing(cluster) if each["metadata"]["name"] in names)
+    return Before.read(data, f"{cluster.name}: {RECORD}")
 
 
 def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> list[Difference]:
