@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from pathlib import Path
 
@@ -43,7 +42,9 @@ def _check_owner(path: Path, found: os.stat_result, purpose: Purpose) -> None:
 
 
 def _open_to(path: Path, why: str, cure: str) -> StateError:
-    return StateError(f"{path} {why}; it is not used.", f"Run: chmod {cure} {shlex.quote(str(path))}")
+    return StateError(
+        f"{path} {why}; it is not used.", "Take this right from them with chmod.", ("chmod", cure, str(path))
+    )
 
 
 def refused(path: object, why: str, purpose: Purpose = STATE) -> StateError:

@@ -19,13 +19,15 @@ STATE = Purpose("The state", "Choose another folder with --state-dir DIR.")
 class StateError(Exception):
     """The state cannot be used as it is.
 
-    `what` says what is wrong and names the file; `remedy` says what to do next. Neither ever holds file content.
+    `what` says what is wrong and names the file; `remedy` says what to do next; `mend` is the command that does it, as arguments:
+    whoever shows it quotes it. None ever holds file content.
     """
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", mend: tuple[str, ...] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+        self.mend = mend
 
 
 class NotAName(StateError):

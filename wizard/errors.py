@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.text import quoted
+
 if TYPE_CHECKING:
     from state import StateError
 
@@ -87,6 +89,11 @@ class BadInput(Trouble):
         self.mistakes = mistakes
 
 
+def remedy_of(error: StateError) -> str:
+    """What to do about what the state refused: the command, where there is one."""
+    return f"Run: {' '.join(map(quoted, error.mend))}" if error.mend else error.remedy
+
+
 def state_trouble(error: StateError) -> Trouble:
     """What the state refused, with the exit code that it has everywhere: Busy where another run holds the mesh, BadInput for what
     is no name of a mesh, cannot be believed, or was written by a newer release (nothing is touched), Failed where it cannot be
@@ -96,4 +103,6 @@ def state_trouble(error: StateError) -> Trouble:
 
     if isinstance(error, StateBusy):
         return Busy(error.what, error.remedy)
-    return (BadInput if isinstance(error, NotAName | StateDamaged | StateTooNew) else Failed)(error.what, error.remedy)
+    return (BadInput if isinstance(error, NotAName | StateDamaged | StateTooNew) else Failed)(
+        error.what, remedy_of(error)
+    )

@@ -349,3 +349,17 @@ print(before != (0, 0), dumps())
     for how in ("kept", "made"):
         done = subprocess.run([sys.executable, "-c", code, str(kept), how], capture_output=True, text=True, check=True)
         assert done.stdout == "True (0, 0)\n"
+
+
+@pytest.mark.inputs("S4")
+def test_the_command_that_cures_can_be_pasted_whatever_the_folder_is_called(
+    tmp_path: Path, root: authority.Root
+) -> None:
+    place = tmp_path / "it's; touch pwned"
+    place.mkdir()
+    place.chmod(0o777)
+    with pytest.raises(NeedsPerson) as raised:
+        RootFolder(place).save(root.certificate, root.key)
+    subprocess.run(["sh", "-c", raised.value.remedy.removeprefix("Run: ")], cwd=tmp_path, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755

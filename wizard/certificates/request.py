@@ -12,7 +12,7 @@ from state.private import PrivateFolder
 from wizard.certificates import authority, pem
 from wizard.certificates.bundle import CERT, KEY
 from wizard.certificates.openssl import REQUEST
-from wizard.errors import Failed, NeedsPerson
+from wizard.errors import Failed, NeedsPerson, remedy_of
 from wizard.reading import read, read_if_there
 
 _PURPOSE = Purpose("A key and its request", "Give the wizard a folder of its own in certificates.path.")
@@ -24,7 +24,7 @@ def refused_folder(place: Path, cluster: str) -> str:
     try:
         folder = PrivateFolder.open(place / cluster, _PURPOSE, create=False)
     except StateError as error:
-        return f"{error.what.removesuffix('.')}; {error.remedy}"
+        return f"{error.what.removesuffix('.')}; {remedy_of(error)}"
     if folder:
         folder.close()
     return ""
@@ -41,9 +41,9 @@ def write_request(place: Path, cluster: str, trust_domain: str) -> tuple[Path, .
             folder.settle(_OLD)
             return tuple(_written(folder, cluster, trust_domain))
     except StateWriteFailed as error:
-        raise Failed(error.what, error.remedy) from error
+        raise Failed(error.what, remedy_of(error)) from error
     except StateError as error:
-        raise NeedsPerson(error.what, error.remedy) from error
+        raise NeedsPerson(error.what, remedy_of(error)) from error
 
 
 def _written(folder: PrivateFolder, cluster: str, trust_domain: str) -> list[Path]:

@@ -13,7 +13,7 @@ from wizard.certificates.authority import ROOT_KEY as KEY
 from wizard.certificates.bundle import ROOT as CERTIFICATE
 from wizard.certificates.cores import write_no_core
 from wizard.engine.step import Conflict, RootStore
-from wizard.errors import Busy, Failed, NeedsPerson
+from wizard.errors import Busy, Failed, NeedsPerson, remedy_of
 from wizard.paths import of_this_user
 
 _PURPOSE = Purpose("The root key", "Name another folder in certificates.path.")
@@ -63,7 +63,7 @@ class RootFolder(RootStore):
                         folder.must_be_closed_to_others()
                     return occupied
         except StateError as error:
-            return Conflict(error.what, error.remedy)
+            return Conflict(error.what, remedy_of(error))
         return None
 
     def save(self, certificate: bytes, key: bytes) -> None:
@@ -103,8 +103,8 @@ def _as_trouble() -> Iterator[None]:
     try:
         yield
     except StateBusy as error:
-        raise Busy(error.what, error.remedy) from error
+        raise Busy(error.what, remedy_of(error)) from error
     except StateWriteFailed as error:
-        raise Failed(error.what, error.remedy) from error
+        raise Failed(error.what, remedy_of(error)) from error
     except StateError as error:
-        raise NeedsPerson(error.what, error.remedy) from error
+        raise NeedsPerson(error.what, remedy_of(error)) from error
