@@ -28,8 +28,10 @@ def since(log: Path, marker: int) -> list[dict[str, Any]]:
     if not log.exists():
         return []
     with log.open("rb") as data:
-        data.seek(marker)
-        complete = data.read().rpartition(b"\n")[0]
+        data.seek(max(0, marker - 1))
+        whole = data.read()
+        # The marker may have been set while an entry was written: that one belongs to what was before.
+        complete = (whole.partition(b"\n")[2] if marker else whole).rpartition(b"\n")[0]
     return [json.loads(line) for line in complete.splitlines()]
 
 

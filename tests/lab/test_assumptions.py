@@ -82,7 +82,7 @@ def test_a_step_over_several_versions_needs_consent(wizard: Wizard, version: str
     assert version in ran.text
     for cluster, mark in zip(wizard.lab.clusters, marks, strict=True):
         assert [entry for entry in cluster.work(mark) if entry["objectRef"]["resource"] == "deployments"] == []
-    again = wizard.apply()
+    again = wizard.run("apply", "-f", file, "--istioctl", str(wizard.lab.istioctl))  # else the last one counts
     assert again.code == 0, again.text
 
 

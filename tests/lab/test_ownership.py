@@ -21,14 +21,14 @@ from tests.lab.wizard import Wizard, assert_as_before, assert_untouched, assert_
 from wizard.clusters.real import RealCluster
 from wizard.steps.removal import READER_TOKEN
 
-SYSTEM, OTHER = "istio-system", "mesh-a"
+SYSTEM, OTHER, REVISION = "istio-system", "mesh-a", "other"
 READER = ("serviceaccount/istio-reader-service-account", "clusterrole/istio-reader-clusterrole-istio-system",
           "clusterrolebinding/istio-reader-clusterrole-istio-system")  # fmt: skip
 RELEASE = {"meta.helm.sh/release-name": "istio-base", "meta.helm.sh/release-namespace": SYSTEM}
 Object = dict[str, Any]
 
 
-def rendered(lab: Lab, namespace: str) -> list[Object]:
+def rendered(lab: Lab, namespace: str, **spec: str) -> list[Object]:
     """Istio as another team installs it into a namespace: small, and for namespaces with a label of its own only."""
     resources = {"requests": {"cpu": "10m", "memory": "128Mi"}}
     operator = {
@@ -36,6 +36,7 @@ def rendered(lab: Lab, namespace: str) -> list[Object]:
         "kind": "IstioOperator",
         "metadata": {"namespace": namespace},
         "spec": {
+            **spec,
             "profile": "minimal",
             "meshConfig": {"discoverySelectors": [{"matchLabels": {"mesh": namespace}}]},
             "components": {"pilot": {"k8s": {"resources": resources}}},
@@ -92,13 +93,13 @@ def helm_reader(lab: Lab, cluster: Cluster) -> None:
 
 def second_istiod(lab: Lab, cluster: Cluster) -> None:
     """An istiod with everything that belongs to it, its definitions too, in a namespace of its own."""
-    manifests = rendered(lab, OTHER)
+    manifests = rendered(lab, OTHER, revision=REVISION)  # without one it would inject into every namespace
     definitions = [item for item in manifests if item["kind"] == "CustomResourceDefinition"]
     rest = [item for item in manifests if item["kind"] != "CustomResourceDefinition"]
     apply(cluster, namespace(OTHER), *definitions)
     cluster.kubectl("wait", "--for=condition=Established", "crd", "gateways.networking.istio.io", "--timeout=60s")
     apply(cluster, *rest)
-    cluster.kubectl("-n", OTHER, "rollout", "status", "deployment/istiod", "--timeout=180s", timeout=200)
+    cluster.kubectl("-n", OTHER, "rollout", "status", f"deployment/istiod-{REVISION}", "--timeout=180s", timeout=200)
 
 
 @pytest.fixture
@@ -111,7 +112,8 @@ def first(fresh_lab: Lab) -> Iterator[Cluster]:
 def test_a_webhook_that_collides(fresh_lab: Lab, first: Cluster, tmp_path: Path) -> None:
     hook = named(rendered(fresh_lab, OTHER), "MutatingWebhookConfiguration", f"istio-sidecar-injector-{OTHER}")
     hook["metadata"] |= {"name": "istio-sidecar-injector", "annotations": RELEASE}
-    apply(first, namespace(OTHER), hook)
+    service = named(rendered(fresh_lab, OTHER), "Service", "istiod")  # one that is gone would be told before
+    apply(first, namespace(OTHER), service, hook)
     before = [cluster.snapshot_objects() for cluster in fresh_lab.clusters]
     then = drawn(first, "mutatingwebhookconfiguration/istio-sidecar-injector")
     wizard = Wizard(fresh_lab, tmp_path)
@@ -137,7 +139,7 @@ def test_beside_helm_and_a_second_istiod(fresh_lab: Lab, first: Cluster, tmp_pat
     second_istiod(fresh_lab, first)
     secret = f"secret/{READER_TOKEN.name}"
     then = drawn(first, *READER, secret)
-    webhook = f"mutatingwebhookconfiguration/istio-sidecar-injector-{OTHER}"
+    webhook = f"mutatingwebhookconfiguration/istio-sidecar-injector-{REVISION}-{OTHER}"
     theirs = drawn(first, webhook)
     before = [cluster.snapshot_objects() for cluster in fresh_lab.clusters]
     wizard = Wizard(fresh_lab, tmp_path)

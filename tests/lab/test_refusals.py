@@ -99,6 +99,7 @@ def test_a_namespace_that_cannot_go(fresh_lab: Lab, tmp_path: Path) -> None:
     assert "get apiservices" in ran.text
     assert first.work(mark) == []
     first.kubectl("delete", "apiservice", name)
+    first.kubectl("wait", "--for=delete", f"namespace/{SYSTEM}", "--timeout=120s", timeout=130)
     mended = wizard.apply()
     assert mended.code == 0, mended.text
     assert_verified(wizard)

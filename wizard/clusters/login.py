@@ -12,6 +12,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ class Chosen:
     @property
     def server(self) -> str:
         scheme, _, rest = str(self.cluster.get("server", "")).partition("://")
-        return f"{scheme.lower()}://{rest}".rstrip("/")
+        return f"{scheme.lower()}://{re.split('[?#]', rest)[0]}".rstrip("/")  # as client-go: no query
 
     @property
     def verified(self) -> bool:
