@@ -134,7 +134,7 @@ def test_plan_json_has_a_shape_that_stays(shell: Shell) -> None:
     shell.steps(Toy("cluster1/a"), Toy("cluster1/b", "done"), Toy("root-ca", "conflict"), Toy("cluster2/d", "dark"))
     assert shell("plan", "-f", shell.mesh, "--json") == 1
     plan = shell.json()
-    assert set(plan) == {"mesh", "steps", "needed", "leaving", "halfLinked"}
+    assert set(plan) == {"mesh", "steps", "needed", "leaving", "halfLinked", "files"}
     assert plan["mesh"] == "mesh1"
     assert plan["needed"] == 1
     first = plan["steps"][0]
