@@ -57,9 +57,7 @@ def differing(state: MeshState, outside: Outside, istioctl: str | None) -> list[
     """Where a state in a cluster names another kubeconfig or istioctl than what is used here, each in a sentence. `istioctl`: the
     one that the person named.
     """
-    own: dict[str, str] = {}
-    for entry in outside.contexts():
-        own.setdefault(entry.context, str(entry.kubeconfig))
+    own = {entry.context: str(entry.kubeconfig) for entry in reversed(outside.contexts())}
     told = []
     for entry in _entries(state.document):
         recorded, context = entry.get("kubeconfig"), str(entry.get("context"))
