@@ -17,7 +17,16 @@ from wizard.clusters.served import served
 pytestmark = pytest.mark.inputs("5")
 
 # What kube-apiserver says of a path that it does not have, and of an object that it does not have.
-NO_PATH = Said(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+NO_PATH = Said(
+    404,
+    {
+        "kind": "Status",
+        "reason": "NotFound",
+        "message": "the server could not find the requested resource",
+        "details": {},
+    },
+)
+NO_ROUTE = Said(404, b"404 page not found\n", {"Content-Type": "text/plain"})
 NO_OBJECT = Said(404, {"kind": "Status", "reason": "NotFound", "message": "not found", "details": {"name": "one"}})
 GROUP = "/apis/autoscaling"
 
@@ -36,7 +45,9 @@ def discovery(*versions: str, preferred: str = "", plural: str = AUTOSCALER.plur
 
 def server_of(paths: dict[str, Any]) -> Callable[[Asked], Reaction]:
     def react(asked: Asked) -> Reaction:
-        found = paths.get(asked.path.partition("?")[0], NO_PATH)
+        # Of a group that it serves it says in a Status that it lacks the path, of others in plain words.
+        path = asked.path.partition("?")[0]
+        found = paths.get(path, NO_PATH if path.startswith(GROUP) else NO_ROUTE)
         return found if isinstance(found, Said) else Said(body=found)
 
     return react

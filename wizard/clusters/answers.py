@@ -60,8 +60,9 @@ def refusal(asked: Asked, answer: Answer, certificate: bytes = b"") -> Failed:
     told, message = _told(answer)
     status = answer.status
     if status == 404:
-        # An API server says in a Status what it lacks; of a path that it does not have it says just that.
-        served = told.get("kind") == "Status"
+        # An API server names the object that it lacks; of a path that it does not have it says just that.
+        details = told.get("details")
+        served = isinstance(details, dict) and bool(details.get("name"))
         return Missing(f"{asked.name}: {asked.what}: {message}", message, served=served)
     if status == 401:
         return _not_known(asked, message, certificate)
