@@ -29,7 +29,7 @@ def test_a_whole_life_under_a_clock_that_jumps(tmp_path: Path, monkeypatch: pyte
 
 
 def test_no_deadline_is_reckoned_by_the_clock_on_the_wall() -> None:
-    """What time.time() says goes into events and a list of consents, for people to read, and is compared with files' times."""
+    """What time.time() says goes into events, for people to read, and is compared with files' times."""
     told = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for folder in ("wizard", "state", "screens")
@@ -38,7 +38,7 @@ def test_no_deadline_is_reckoned_by_the_clock_on_the_wall() -> None:
         if re.search(r"\btime\.time\b(?!\(\)\), durations)|from time import .*\btime\b", line)
     ]
     assert [line.partition(":")[0] for line in sorted(told)] == [
-        "wizard/clusters/consents.py", "wizard/clusters/kubeconfig_read.py", "wizard/engine/events.py",
+        "wizard/clusters/kubeconfig_read.py", "wizard/engine/events.py",
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from wizard.engine.engine import LANES_PER_CLUSTER, Engine
 from wizard.engine.events import FINAL, Event, Status, StepChanged
 from wizard.engine.step import Plan
 from wizard.errors import Unreachable
+from wizard.steps import reach
 
 DEAD = "cluster7"
 PATIENCE = 200.0  # seconds; only a failing test takes them
@@ -86,6 +87,20 @@ def test_one_dead_cluster_of_fifty_holds_up_nobody() -> None:
     assert {f"cluster{number}/{end}" for number in range(1, 51) for end in ends if number != 7} <= others
     assert "cluster1/remote-secret/cluster2" in others
     assert [id for id, status in last.items() if status is Status.FAILED and not id.startswith(f"{DEAD}/")] == []
+
+
+@pytest.mark.promise(29)
+def test_whoever_reads_a_dead_cluster_goes_on_without_its_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "AUTHORITY_SECONDS", 0.05)
+    made = setting(2)
+    silent = Silent(made.world.clusters["cluster2"])
+    world = replace(made.world, clusters={**made.world.clusters, "cluster2": silent})  # type: ignore[dict-item]
+    step = reach.ReachApi(made.mesh, made.mesh.clusters[0])
+    assert step.credential(made.mesh.clusters[1], world) is not None
+    silent.died.set()
+    assert step.credential(made.mesh.clusters[1], world) is None, "it is silent"
+    silent.released.set()
+    assert step.credential(made.mesh.clusters[1], world) is None, "it refuses"
 
 
 @pytest.mark.promise(29)

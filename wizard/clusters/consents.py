@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from state import StateError
 from state.files import open_folder
+from state.records import now
 from wizard.clusters.plugin import Plugin
 from wizard.errors import NeedsPerson
 from wizard.paths import expanded
@@ -47,7 +47,7 @@ class Consents:
         self._folder = folder
         self._given = {str(expanded(path).absolute()) for path in given}
         self._lock = threading.Lock()
-        self._agreed: dict[str, dict[str, object]] | None = None
+        self._agreed: dict[str, dict[str, str]] | None = None
 
     def given(self, path: Path | str) -> bool:
         """Whether this path was agreed to beforehand."""
@@ -68,7 +68,7 @@ class Consents:
         with self._lock:
             known = self._known()
             new = {
-                plugin.mark: {"kubeconfig": str(plugin.kubeconfig), "path": plugin.path, "agreed": int(time.time())}
+                plugin.mark: {"kubeconfig": str(plugin.kubeconfig), "path": plugin.path, "agreed": now()}
                 for plugin in plugins
                 if plugin.mark not in known
             }
@@ -98,7 +98,7 @@ class Consents:
             lambda: self.agree(asked.values()),
         )
 
-    def _known(self) -> dict[str, dict[str, object]]:
+    def _known(self) -> dict[str, dict[str, str]]:
         if self._agreed is None:
             self._agreed = {}
             try:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import NODE, POD, SERVICE
 from wizard.clusters.nodes import all_addresses, node_addresses
+from wizard.clusters.patience import within
 from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
 from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_runs_istiod
@@ -37,6 +38,7 @@ PATIENCE = 3.0
 OPENING_PATIENCE = 20.0
 BALANCER_PATIENCE = 240.0
 TRYING_SECONDS = 60.0  # for the tries themselves
+AUTHORITY_SECONDS = 5.0  # that a peer has to tell its authority
 _SHOWN = 6  # node addresses that a remedy lists
 
 
@@ -160,7 +162,10 @@ class ReachApi(Reach):
 
     def credential(self, peer: Cluster, world: World) -> Credential | None:
         """With what it will be read, as far as that can be known now; None where there is nothing to compare with."""
-        return beforehand(str(peer.api_server), world.cluster(peer.name))
+        try:
+            return within(AUTHORITY_SECONDS, lambda: beforehand(str(peer.api_server), world.cluster(peer.name)))
+        except (TimeoutError, Failed):
+            return None  # its own steps tell of it, and it holds up nobody else
 
     def identity(self, peer: Cluster, world: World) -> str:
         """The UID of its kube-system; empty where it is not asked for."""
