@@ -69,7 +69,8 @@ def drawn(cluster: Cluster, *addresses: str) -> list[Object]:
         for key in ("resourceVersion", "generation", "managedFields"):
             live["metadata"].pop(key, None)
         # The API server notes on which day a token was used last.
-        (live["metadata"].get("labels") or {}).pop("kubernetes.io/legacy-token-last-used", None)
+        labels = live["metadata"].setdefault("labels", {})
+        labels.pop("kubernetes.io/legacy-token-last-used", None)
         told.append(live)
     return told
 

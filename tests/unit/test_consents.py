@@ -18,6 +18,7 @@ import wizard.console.settings
 from wizard.clusters.consents import FILE, Consents, Unconsented
 from wizard.clusters.plugin import plugin_of
 from wizard.commands.main import run
+from wizard.mesh.files import files_of
 from wizard.mesh.model import Cluster, Mesh
 from wizard.real import RealOutside
 
@@ -260,3 +261,11 @@ def test_plan_names_what_would_be_sent(shell: Shell, tmp_path: Path, monkeypatch
     assert f"File {overlay} (istio.overlays[0]) is handed to istioctl" in out
     told = json.loads(shell("plan", "-f", str(mesh), "--json")[1])
     assert [each["path"] for each in told["files"]] == [str(secret), str(overlay)]
+
+
+@pytest.mark.inputs("S2", "S7")
+def test_the_overlays_of_a_single_cluster_are_named_as_all_others(tmp_path: Path) -> None:
+    clusters = (Cluster("a", "a", "n"), Cluster("b", "b", "m", overlays=(tmp_path / "b.yaml",)))
+    (named,) = files_of(Mesh("mesh1", clusters))
+    assert (named.field, named.path) == ("clusters[1].overlays[0]", tmp_path / "b.yaml")
+    assert named.use.endswith("to b")

@@ -148,8 +148,8 @@ class Trail:
         mesh = self._mesh
         if mesh is None:
             return []
-        from wizard.istio.overlays import files_of
         from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS
+        from wizard.mesh.files import overlay_files
 
         choices = {field.key: [choice.value for choice in field.choices] for field in MESH_FIELDS + CLUSTER_FIELDS}
         choices["role"] = ["primary", "remote"]
@@ -166,7 +166,7 @@ class Trail:
             *(f"role {role}: {count}" for role, count in sorted(roles.items())),
             *(f"exposure {exposure}: {count}" for exposure, count in sorted(exposures.items())),
             f"istio {version if _VERSION.fullmatch(version) else 'other'}, "
-            f"revision {'given' if mesh.istio.revision else 'none'}, overlays {len(list(files_of(mesh)))}",
+            f"revision {'given' if mesh.istio.revision else 'none'}, overlays {len(list(overlay_files(mesh)))}",
             f"certificates {known('certificates.source', mesh.certificates.source)}",
         ]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from wizard.clusters.kinds import Object
 from wizard.errors import Mistake
-from wizard.istio.overlays import files_of, operator_in
+from wizard.istio.overlays import operator_in
+from wizard.mesh.files import overlay_files
 from wizard.mesh.labels import is_domain
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.text import one_line
@@ -111,7 +112,7 @@ def _set(mesh: Mesh, cluster: Cluster, places: Iterable[tuple[str, ...]]) -> tup
     None) where none does.
     """
     found: tuple[str, Any] = ("", None)
-    files = [(place, _spec(path)) for place, path, clusters in files_of(mesh) if cluster in clusters]
+    files = [(place, _spec(path)) for place, path, clusters in overlay_files(mesh) if cluster in clusters]
     for below in places:
         for place, spec in files:
             value: Any = spec

@@ -16,6 +16,7 @@ from wizard import yamltext
 from wizard.clusters.kinds import Object
 from wizard.errors import Mistake
 from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of
+from wizard.mesh.files import overlay_files
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.reading import read
 from wizard.text import one_line
@@ -25,19 +26,10 @@ _SHOWN = 80
 _GATEWAYS = ("components", "ingressGateways")
 
 
-def files_of(mesh: Mesh) -> Iterator[tuple[str, Path, tuple[Cluster, ...]]]:
-    """(its place in the mesh file, the file, the clusters that it is for) of each overlay, in the order of merging."""
-    for index, path in enumerate(mesh.istio.overlays):
-        yield f"istio.overlays[{index}]", path, mesh.clusters
-    for number, cluster in enumerate(mesh.clusters):
-        for index, path in enumerate(cluster.overlays):
-            yield f"clusters[{number}].overlays[{index}]", path, (cluster,)
-
-
 def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     """Every overlay that is no readable IstioOperator file. Asks no cluster."""
     mistakes = []
-    for place, path, _ in files_of(mesh):
+    for place, path, _ in overlay_files(mesh):
         try:
             operator_in(path)
         except ValueError as error:
@@ -48,7 +40,7 @@ def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
 def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
     """Every field that an overlay sets otherwise than the wizard does, in a mesh that is settled."""
     mistakes: dict[tuple[str, str], Mistake] = {}
-    for at, path, clusters in files_of(mesh):
+    for at, path, clusters in overlay_files(mesh):
         try:
             overlay = operator_in(path)
         except ValueError:

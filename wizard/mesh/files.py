@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.mesh.model import Mesh
-from wizard.text import one_line
+from wizard.mesh.model import Cluster, Mesh
+from wizard.text import listing, one_line
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,24 @@ def files_of(mesh: Mesh) -> tuple[NamedFile, ...]:
     return tuple(_files(mesh))
 
 
+def overlay_files(mesh: Mesh) -> Iterator[tuple[str, Path, tuple[Cluster, ...]]]:
+    """(its place in the mesh file, the file, the clusters that it is for) of each overlay, in the order of merging."""
+    for index, path in enumerate(mesh.istio.overlays):
+        yield f"istio.overlays[{index}]", path, mesh.clusters
+    for number, cluster in enumerate(mesh.clusters):
+        for index, path in enumerate(cluster.overlays):
+            yield f"clusters[{number}].overlays[{index}]", path, (cluster,)
+
+
 def _files(mesh: Mesh) -> Iterator[NamedFile]:
     istio, certificates = mesh.istio, mesh.certificates
     if istio.pull_secret_file:
         yield NamedFile(
             "istio.pullSecretFile", istio.pull_secret_file, f"sent to every cluster, as Secret {istio.pull_secret}"
         )
-    for index, path in enumerate(istio.overlays):
-        yield NamedFile(
-            f"istio.overlays[{index}]", path, "handed to istioctl, which sends what it asks for to every cluster"
-        )
+    for place, path, clusters in overlay_files(mesh):
+        whose = "every cluster" if clusters == mesh.clusters else listing(each.name for each in clusters)
+        yield NamedFile(place, path, f"handed to istioctl, which sends what it asks for to {whose}")
     if certificates.path and certificates.source == "generate":
         yield NamedFile(
             "certificates.path", certificates.path, "where the root's key is kept; it signs, and is not sent"
