@@ -14,7 +14,7 @@ WORKERS := $(shell expr $(JOBS) + $(JOBS) / 2)
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
-.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all soak clean
+.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ test-package: $(VENV)/.dev ## the wheel, installed by pip, uv and pipx, as anoth
 
 test-faults: $(VENV)/.dev ## kills at every boundary, broken disks, servers and terminals (root, Debian; SHARD)
 	$(LONG) -n $(JOBS) --timeout 1500 --times .times-faults.json tests/faults
+
+mutants: $(VENV)/.dev ## small faults put into what holds credentials, ownership, redaction and quoting: do tests notice?
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 soak: $(VENV)/.dev ## random meshes, faults, crashes and resumes for MINUTES, with a report
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --jobs $$((2 * $(JOBS))) --report soak.json
