@@ -73,6 +73,7 @@ RIGHTS: tuple[Right, ...] = (
         for verb in ("create", "patch")
     ),
     *(Right(verb, JOB, SYSTEM_NAMESPACE) for verb in ("create", "patch", "delete")),
+    Right("delete", POD, SYSTEM_NAMESPACE),
     Right("list", POD),
     Right("list", NODE),
     # A command is run over a websocket, which is a GET; Kubernetes 1.35 and later ask for `create` as well.

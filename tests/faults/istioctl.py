@@ -218,7 +218,7 @@ def main() -> None:
     if given.command == "manifest":
         generate(given.f)
         return
-    client = _client(given.kubeconfig, given.context)
+    client = _client(given.kubeconfig or os.environ["KUBECONFIG"], given.context)  # as the real one
     if given.command == "install":
         install(client, given.f)
     else:

@@ -200,6 +200,21 @@ def test_a_lost_webhook_of_the_default_tag_comes_back(life: Life) -> None:
     assert told == f"{uid} default"  # it injected all the time
 
 
+@pytest.mark.proves("A gateway's Pod that was made while nothing injected is made anew")
+@_only("revision")
+def test_a_gateway_pod_that_was_made_while_nothing_injected_is_made_anew(life: Life) -> None:
+    cluster = life.lab.clusters[0]
+    pods = ("-n", "istio-system", "get", "pods", "-l", "app=istio-eastwestgateway", "-o", "jsonpath={..image}")
+    cluster.kubectl("delete", "mutatingwebhookconfiguration", "-l", "app=sidecar-injector")
+    cluster.kubectl("-n", "istio-system", "delete", "pod", "-l", "app=istio-eastwestgateway")
+    assert "auto" in cluster.kubectl(*pods).split()
+    ran = life.wizard.apply()
+    assert ran.code == 0, ran.text
+    assert "made while nothing injected" in ran.text
+    assert "auto" not in cluster.kubectl(*pods).split()
+    assert_verified(life.wizard)
+
+
 def test_uninstall_leaves_what_was_there_before(life: Life) -> None:
     undone = life.wizard.run("uninstall", "--yes")
     assert undone.code == 0, undone.text

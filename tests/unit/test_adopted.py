@@ -10,7 +10,7 @@ import pytest
 
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
-from wizard.clusters.kinds import DEPLOYMENT, Ref
+from wizard.clusters.kinds import DEPLOYMENT, MUTATING_WEBHOOK, POD, Ref, ref_of
 from wizard.errors import Failed
 from wizard.mesh.model import Gateway, Mesh
 from wizard.session import Session
@@ -72,6 +72,27 @@ def test_an_install_that_was_cut_off_is_not_taken_for_the_one_before(tmp_path: P
     assert policies(made) == {"Always"}
     assert {"cluster1/install", "cluster2/install"} <= worked(Session(made.mesh, made.outside, folder))
     assert policies(made) == {"IfNotPresent"}
+
+
+@pytest.mark.promise(17)
+def test_a_gateway_whose_pod_was_made_while_nothing_injected_gets_another(tmp_path: Path) -> None:
+    made = setting()
+    folder = StateFolder(tmp_path / "state")
+    assert worked(Session(made.mesh, made.outside, folder))
+    machine = made.machine(1)
+    gateways = machine.listed(POD, "istio-system", "app=istio-eastwestgateway")
+    with machine.settled():
+        for live in (*machine.listed(MUTATING_WEBHOOK), *gateways):
+            machine.store.remove(ref_of(live))
+    assert images(made) == {"auto"}
+    assert "cluster1/install" in worked(Session(made.mesh, made.outside, folder))
+    assert images(made) == {"docker.io/istio/proxyv2:1.29.1"}
+
+
+def images(made: Setting) -> set[str]:
+    """Those of the Pods of cluster1's gateway."""
+    pods = made.machine(1).listed(POD, "istio-system", "app=istio-eastwestgateway")
+    return {container["image"] for pod in pods for container in pod["spec"]["containers"]}
 
 
 def policies(made: Setting) -> set[str]:

@@ -13,13 +13,14 @@ from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYS
 from wizard.steps import foreign
 from wizard.steps.declared import wait_gone
 from wizard.steps.ownership import ISTIO_OWNER, annotation, label, show
-from wizard.steps.pods import available, is_going
+from wizard.steps.pods import available, is_going, is_pod_of
 from wizard.text import listing, one_line
 
 GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
 GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
 PROXY_VERSION = "meshwizard/proxy-version"  # annotation of its Pods: for which version they were made anew
 RENEW_SECONDS = 240
+_AUTO = "auto"  # the image for which istiod puts the proxy's
 _WISHED = ("spec.type", "spec.externalIPs", "spec.clusterIP")
 SERVICE_TYPES = {
     "node-port": "NodePort",
@@ -100,6 +101,18 @@ def renew(cluster: Cluster, mesh: model.Mesh, job: Job) -> None:
         ), f"proxies of Istio {', '.join(sorted(old)) or '?'}"
 
     job.wait("the gateway's new Pods", look, seconds=RENEW_SECONDS, every=0.5)
+
+
+def heal(cluster: Cluster, job: Job) -> None:
+    """Have those of the gateway's Pods made anew that were made while nothing injected, as when an uninstall was cut off after it
+    took the webhook: without istiod's answer such a Pod names no image that there is, and nothing but its end helps.
+    """
+    for pod in cluster.objects(POD, SYSTEM_NAMESPACE, f"app={GATEWAY_NAME}"):
+        containers = (pod.get("spec") or {}).get("containers") or []
+        if is_pod_of(pod, GATEWAY_NAME) and not is_going(pod) and any(each.get("image") == _AUTO for each in containers):
+            metadata = pod["metadata"]
+            if cluster.delete(Ref(POD, metadata["name"], SYSTEM_NAMESPACE), uid=metadata["uid"]):
+                job.say(f"{cluster.name}: Pod {one_line(metadata['name'])} was made while nothing injected; it is made anew")
 
 
 def _old(cluster: Cluster, mesh: model.Mesh) -> set[str]:
