@@ -14,7 +14,7 @@ def changeable(path: Path) -> str:
     empty where nobody may, or where the file cannot be looked at. A group of the user's own name holds nobody else by custom.
     """
     try:
-        real = path.resolve(strict=True)
+        real = path.resolve()
         for part in (real, *real.parents):
             who = _others(part, part.stat())
             if who:
@@ -27,9 +27,9 @@ def changeable(path: Path) -> str:
 def _others(part: Path, found: os.stat_result) -> str:
     if found.st_uid not in (ROOT, os.geteuid()):
         return f"its owner, user {found.st_uid}" if not part.is_dir() else f"user {found.st_uid}"
-    if part.is_dir() and found.st_mode & stat.S_ISVTX:
-        return ""  # as /tmp: nobody takes away what is another's
-    if found.st_mode & stat.S_IWOTH:
+    sticky = part.is_dir() and found.st_mode & stat.S_ISVTX  # as /tmp: nobody takes away what is another's
+    if found.st_mode & stat.S_IWOTH and not sticky:
         return "everybody"
     own = (ROOT, os.getegid()) if os.geteuid() != ROOT else (ROOT,)
-    return f"group {found.st_gid}" if found.st_mode & stat.S_IWGRP and found.st_gid not in own else ""
+    group = found.st_mode & stat.S_IWGRP and found.st_gid not in own
+    return f"group {found.st_gid}" if group and not sticky else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -66,6 +67,38 @@ def test_a_group_and_an_owner_who_are_not_ones_own(file: Path, monkeypatch: pyte
     assert changeable(file) == f"group {mine}"
     monkeypatch.setattr(owners.os, "geteuid", lambda: file.stat().st_uid + 1)  # type: ignore[attr-defined]
     assert changeable(file) == f"its owner, user {file.stat().st_uid}"
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "who"),
+    [
+        (2000, 3000, ""),  # by custom nobody else is in the user's own group
+        (2000, 1, "group 3000"),
+        (0, 3000, "group 3000"),  # root's own group is root's alone
+    ],
+)
+def test_a_file_of_roots_that_a_group_may_write(
+    file: Path, monkeypatch: pytest.MonkeyPatch, user: int, group: int, who: str
+) -> None:
+    of_root(monkeypatch, 0o100664)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "getegid", lambda: group)
+    assert changeable(file) == who
+
+
+def test_in_a_sticky_folder_a_group_replaces_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_root(monkeypatch, 0o041775, but={file.name: 0o100644})
+    monkeypatch.setattr(os, "geteuid", lambda: 2000)
+    assert changeable(file) == ""
+
+
+def of_root(monkeypatch: pytest.MonkeyPatch, mode: int, but: Mapping[str, int] = MappingProxyType({})) -> None:
+    """Every file and folder is root's and of group 3000, whoever runs this."""
+
+    def stat(path: Path, **_: bool) -> os.stat_result:
+        return os.stat_result((but.get(path.name, mode), 0, 0, 1, 0, 3000, 0, 0, 0, 0))
+
+    monkeypatch.setattr(Path, "stat", stat)
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "(simulated) istioctl", ""])
