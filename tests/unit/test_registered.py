@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,13 @@ KUBECONFIG = encoded(json.dumps({"clusters": [{"cluster": {"server": SERVER}}]})
 
 
 def secret(name: str, data: object, *managers: str) -> Object:
-    return thing(
-        SECRET, name, SYSTEM_NAMESPACE, labels={"istio/multiCluster": "true"}, managers=managers, data=data
-    )  # fmt: skip
+    labels = {"istio/multiCluster": "true"}
+    return thing(SECRET, name, SYSTEM_NAMESPACE, labels=labels, managers=managers, data=data)
 
 
 def told(*secrets: Object) -> list[Registered]:
-    return list(strangers(MESH, MESH.clusters[0], Holding(*secrets)))  # type: ignore[arg-type]
+    cluster: Any = Holding(*secrets)
+    return list(strangers(MESH, MESH.clusters[0], cluster))
 
 
 def test_the_peers_of_the_mesh_are_no_strangers() -> None:
