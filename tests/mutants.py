@@ -45,7 +45,7 @@ _OWNERSHIP = {
     "wizard/owners.py": ("tests/unit/test_owners.py",),
     "wizard/registered.py": ("tests/unit/test_registered.py",),
     "wizard/steps/before.py": ("tests/unit/test_before.py",),
-    "wizard/steps/foreign.py": ("tests/unit/test_foreign.py", "tests/unit/test_others.py"),
+    "wizard/steps/foreign.py": ("tests/unit/test_foreign.py",),
     "wizard/steps/managers.py": ("tests/unit/test_managers.py",),
     "wizard/steps/ownership.py": ("tests/unit/test_ownership.py",),
     "wizard/steps/removal.py": ("tests/unit/test_drift.py", "tests/unit/test_before.py"),

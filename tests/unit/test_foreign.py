@@ -11,23 +11,29 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.unit.cluster_fakes import Holding, thing
 from tests.unit.conftest import Setting
 from wizard.clusters.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
+    ENDPOINTS,
     MUTATING_WEBHOOK,
+    ROLE_BINDING,
     SERVICE,
     VALIDATING_WEBHOOK,
+    Kind,
     Object,
     Ref,
 )
 from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Done, Needed
 from wizard.istio.istioctl import RealIstioctl
+from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps.foreign import set_by_others, spelled
+from wizard.steps.foreign import installed, overwritten, set_by_others, spelled
 from wizard.steps.install import RECORD
 from wizard.steps.managers import ISTIOCTL, MACHINERY
+from wizard.steps.ownership import ISTIO_OWNER
 
 pytestmark = pytest.mark.promise(24)
 
@@ -37,6 +43,136 @@ GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
 CONFIG = Ref(CONFIG_MAP, "istio", SYSTEM_NAMESPACE)
 INJECTOR = Ref(MUTATING_WEBHOOK, "istio-sidecar-injector")
 VALIDATOR = Ref(VALIDATING_WEBHOOK, "istio-validator-istio-system")
+
+
+# -- what managed fields say
+
+
+def test_managed_fields_are_read_as_kubernetes_writes_them() -> None:
+    """Items of sets, keys of ports, the status of another manager, an update beside an apply."""
+    live: Object = {
+        "metadata": {"managedFields": [
+            {"manager": "istio-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}, "f:b": {".": {}, "f:x": {}}}}},
+            {"manager": "kubectl", "operation": "Update", "fieldsV1": {
+                "f:spec": {"f:a": {}, "f:c": {".": {}, 'k:{"port":443,"protocol":"TCP"}': {".": {}, "f:nodePort": {}},
+                                              'v:"one"': {}}}}},
+            {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {"f:y": {}}}},
+            {"manager": "vendor", "operation": "Update", "fieldsV1": {}},
+            {"manager": "vendor", "operation": "Update"},
+        ]}
+    }  # fmt: skip
+    assert [(spelled(path), manager) for path, manager in set_by_others(live)] == [
+        ("spec.c.443,TCP.nodePort", "kubectl"),
+        ('spec.c."one"', "kubectl"),
+    ]
+    assert set_by_others({"metadata": {}}) == []
+
+
+OURS = {ISTIO_OWNER: OPERATOR_NAME}
+
+
+def fields(manager: str, *paths: tuple[str, ...]) -> Object:
+    """An entry of the managed fields."""
+    told: Object = {}
+    for path in paths:
+        here = told
+        for step in path:
+            here = here.setdefault(step, {".": {}} if step[0] == "k" else {})
+    return {"manager": manager, "operation": "Update", "fieldsV1": told}
+
+
+def installed_by_us(kind: Kind, spec: Object, *entries: Object) -> Object:
+    live = thing(kind, "one", SYSTEM_NAMESPACE, labels=OURS, spec=spec)
+    live["metadata"]["managedFields"] = list(entries)
+    return live
+
+
+def lost(live: Object, *rendered: Object, looked_after: str = "") -> list[str]:
+    """What an install of these would overwrite on that one."""
+    cluster: Any = Holding(live)
+    told = overwritten(cluster, lambda: rendered, lambda item, field: (item, field) == (live, looked_after))
+    return [str(each).removeprefix(f"{live['kind']} one in istio-system: ") for each in told]
+
+
+def container(name: str, cpu: str) -> Object:
+    return {"name": name, "resources": {"cpu": cpu}}
+
+
+CPU = ("f:spec", "f:containers", 'k:{"name":"proxy"}', "f:resources", "f:cpu")
+PORT = ("f:spec", "f:ports", 'k:{"port":53,"protocol":"TCP"}', "f:name")
+REPLICAS = ("f:spec", "f:replicas")
+
+
+@pytest.mark.parametrize(
+    ("path", "now", "then", "told"),
+    [
+        (REPLICAS, {"replicas": 3}, {"replicas": 2}, "spec.replicas: 3 (set by kubectl) → 2"),
+        (REPLICAS, {"replicas": 3}, {}, "spec.replicas: 3 (set by kubectl) → 1"),  # left to an autoscaler
+        (REPLICAS, {"replicas": 1}, {}, ""),
+        (REPLICAS, {}, {"replicas": 2}, ""),  # taken back, whatever the managed fields still say
+        (("f:spec", "f:paused"), {"paused": True}, {}, ""),  # an install leaves that alone
+        (("f:spec", "f:a", "f:b"), {"a": {"b": 1}}, {"a": "text"}, ""),
+        (
+            CPU,
+            {"containers": [container("other", "1"), container("proxy", "2")]},
+            {"containers": ["odd", container("other", "2"), container("proxy", "100m")]},
+            "spec.containers.proxy.resources.cpu: 2 (set by kubectl) → 100m",
+        ),
+        (CPU, {"containers": [container("proxy", "1")]}, {"containers": [container("proxy", "1000m")]}, ""),
+        (CPU, {"containers": [container("proxy", "1")]}, {"containers": [container("other", "2")]}, ""),
+        (CPU, {"containers": [container("proxy", "1")]}, {"containers": {"name": "proxy"}}, ""),
+        (
+            PORT,
+            {"ports": [{"port": 53, "protocol": "TCP", "name": "theirs"}]},
+            {"ports": [{"port": 53, "protocol": "UDP", "name": "udp"}, {"port": 54, "name": "a"}, {"port": 53, "name": "b"}]},
+            "spec.ports.53,TCP.name: theirs (set by kubectl) → b",  # TCP where nobody says otherwise
+        ),
+        (("f:spec", "f:ranges", 'v:"a"'), {"ranges": ["a"]}, {"ranges": ["b"]}, ""),
+    ],
+)  # fmt: skip
+def test_what_an_install_would_set_to_another_value_is_lost(
+    path: tuple[str, ...], now: Object, then: Object, told: str
+) -> None:
+    live = installed_by_us(DEPLOYMENT, now, fields("kubectl", path))
+    wanted = thing(DEPLOYMENT, "one", SYSTEM_NAMESPACE, spec=then)
+    elsewhere = thing(DEPLOYMENT, "one", "elsewhere", spec={"replicas": 7})
+    assert lost(live, wanted, elsewhere) == [told][: bool(told)]
+    assert lost(live, elsewhere) == []
+
+
+def test_what_is_looked_after_elsewhere_is_not_told_again() -> None:
+    live = installed_by_us(DEPLOYMENT, {"replicas": 3}, fields("kubectl", REPLICAS))
+    assert lost(live, thing(DEPLOYMENT, "one", SYSTEM_NAMESPACE, spec={}), looked_after="spec.replicas") == []
+
+
+def test_labels_and_certificates_of_webhooks_are_others_business() -> None:
+    live = installed_by_us(
+        DEPLOYMENT, {"caBundle": "theirs"}, fields("kubectl", ("f:metadata", "f:labels", "f:spec")),
+        fields("kubectl", ("f:spec", "f:caBundle")),
+    )  # fmt: skip
+    live["metadata"]["labels"]["spec"] = "theirs"
+    assert lost(live, thing(DEPLOYMENT, "one", SYSTEM_NAMESPACE, labels={"spec": "x"}, spec={"caBundle": "ours"})) == []
+
+
+def test_of_a_binding_the_list_of_whom_it_is_given_to_is_one_value() -> None:
+    live = {**installed_by_us(ROLE_BINDING, {}, fields("kubectl", ("f:subjects",))), "subjects": []}
+    assert lost(live, thing(ROLE_BINDING, "one", SYSTEM_NAMESPACE, subjects=["reader"])) == [
+        "subjects: [] (set by kubectl) → ['reader']"
+    ]
+
+
+def test_what_kubernetes_derives_from_our_objects_is_not_installed() -> None:
+    """It copies the labels of a Service to the Endpoints that it makes for it."""
+    ours = thing(ENDPOINTS, "ours", labels=OURS, managers=("kube-controller-manager", "istio-operator"))
+    derived = thing(ENDPOINTS, "derived", labels=OURS, managers=("kube-controller-manager",))
+    nobodys = thing(ENDPOINTS, "nobodys", labels=OURS)
+    plain = thing(SERVICE, "plain", labels=OURS, managers=("kubectl",))
+    others = thing(SERVICE, "others", labels={ISTIO_OWNER: "elsewhere"})
+    cluster: Any = Holding(ours, derived, nobodys, plain, others)
+    assert {live["metadata"]["name"] for live in installed(cluster)} == {"ours", "plain"}
+
+
+# -- what others set in a finished mesh
 
 
 def needs_install(made: Setting) -> None:
@@ -237,23 +373,6 @@ def test_istioctl_is_asked_only_where_somebody_set_something(
     finished.machine(1).change(ISTIOD, image)
     finished.probe("cluster1/install")
     assert len(asked) == 1
-
-
-def test_managed_fields_are_read_as_kubernetes_writes_them() -> None:
-    """Items of sets, keys of ports, the status of another manager, an update beside an apply."""
-    live: Object = {
-        "metadata": {"managedFields": [
-            {"manager": "istio-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}, "f:b": {".": {}, "f:x": {}}}}},
-            {"manager": "kubectl", "operation": "Update", "fieldsV1": {
-                "f:spec": {"f:a": {}, "f:c": {".": {}, 'k:{"port":443,"protocol":"TCP"}': {".": {}, "f:nodePort": {}},
-                                              'v:"one"': {}}}}},
-            {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {"f:y": {}}}},
-        ]}
-    }  # fmt: skip
-    assert [(spelled(path), manager) for path, manager in set_by_others(live)] == [
-        ("spec.c.443,TCP.nodePort", "kubectl"),
-        ('spec.c."one"', "kubectl"),
-    ]
 
 
 def test_istioctls_own_manifest_is_read_without_the_definitions(tmp_path: Path) -> None:

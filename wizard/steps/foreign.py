@@ -92,12 +92,6 @@ def overwritten(
     ]
 
 
-def value_at(manifest: Object, path: Path) -> Any:
-    """The value at such a path; None where there is none."""
-    found = _at(manifest, path)
-    return None if found is _ABSENT else found
-
-
 def spelled(path: Path) -> str:
     """Such a path as differences name fields: `spec.template.spec.containers.discovery.image`."""
     words = []
@@ -133,10 +127,7 @@ def _at(manifest: Object, path: Path) -> Any:
             items = here if isinstance(here, list) else []
             here = next((item for item in items if _has(item, keys)), _ABSENT)
         else:
-            value = json.loads(name)
-            here = value if isinstance(here, list) and value in here else _ABSENT
-        if here is _ABSENT:
-            return _ABSENT
+            here = _ABSENT  # one of a set has no value that could be another
     return here
 
 
