@@ -48,7 +48,7 @@ _OWNERSHIP = {
     "wizard/steps/foreign.py": ("tests/unit/test_foreign.py",),
     "wizard/steps/managers.py": ("tests/unit/test_managers.py",),
     "wizard/steps/ownership.py": ("tests/unit/test_ownership.py",),
-    "wizard/steps/removal.py": ("tests/unit/test_drift.py", "tests/unit/test_before.py"),
+    "wizard/steps/removal.py": ("tests/unit/test_removal.py",),
 }
 _CREDENTIALS = {
     "state/private.py": ("tests/state/test_private.py",),

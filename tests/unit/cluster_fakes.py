@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,8 +65,8 @@ def thing(
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **rest}
 
 
-def job(said: list[str] | None = None, *, looks: int = 50) -> Job:
-    """Waits for nothing, and gives up after so many looks."""
+def job(said: list[str] | None = None, *, looks: int = 50, sleep: Callable[[float], None] = lambda _: None) -> Job:
+    """Does not really wait, and gives up after so many looks."""
     left = iter(range(looks))
 
     def emit(event: Any) -> None:
@@ -74,4 +75,4 @@ def job(said: list[str] | None = None, *, looks: int = 50) -> Job:
 
     step: Any = SimpleNamespace(id="cluster1/install", cluster="cluster1")
     stopped = lambda: None if next(left, None) is not None else "looked too often"  # noqa: E731
-    return Job(step, emit, stopped, Shared(), lambda _: None)
+    return Job(step, emit, stopped, Shared(), sleep)

@@ -47,12 +47,12 @@ def remove_istio(cluster: Cluster, before: Before, job: Job) -> None:
     hold resources somebody else made stay, too, and it says so.
     """
     ours = [item for item in owned(cluster) if not before.holds(item)]
-    _remove(cluster, [item for item in ours if ref_of(item).kind != CRD], job)
+    crds = [item for item in ours if ref_of(item).kind == CRD]
+    _remove(cluster, [item for item in ours if item not in crds], job)
     token = cluster.get(READER_TOKEN)
     if token is not None and not before.holds(token):
         cluster.delete(READER_TOKEN, uid=token["metadata"]["uid"])
     remove_traces(cluster, job)
-    crds = [item for item in ours if ref_of(item).kind == CRD]
     kept = [item for item in crds if _in_use(cluster, ref_of(item))]
     if kept:
         names = listing(one_line(item["metadata"]["name"]) for item in kept)
@@ -136,11 +136,10 @@ def _traces(cluster: Cluster, *, everywhere: bool) -> list[Object]:
 def _in_use(cluster: Cluster, ref: Ref) -> bool:
     spec = (cluster.get(ref) or {}).get("spec") or {}
     version = next((item["name"] for item in spec.get("versions") or [] if item.get("served")), None)
-    if version is None:
-        return False
-    names = spec["names"]
-    kind = Kind(f"{spec['group']}/{version}", names["kind"], names["plural"], spec.get("scope") == "Namespaced")
-    return any(not _made_by_us(item) for item in cluster.objects(kind))
+    return version is not None and any(
+        not _made_by_us(item)
+        for item in cluster.objects(Kind(f"{spec['group']}/{version}", spec["names"]["kind"], spec["names"]["plural"]))
+    )
 
 
 def _made_by_us(item: Object) -> bool:
