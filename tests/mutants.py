@@ -44,7 +44,7 @@ _REDACTION = {
 _OWNERSHIP = {
     "wizard/owners.py": ("tests/unit/test_owners.py",),
     "wizard/registered.py": ("tests/unit/test_registered.py",),
-    "wizard/steps/before.py": ("tests/unit/test_before.py",),
+    "wizard/steps/before.py": ("tests/unit/test_whose.py",),
     "wizard/steps/foreign.py": ("tests/unit/test_foreign.py",),
     "wizard/steps/managers.py": ("tests/unit/test_managers.py",),
     "wizard/steps/ownership.py": ("tests/unit/test_ownership.py",),

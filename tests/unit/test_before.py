@@ -35,7 +35,6 @@ from wizard.clusters.kinds import (
     ref_of,
 )
 from wizard.engine.step import Conflict, Needed
-from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE, Istio
 from wizard.simulated.charts import rendered
 from wizard.simulated.istioctl import READER
@@ -391,23 +390,6 @@ def test_whatever_stands_in_an_object_a_record_is_read_as_it_was_written(two: Se
     before = Before.of([live])
     assert Before.read({"before": before.text()}, "here") == before
     assert before.entries[ref].annotations == {"note": odd}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[" * 100_000,
-        "[]",
-        "7",
-        '{"kind": "Secret"}',
-        '{"kind": "ClusterRole", "name": "a", "uid": "b", "labels": 7}',
-    ],
-    ids=["half", "deep", "list", "number", "no name", "labels"],
-)
-def test_a_damaged_line_is_refused(text: str) -> None:
-    with pytest.raises(Failed, match="here: `before`"):
-        Before.read({"before": text}, "here")
 
 
 # -- what istioctl makes beside, and what an old API server serves
