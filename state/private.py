@@ -65,7 +65,6 @@ class PrivateFolder:
     def create(self, name: str, data: bytes) -> bool:
         """Make a new file 0600; False, and nothing done, where something has this name."""
         with self._alone(), self._directory.writing():
-            whole.sweep(self._directory.fd)
             return not self.has(name) and whole.write_in(self._directory.fd, name, data)
 
     def replace(self, name: str, data: bytes) -> None:
@@ -82,8 +81,8 @@ class PrivateFolder:
             if any(map(self.has, files)):
                 return False
             text = json.dumps({name: data.decode("latin-1") for name, data in files.items()})
-            whole.write_in(self._directory.fd, PENDING, text.encode(), over=True)
-            return self._settle()
+            whole.write_in(self._directory.fd, PENDING, text.encode())
+            return self._name(files)
 
     def settle(self, left: Collection[str] = ()) -> None:
         """Complete what a writer of `create_together` left that died, and remove what others left: files of these names, too."""
@@ -95,17 +94,20 @@ class PrivateFolder:
                     self._directory.remove(name)
                 self._settle()
 
-    def _settle(self) -> bool:
-        """Give the files that are pending their names; False, and none is made, where there are others of their names."""
+    def _settle(self) -> None:
         raw = self._directory.read(PENDING, 1 << 24)
         if raw is None:
-            return True
+            return
         try:
             files = {name: text.encode("latin-1") for name, text in json.loads(raw).items()}
         except (ValueError, AttributeError) as error:
             raise StateError(
                 f"{self.path / PENDING} is damaged.", "Take it away: nothing was made of it yet."
             ) from error
+        self._name(files)
+
+    def _name(self, files: Mapping[str, bytes]) -> bool:
+        """Give the files that are pending their names; False, and none is made, where there are others of their names."""
         kept = {name: self._directory.read(name, len(data)) for name, data in files.items()}
         free = all(kept[name] in (None, data) for name, data in files.items())
         made: list[str] = []

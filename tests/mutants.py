@@ -51,7 +51,7 @@ _OWNERSHIP = {
     "wizard/steps/removal.py": ("tests/unit/test_removal.py",),
 }
 _CREDENTIALS = {
-    "state/private.py": ("tests/state/test_private.py",),
+    "state/private.py": ("tests/state/test_private_folder.py", "tests/state/test_private.py"),
     "wizard/certificates/kept.py": ("tests/unit/test_kept_root.py",),
     "wizard/certificates/rootstore.py": ("tests/unit/test_kept_root.py", "tests/unit/test_certificates.py"),
     "wizard/clusters/consents.py": ("tests/unit/test_consents.py",),
