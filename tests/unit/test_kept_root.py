@@ -138,6 +138,13 @@ def test_what_works_without_it_is_not_touched(making: Certifying, case: str) -> 
     assert all(isinstance(probe, Done) for probe in making.probes())
 
 
+def test_one_that_cannot_be_read_is_not_taken_for_another_root(making: Certifying) -> None:
+    keep(making, UNFIT["garbage certificate"][0]())
+    below = authority("Intermediate", SOUND, path_length=0)
+    making.put(2, {CERT: below.pem, KEY: below.key, ROOT: SOUND.pem, CHAIN: below.pem + SOUND.pem})
+    assert isinstance(making.intermediate(2).probe(making.world), Done)
+
+
 @pytest.mark.inputs("S4", "M9")
 @pytest.mark.parametrize("case", ["open folder", "open key", "pipe", "unreadable"])
 def test_one_that_is_not_to_be_trusted_is_bad_input_and_never_none(making: Certifying, case: str) -> None:

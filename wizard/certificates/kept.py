@@ -16,7 +16,6 @@ class Examined:
 
     mistakes: tuple[str, ...] = ()
     worries: tuple[str, ...] = ()
-    fingerprint: str = ""  # as of `authority.fingerprint`; empty where there is none that can be read
 
 
 def examine(root: Root, trust_domain: str, place: str) -> Examined:
@@ -28,11 +27,10 @@ def examine(root: Root, trust_domain: str, place: str) -> Examined:
     try:
         found = signed(root, "trial", trust_domain)
     except Unfit as error:
-        return Examined((f"{Path(place, error.file)} {error}",), fingerprint=fingerprint_in(root))
+        return Examined((f"{Path(place, error.file)} {error}",))
     return Examined(
         tuple(f"{Path(place, flaw.file)} {flaw.text}" for flaw in found.of("broken", "unfit")),
-        tuple(f"{Path(place, flaw.file)} {flaw.text}" for flaw in found.of("worry") if flaw.file == ROOT),
-        found.root,
+        tuple(f"{Path(place, flaw.file)} {flaw.text}" for flaw in found.of("worry")),
     )
 
 
