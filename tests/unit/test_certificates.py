@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -18,13 +19,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from state import whole
-from state.private import PENDING
+from state import private, whole
+from state.private import PENDING, PrivateFolder
 from tests.unit.certificates_fakes import put_files
 from wizard.certificates import authority
 from wizard.certificates.bundle import inspect
-from wizard.certificates.rootstore import CERTIFICATE, KEY, RootFolder
-from wizard.errors import NeedsPerson
+from wizard.certificates.rootstore import CERTIFICATE, KEY, RootFolder, default_place
+from wizard.errors import Busy, Failed, NeedsPerson
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,71 @@ class TestRootFolder:
         put_files(tmp_path, {f".{KEY}.new": root.key, f"{whole.TEMPORARY}1": root.key})
         assert RootFolder(tmp_path).load() is None
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", [CERTIFICATE, KEY])
+    def test_half_of_one_is_told_as_that_whoever_may_change_it(self, kept: Path, name: str) -> None:
+        (kept / name).unlink()
+        (half,) = kept.iterdir()
+        half.chmod(0o666)
+        assert RootFolder(kept).load() is None
+        obstacle = RootFolder(kept).obstacle()
+        assert obstacle
+        assert obstacle.what.startswith(f"{half} is there without {name}")
+
+    @pytest.mark.parametrize("name", [CERTIFICATE, KEY])
+    def test_nor_is_half_of_one_used_that_is_taken_away_just_now(
+        self, kept: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        real = PrivateFolder.read
+
+        def taken_away(folder: PrivateFolder, wanted: str, limit: int, *, secret: bool) -> bytes | None:
+            return None if wanted == name else real(folder, wanted, limit, secret=secret)
+
+        monkeypatch.setattr(PrivateFolder, "read", taken_away)
+        assert RootFolder(kept).load() is None
+
+    def test_a_whole_one_is_never_overwritten(self, kept: Path, root: authority.Root) -> None:
+        with pytest.raises(NeedsPerson, match=f"{kept} holds a root already"):
+            RootFolder(kept).save(b"another", b"root")
+        assert RootFolder(kept).load() == (root.certificate, root.key)
+
+    def test_who_looks_for_one_makes_no_folder(self, tmp_path: Path) -> None:
+        folder = RootFolder(tmp_path / "absent")
+        assert folder.load() is None
+        assert folder.obstacle() is None
+        assert list(tmp_path.iterdir()) == []
+
+    def test_no_key_of_an_earlier_build_stays_beside_a_new_one(self, tmp_path: Path, root: authority.Root) -> None:
+        put_files(tmp_path, {f".{KEY}.new": root.key})
+        RootFolder(tmp_path).save(root.certificate, root.key)
+        assert {path.name for path in tmp_path.iterdir()} == {CERTIFICATE, KEY}
+
+    def test_a_full_disk_is_a_failure(
+        self, tmp_path: Path, root: authority.Root, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(whole, "flush_file", full)
+        with pytest.raises(Failed, match=f"The root key could not be written to {tmp_path}"):
+            RootFolder(tmp_path).save(root.certificate, root.key)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_another_run_that_writes_there_is_told(
+        self, tmp_path: Path, root: authority.Root, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(private, "PATIENCE", -1.0)
+        held = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(Busy, match=f"Another run is writing to {tmp_path}"):
+                RootFolder(tmp_path).save(root.certificate, root.key)
+        finally:
+            os.close(held)
+
+    def test_each_mesh_has_its_own_place(self) -> None:
+        places = [default_place(mesh) for mesh in ("mesh1", "mesh2")]
+        assert [place.parent.name for place in places] == ["mesh1", "mesh2"]
 
     def test_a_planted_link_is_not_followed(self, tmp_path: Path, root: authority.Root) -> None:
         victim = tmp_path / "victim"
