@@ -56,7 +56,7 @@ _CREDENTIALS = {
     "wizard/certificates/rootstore.py": ("tests/unit/test_certificates.py",),
     "wizard/clusters/consents.py": ("tests/unit/test_consents.py",),
     "wizard/clusters/login.py": ("tests/unit/test_clientcmd.py", "tests/unit/test_real_cluster_login.py"),
-    "wizard/clusters/plugin.py": ("tests/unit/test_consents.py",),
+    "wizard/clusters/plugin.py": ("tests/unit/test_plugin.py",),
     "wizard/clusters/plugin_runs.py": ("tests/unit/test_real_cluster_login.py",),
     "wizard/steps/credential.py": ("tests/unit/test_asking.py",),
     "wizard/steps/pullsecret.py": ("tests/unit/test_pullsecret.py",),

@@ -34,15 +34,17 @@ class Plugin:
 
 def plugin_of(user: Mapping[str, Any] | None, kubeconfig: Path) -> Plugin | None:
     """What this user of the kubeconfig runs for credentials; None where nothing."""
-    run = _run_by(user or {})
+    user = user or {}
+    run = _run_by(user)
     if run is None:
         return None
-    hold_user(user or {})
+    hold_user(user)
     command, args = str(run.get("command") or ""), [str(each) for each in _list(run.get("args"))]
     path = shutil.which(str(kubeconfig.parent / command) if "/" in command else command) or ""
-    named = [path if "/" in command else "", *(str(kubeconfig.parent / each) for each in args if "/" in each)]
-    entry = [str(kubeconfig), path, run, [_hash(each) for each in named if each]]
-    mark = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
+    programs = [path] if path and "/" in command else []
+    named = [*programs, *(str(kubeconfig.parent / each) for each in args if "/" in each)]
+    entry = [str(kubeconfig), path, run, [_hash(each) for each in named]]
+    mark = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode()).hexdigest()
     return Plugin(kubeconfig, " ".join(map(quoted, (command, *args))), path, mark)
 
 
