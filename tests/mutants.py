@@ -54,7 +54,7 @@ _CREDENTIALS = {
     "state/private.py": ("tests/state/test_private_folder.py", "tests/state/test_private.py"),
     "wizard/certificates/kept.py": ("tests/unit/test_kept_root.py",),
     "wizard/certificates/rootstore.py": ("tests/unit/test_certificates.py",),
-    "wizard/clusters/consents.py": ("tests/unit/test_consents.py",),
+    "wizard/clusters/consents.py": ("tests/unit/test_consents_kept.py",),
     "wizard/clusters/login.py": ("tests/unit/test_clientcmd.py", "tests/unit/test_real_cluster_login.py"),
     "wizard/clusters/plugin.py": ("tests/unit/test_plugin.py",),
     "wizard/clusters/plugin_runs.py": ("tests/unit/test_real_cluster_login.py",),
