@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,8 @@ def _list(value: object) -> list[object]:
 
 
 def _hash(path: str) -> str:
-    try:
-        if not is_file(Path(path)):
-            return ""
-        with Path(path).open("rb") as file:
-            return hashlib.sha256(file.read(MAX_BYTES)).hexdigest()
-    except (OSError, ValueError):
-        return ""
+    with suppress(OSError, ValueError):
+        if is_file(Path(path)):
+            with Path(path).open("rb") as file:
+                return hashlib.sha256(file.read(MAX_BYTES)).hexdigest()
+    return ""
