@@ -25,16 +25,23 @@ def program(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "args"), [("./give-me", []), ("sh", ["-e", "./give-me"])], ids=["command", "argument"]
+    ("place", "command", "args"),
+    [("kube", "./give-me", []), ("here", "sh", ["-e", "./give-me"]), ("here", "sh", ["give-me"])],
+    ids=["beside the kubeconfig", "argument", "argument without a slash"],
 )
-def test_a_script_beside_the_kubeconfig_counts_with_what_is_in_it(
-    tmp_path: Path, command: str, args: list[str]
+def test_a_script_counts_with_what_is_in_it_where_it_would_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: str, args: list[str]
 ) -> None:
-    program(tmp_path / "give-me", "exit 0")
-    before = found(tmp_path, command=command, args=args)
-    assert found(tmp_path, command=command, args=args) == before
-    program(tmp_path / "give-me", "exit 1")
-    assert found(tmp_path, command=command, args=args).mark != before.mark
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    other = {"kube": "here", "here": "kube"}[place]
+    for each in (place, other):
+        program(tmp_path / each / "give-me", "exit 0")
+    before = found(tmp_path / "kube", command=command, args=args)
+    program(tmp_path / other / "give-me", "exit 1")
+    assert found(tmp_path / "kube", command=command, args=args) == before
+    program(tmp_path / place / "give-me", "exit 1")
+    assert found(tmp_path / "kube", command=command, args=args).mark != before.mark
 
 
 def test_a_program_of_the_path_may_be_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,9 @@ def login(which: Chosen, *, seconds: float) -> Login:
     try:
         _into_memory(files, cluster, user)
         loader = KubeConfigLoader(config, active_context=which.context, config_base_path="")
-        configuration = Configuration(proxy="", no_proxy="")  # which, `proxy_to` says; the library would look twice each time
+        configuration = Configuration(
+            proxy="", no_proxy=""
+        )  # which, `proxy_to` says; the library would look twice each time
         loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
         if configuration.key_file:

@@ -43,7 +43,8 @@ def plugin_of(user: Mapping[str, Any] | None, kubeconfig: Path) -> Plugin | None
     command, args = str(run.get("command") or ""), [str(each) for each in _list(run.get("args"))]
     path = shutil.which(str(kubeconfig.parent / command) if "/" in command else command) or ""
     programs = [path] if path and "/" in command else []
-    named = [*programs, *(str(kubeconfig.parent / each) for each in args if "/" in each)]
+    # Its words go to it as they are, and it runs where we do: `sh ./login` is a script of this folder, not of the kubeconfig's.
+    named = [*programs, *(each for each in args if "/" in each or is_file(Path(each)))]
     entry = [str(kubeconfig), path, run, [_hash(each) for each in named]]
     mark = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode()).hexdigest()
     return Plugin(kubeconfig, " ".join(map(quoted, (command, *args))), path, mark)

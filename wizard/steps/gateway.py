@@ -109,10 +109,16 @@ def heal(cluster: Cluster, job: Job) -> None:
     """
     for pod in cluster.objects(POD, SYSTEM_NAMESPACE, f"app={GATEWAY_NAME}"):
         containers = (pod.get("spec") or {}).get("containers") or []
-        if is_pod_of(pod, GATEWAY_NAME) and not is_going(pod) and any(each.get("image") == _AUTO for each in containers):
+        if (
+            is_pod_of(pod, GATEWAY_NAME)
+            and not is_going(pod)
+            and any(each.get("image") == _AUTO for each in containers)
+        ):
             metadata = pod["metadata"]
             if cluster.delete(Ref(POD, metadata["name"], SYSTEM_NAMESPACE), uid=metadata["uid"]):
-                job.say(f"{cluster.name}: Pod {one_line(metadata['name'])} was made while nothing injected; it is made anew")
+                job.say(
+                    f"{cluster.name}: Pod {one_line(metadata['name'])} was made while nothing injected; it is made anew"
+                )
 
 
 def _old(cluster: Cluster, mesh: model.Mesh) -> set[str]:
