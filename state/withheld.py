@@ -90,11 +90,8 @@ class Withheld:
 
 
 def _cut(form: str) -> Iterator[str]:
-    """What is looked for of this form of a value."""
-    if len(form) < PIECE:
-        yield form
-        return
-    for at in range(0, len(form) - PIECE + 1, PIECE):
+    """What is looked for of this form of a value: all of a shorter one."""
+    for at in range(0, len(form) - PIECE, PIECE):
         yield form[at : at + PIECE]
     yield form[-PIECE:]
 
@@ -108,6 +105,7 @@ def _forms(text: str) -> set[str]:
     from urllib.parse import quote, quote_plus
 
     escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+    in_url = quote(text, safe="", errors="replace")  # JSON may hold half a character, which has no encoding
     return {
         text,
         " ".join(text.split()),
@@ -115,12 +113,12 @@ def _forms(text: str) -> set[str]:
         escaped.replace("/", "\\/"),
         json.dumps(text)[1:-1],
         json.dumps(json.dumps(text)[1:-1])[1:-1],
-        json.dumps(text)[1:-1].translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"}),  # as Go does it
+        escaped.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"}),  # as Go does it
         repr(text)[1:-1],
-        quote(text, safe=""),
-        quote(text, safe="/"),
-        quote_plus(text),
-        re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
+        in_url,
+        re.sub("%..", lambda found: found[0].lower(), in_url),
+        quote(text, errors="replace"),
+        quote_plus(text, errors="replace"),
         text.replace("'", "'\"'\"'"),
         text.replace("'", "'\\''"),
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;"),

@@ -39,7 +39,7 @@ _QUOTING = {
 _REDACTION = {
     "state/guard.py": ("tests/unit/test_withheld.py", "tests/state/test_secrets.py"),
     "state/withheld.py": ("tests/unit/test_withheld.py", "tests/unit/test_linear.py"),
-    "wizard/credentials.py": ("tests/unit/test_withheld.py",),
+    "wizard/credentials.py": ("tests/unit/test_credentials.py", "tests/unit/test_withheld.py"),
 }
 _OWNERSHIP = {
     "wizard/owners.py": ("tests/unit/test_owners.py",),

@@ -67,7 +67,7 @@ def _handed_over(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def hold_pair(pair: str) -> None:
     """`user:password`, also as it is sent: in base64."""
     hold(pair.partition(":")[2])
-    hold(base64.b64encode(pair.encode()))
+    hold(base64.b64encode(pair.encode(errors="replace")))
 
 
 def hold_header(value: str) -> None:
@@ -115,7 +115,7 @@ def hold_docker(content: bytes | str) -> None:
 
 def hold_secret(live: Mapping[str, Any]) -> None:
     """What is secret in a Secret: keys, the token of an account, a registry's passwords, the token in a kubeconfig."""
-    for texts, decode in (("data", _decoded), ("stringData", lambda text: str(text).encode())):
+    for texts, decode in (("data", _decoded), ("stringData", lambda text: str(text).encode(errors="replace"))):
         table = live.get(texts)
         for name, text in table.items() if isinstance(table, Mapping) else ():
             content = decode(text)
