@@ -65,23 +65,28 @@ class Withheld:
         return bool(self._heads) and any(end - start >= least for start, end in self._spans(text))
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where they are, in order and apart."""
+        """Where they are, in order and apart; what overlaps is one."""
         heads, done = self._heads, 0
         for start, end in [(0, len(text))] if self._anywhere else [found.span() for found in _RUN.finditer(text)]:
-            at = max(start, done)
-            while at <= end - SHORTEST:
+            first = last = start
+            for at in range(start, end - SHORTEST + 1):
                 if hash(text[at : at + SHORTEST]) not in heads or not (size := self._size(text, at, end)):
-                    at += 1
                     continue
-                first, last = at, at + size
+                if at >= last:
+                    if last > first:
+                        yield first, last
+                        done = last
+                    first = at
+                last = max(last, at + size)
                 if size == PIECE:
                     # The rest of the word is the rest of the value, or was encoded together with it.
                     while last < end and text[last] in _ENCODED:
                         last += 1
                     while first > done and text[first - 1] in _ENCODED:
                         first -= 1
+            if last > first:
                 yield first, last
-                at = done = last
+                done = last
 
     def _size(self, text: str, at: int, end: int) -> int:
         """How long the longest is that stands there; 0 where none does."""

@@ -32,13 +32,21 @@ SECONDS = 120  # a fault that makes its tests hang counts as noticed
 
 # module → the tests that are asked, the quickest to notice first
 _QUOTING = {
-    "wizard/text.py": ("tests/unit/test_text.py", "tests/unit/test_pasted.py", "tests/unit/test_linear.py"),
+    "wizard/text.py": (
+        "tests/unit/test_text.py",
+        "tests/unit/test_pasted.py::test_a_here_document_is_its_text",
+        "tests/unit/test_pasted.py::test_a_quoted_word_is_that_word_on_one_line",
+        "tests/unit/test_linear.py::test_no_more_than_what_may_be_shown_is_looked_at",
+    ),
     "wizard/yamltext.py": ("tests/unit/test_yamltext.py",),
-    "wizard/runbook.py": ("tests/unit/test_runbook.py", "tests/unit/test_pasted.py"),
+    "wizard/runbook.py": ("tests/unit/test_runbook.py",),
 }
 _REDACTION = {
-    "state/guard.py": ("tests/unit/test_withheld.py", "tests/state/test_secrets.py"),
-    "state/withheld.py": ("tests/unit/test_withheld.py", "tests/unit/test_linear.py"),
+    "state/guard.py": ("tests/state/test_guard.py", "tests/unit/test_withheld.py", "tests/state/test_secrets.py"),
+    "state/withheld.py": (
+        "tests/unit/test_withheld.py",
+        "tests/unit/test_linear.py::test_words_too_short_to_be_a_value_cost_no_question",
+    ),
     "wizard/credentials.py": ("tests/unit/test_credentials.py", "tests/unit/test_withheld.py"),
 }
 _OWNERSHIP = {

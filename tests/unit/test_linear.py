@@ -108,6 +108,16 @@ def test_a_thousand_values_cost_no_more_questions_than_one() -> None:
     assert counts[1] <= counts[0]
 
 
+def test_words_too_short_to_be_a_value_cost_no_question() -> None:
+    held = state.withheld.Withheld()
+    held.hold("a-canary")
+    held._heads = asked = Asked(held._heads)
+    assert held.withhold("it does not say why it is so") == "it does not say why it is so"
+    assert asked.count == 0
+    assert held.withhold("it is no a-canary but a-cannon") == "it is no [withheld] but a-cannon"
+    assert asked.count == 2
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_what_is_counted_is_what_python_does(text: str) -> None:

@@ -6,13 +6,15 @@ import json
 import shlex
 import subprocess
 import unicodedata
+from pathlib import Path
 
 import click
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wizard.text import as_json, duration, for_bash, listing, one_line, printable, redact
+from wizard.text import as_json, duration, for_bash, listing, one_line, printable, redact, tamed, word
+from wizard.text import harmless as told_harmless
 from wizard.text import shown as gated
 
 pytestmark = [pytest.mark.promise(37), pytest.mark.inputs("S15")]
@@ -93,7 +95,7 @@ def test_json_escapes_and_loses_nothing(text: str) -> None:
 
 
 def test_bash_reads_the_word_that_was_meant() -> None:
-    words = ["a\x1b[2J\u202eb", "\x9b'\x07", "\u200b", "it's", "x\ty", "\udcff"]
+    words = ["a\x1b[2J\u202eb", "\x9b'\x07", "\u200b", "it's", "x\ty", "\udcff", "\udc80"]
     script = for_bash("printf '%s\\n' " + " ".join(map(shlex.quote, words)))
     said = subprocess.run(["bash", "-c", script], check=True, capture_output=True).stdout
     assert said.decode(errors="surrogateescape").splitlines() == "\n".join(words).splitlines()
@@ -122,6 +124,7 @@ SECRETS = [
     "token -token: secretsecret",
     "a-eyJhbGciOiJSUzI1NiJ9.secretsecret",
     "eyJhbGciOi eyJhbGciOiJSUzI1NiJ9.secretsecret",
+    "https://me:secretsecret@10.0.0.1",
 ]
 
 
@@ -130,6 +133,14 @@ def test_a_short_value_that_begins_like_a_name_is_withheld() -> None:
     assert (
         redact("token: password='short' bearer token is missing") == "token: password='short' bearer token is missing"
     )
+    assert redact("token: password=abc1234, and on") == "token: [withheld], and on"
+    assert redact("{token:'password=abc1234'}") == "{token:'[withheld]'}"
+    assert redact("password=abc1234, and on") == "password=abc1234, and on"
+
+
+def test_what_only_begins_like_a_token_stays() -> None:
+    assert redact("eyJhbGciOi and on") == "eyJhbGciOi and on"
+    assert redact("https://10.0.0.1:6443/x?y") == "https://10.0.0.1:6443/x?y"
 
 
 INVISIBLE = [0xAD, 0x34F, 0x115F, 0x3164, 0x2800, 0xFE0F, 0xFFA0, 0x1BCA0, *range(0x1D173, 0x1D17B), 0xE0100]
@@ -169,7 +180,34 @@ def test_a_credential_at_the_limit_is_withheld(cut: int) -> None:
     assert "MIIE" not in printable("x" * cut + key, 100)
 
 
+def test_no_more_is_cut_than_must_be() -> None:
+    assert printable("a" * 10, 10) == "a" * 10
+    assert printable("a" * 11, 10) == "a" * 9 + "…"
+    assert one_line("a\n" * 10, 19) == " ".join("a" * 10)
+
+
+def test_json_reads_well() -> None:
+    assert as_json({"ä": [Path("/é\x1b")]}) == '{"ä": ["/é\ufffd"]}'
+    assert as_json({"a": 1}, indent=2) == '{\n  "a": 1\n}'
+
+
+def test_every_text_in_data_is_tamed_and_the_rest_stays() -> None:
+    data = {"a\x1b\n": ["b\x1b", ("c" * 9,), 7, None, True], 8: {"d": "e"}}
+    assert tamed(data, 5) == {"a\ufffd": ["b\ufffd", ["cccc…"], 7, None, True], "8": {"d": "e"}}
+
+
+def test_what_is_harmless_is_told() -> None:
+    assert told_harmless("line\n\tä ⛵")
+    assert not any(told_harmless(f"a{each}b") for each in ("\x1b", "\u202e", "\u200b", "\ud800"))
+
+
+def test_a_word_of_a_script_that_nobody_is_shown_is_that_word() -> None:
+    words = ["it's\n$x `y`", "", "-"]
+    assert shlex.split(" ".join(map(word, words))) == words
+
+
 def test_words() -> None:
     assert [listing(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert listing(["a", "b"], last="or") == "a or b"
-    assert [duration(seconds) for seconds in (0.04, 9.9, 42, 125)] == ["0.0 s", "9.9 s", "42 s", "2 min 05 s"]
+    assert [duration(seconds) for seconds in (0.04, 9.9, 10, 42)] == ["0.0 s", "9.9 s", "10 s", "42 s"]
+    assert [duration(seconds) for seconds in (60, 125)] == ["1 min 00 s", "2 min 05 s"]

@@ -89,6 +89,122 @@ def test_any_value_is_found_wherever_it_stands(values: list[str], before: str, a
         assert form == "base64 in lines" or not (leaks(value, said) and not leaks(value, before + after))
 
 
+def holding(*values: str | bytes) -> Withheld:
+    held = Withheld()
+    for value in values:
+        held.hold(value)
+    return held
+
+
+ODD = "pä\"s/ w\\<&'ö!"  # what any of the escapes writes in another way
+WRITTEN = {
+    "JSON": json.dumps(ODD, ensure_ascii=False)[1:-1],
+    "JSON in ASCII": json.dumps(ODD)[1:-1],
+    "JSON in ASCII, within JSON": json.dumps(json.dumps(ODD)[1:-1])[1:-1],
+    "JSON as PHP writes it": json.dumps(ODD, ensure_ascii=False)[1:-1].replace("/", r"\/"),
+    "JSON as Go writes it": r"pä\"s/ w\\\u003c\u0026'ö!",
+    "repr": repr(ODD)[1:-1],
+    "a part of a URL": quote(ODD, safe=""),
+    "a part of a URL in small letters": "p%c3%a4%22s%2f%20w%5c%3c%26%27%c3%b6%21",
+    "a path": quote(ODD),
+    "a form": quote_plus(ODD),
+    "a shell": shlex.quote(ODD)[1:-1],
+    "another shell": ODD.replace("'", r"'\''"),
+    "XML": escape(ODD, {'"': "&quot;"}),
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_all_of_a_value_is_withheld_and_nothing_beside_it(form: str) -> None:
+    assert holding(ODD).withhold(f'"{WRITTEN[form]}", "') == '"[withheld]", "'
+
+
+LONG = "".join(
+    f"{number:02}{letter}" for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+)  # no part is there twice
+
+
+@pytest.mark.parametrize("size", [PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 1, 70])
+def test_any_whole_piece_of_a_value_and_its_end_are_withheld(size: int) -> None:
+    held = holding(LONG[:size])
+    for at in (*range(0, size - PIECE, PIECE), size - PIECE):
+        assert held.withhold(f'"{LONG[at : at + PIECE]}"') == '"[withheld]"'
+
+
+@pytest.mark.parametrize("at", range(0, 70, 3))
+def test_no_end_of_a_value_is_left_whatever_stands_before_it(at: int) -> None:
+    for value in (f"{LONG[:at]}.{LONG[at:69]}", f"{LONG[:at]}:{LONG[at:40]}!"):
+        assert holding(value).withhold(f"({value})") == "([withheld])"
+
+
+def test_values_that_overlap_are_withheld_both() -> None:
+    assert holding("abcdefghij", "ghijklmnop").withhold("abcdefghijklmnop, and on") == "[withheld], and on"
+
+
+def test_the_last_word_of_a_long_value_is_no_value() -> None:
+    held = holding(f"{LONG[: 2 * PIECE]}customer")
+    assert held.withhold("the customer") == "the customer"
+
+
+def test_what_was_encoded_together_with_a_piece_goes_with_it() -> None:
+    value = LONG[: PIECE + 9]
+    held = holding(value)
+    for text in ("{}", "{} is it", "it is {}", '{{"a":"{}","b":1}}', "<{}>: no"):
+        assert held.withhold(text.format(value)) == text.format("[withheld]")
+        assert held.withhold(text.format(f"abc{value[:PIECE]}xyz")) == text.format("[withheld]")
+    assert held.withhold(f"({value})({value})") == "([withheld])([withheld])"
+
+
+def test_the_longest_that_stands_there_is_withheld_and_no_more() -> None:
+    held = holding("abcdefgh", "abcdefghijkl", "correct horse", LONG)
+    for text, said in {
+        "abcdefghijkl": "[withheld]",
+        "abcdefghijk": "[withheld]ijk",
+        "abcdefghabcdefghijkl": "[withheld]",
+        "correct horse, abcdefgh": "[withheld], [withheld]",
+        "correct house": "correct house",
+        "me-abcdefgh": "me-[withheld]",
+        f"{LONG[:10]} 00": f"{LONG[:10]} 00",
+    }.items():
+        assert held.withhold(text) == said
+
+
+def test_a_short_value_counts_with_its_own_length_wherever_it_stands() -> None:
+    held = holding("kubernetes", LONG)
+    text = "a mesh may well be called kubernetes"
+    assert held.holds(text)
+    assert not held.holds(text, NAMELIKE)
+    assert not held.holds("kuberneteskubernetes", NAMELIKE)
+
+
+def test_the_lines_of_a_value_that_may_be_ordinary_words_stay() -> None:
+    armour = "-----BEGIN PRIVATE KEY-----"
+    held = holding(f"{armour}\n{'k' * NAMELIKE}\nkubernetes\n")
+    for text in (armour, "kubernetes"):
+        assert held.withhold(text) == text
+    assert held.withhold("k" * NAMELIKE) == "[withheld]"
+
+
+@pytest.mark.parametrize("value", [b"\xffcorrect-horse", "\udcffcorrect-horse", "\ud800 correct-horse"], ids=ascii)
+def test_what_has_no_encoding_is_withheld_all_the_same(value: str | bytes) -> None:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    assert holding(value).withhold(f"({text})") == "([withheld])"
+
+
+def test_a_value_that_is_read_again_costs_nothing() -> None:
+    class Read(str):
+        encoded = 0
+
+        def encode(self, *how: str, **named: str) -> bytes:
+            Read.encoded += 1
+            return super().encode(*how, **named)
+
+    held = holding(Read(TOKEN))
+    once = Read.encoded
+    held.hold(Read(TOKEN))
+    assert once == Read.encoded > 0
+
+
 def test_what_is_not_held_stays() -> None:
     text = "cluster1: the API server https://10.0.0.1:6443 does not answer: Connection refused"
     hold(TOKEN)
