@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wizard.commands.main import run
-from wizard.mesh.model import Cluster, Gateway, Istio, Mesh
+from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh
 from wizard.plan import plan_of
 from wizard.resolve import is_settled
 from wizard.runbook import render
@@ -58,6 +58,92 @@ def execute(folder: Path, script: str, **environment: str) -> tuple[subprocess.C
         env=os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "TRACE": str(trace)} | environment,
     )  # fmt: skip
     return done, trace.read_text().splitlines()
+
+
+def parts(script: str) -> tuple[list[str], list[str]]:
+    """The paragraphs that the script says of itself, and what it does before its first step, block by block."""
+    begins, rest = script.split("\n\n", 1)
+    first, *said = begins.splitlines()
+    assert first == "#!/usr/bin/env bash"
+    assert all(line.startswith("# ") or line == "#" for line in said)
+    return "\n".join(line[2:] for line in said).split("\n\n"), rest.partition("\n# ----")[0].strip().split("\n\n")
+
+
+def test_it_says_what_it_makes_of_which_clusters_and_what_it_needs() -> None:
+    served = replace(
+        MESH.clusters[1], role="remote", primary="cluster1", api_server=None, gateway=Gateway("load-balancer")
+    )
+    mesh = replace(MESH, topology="primary-remote", clusters=(MESH.clusters[0], served))
+    what, clusters, needs, ends = parts(render(mesh, plan_of(mesh)))[0]
+    assert "mesh1 (primary-remote)" in what
+    assert clusters.splitlines() == [
+        "Clusters:",
+        "  cluster1: context admin1@k, primary, network network1, gateway 10.0.0.1:31443 (node-port), "
+        "API server for the others https://10.0.0.1:6443",
+        "  cluster2: context admin2@k, remote of cluster1, network network2, "
+        "gateway what its load balancer gives:15443 (load-balancer)",
+    ]
+    for each in ("istioctl 1.29.1 on the PATH", "administrator rights", "empty private folder"):
+        assert each in needs
+    assert "stops at the first command that fails" in ends
+    assert "clusters without Istio" in ends
+
+
+def test_a_cluster_without_a_gateway_has_none_in_its_line() -> None:
+    mesh = replace(MESH, clusters=tuple(replace(cluster, network="one") for cluster in MESH.clusters))
+    _, clusters, *_ = parts(render(mesh, plan_of(mesh)))[0]
+    assert "network one, API server" in clusters
+    assert "gateway" not in clusters
+
+
+def test_where_it_makes_the_certificates_it_says_what_becomes_of_the_root_key() -> None:
+    *_, needs, _ = parts(render(MESH, plan_of(MESH)))[0]
+    assert "certs/root-key.pem to a safe place" in needs
+    assert "another cluster" in needs
+    theirs = replace(MESH, certificates=Certificates("existing"))
+    assert "root-key.pem" not in "\n".join(parts(render(theirs, plan_of(theirs)))[0])
+
+
+def test_its_steps_are_numbered_and_each_says_where_what_and_why() -> None:
+    plan = plan_of(MESH)
+    steps = [step for step in plan.steps if step.commands()]
+    assert len(steps) < len(plan.steps), "some steps are only the wizard's own"
+    sections = render(MESH, plan).split("\n\n# -------- ")[1:]
+    assert len(sections) == len(steps)
+    for number, (section, step) in enumerate(zip(sections, steps, strict=True), 1):
+        title = f"{step.cluster}: {step.title}" if step.cluster else step.title
+        head, said, rest = section.split("\n", 2)
+        assert head == f"{number} of {len(steps)} · {title} ({step.id})"
+        assert said.removeprefix("say ").strip("'") == f"{number}/{len(steps)} {title}"
+        assert [f"# {each.why}" for each in step.commands() if each.why and f"# {each.why}\n" not in rest] == []
+        assert "#\n" not in rest
+
+
+@bash
+def test_before_its_first_step_it_guards_itself(tmp_path: Path) -> None:
+    """It stops where a command fails or a name is missing, writes for its owner only, and names the tool that is missing."""
+    blocks = parts(render(MESH, plan_of(MESH)))[1]
+    assert [block.split()[0] for block in blocks] == ["set", "say()", "for"]
+    assert "# The control plane gets istioctl's version" in blocks[2]
+    begins = "\n\n".join(blocks)
+    done, trace = execute(tmp_path, f"{begins}\numask\nsay 'a  b' c\nfalse | true\necho went on\n")
+    assert done.stdout == "0077\n\n== a  b c\n"
+    assert done.returncode == 1
+    assert len(trace) == 1
+    for number, wrong in enumerate(("echo $nobody_set_this", "PATH=/nonexistent"), 1):
+        (tmp_path / str(number)).mkdir()
+        script = f"{wrong}\n{begins}" if wrong.startswith("PATH") else f"{begins}\n{wrong}\necho went on"
+        done, _ = execute(tmp_path / str(number), script)
+        assert done.returncode in (1, 2)
+        assert "went on" not in done.stdout
+    assert "kubectl is not on the PATH" in done.stderr
+
+
+def test_any_istioctl_will_do_where_the_mesh_names_none() -> None:
+    mesh = replace(MESH, istio=Istio())
+    said, blocks = parts(render(mesh, plan_of(mesh)))
+    assert "istioctl (any that meshwizard drives)" in said[2]
+    assert "must be" not in blocks[2]
 
 
 @bash

@@ -21,6 +21,7 @@ from wizard.errors import BadInput
 from wizard.istio.operator import operator_yaml
 from wizard.mesh.meshfile import read_meshfile, write_meshfile
 from wizard.mesh.model import Cluster, Gateway, Istio, Mesh
+from wizard.text import harmless
 
 ENDLESS = {
     "brackets": "[" * 1_000_000,
@@ -49,6 +50,45 @@ def test_what_is_nested_without_end_is_refused(text: str, tmp_path: Path) -> Non
     (mistake,) = told.value.mistakes
     assert "nested more than" in mistake.text
     assert mistake.line == 1
+
+
+def test_what_stands_before_allows_no_deeper_nesting() -> None:
+    wide = "1, " * 2 * yamltext.DEEPEST
+    deep = "[" * yamltext.DEEPEST + "]" * yamltext.DEEPEST
+    with pytest.raises(yaml.YAMLError, match="nested more than"):
+        yamltext.load(f"[{wide}{deep}]")
+    assert len(yamltext.load(f"[{wide}{deep[1:-1]}]")) == 2 * yamltext.DEEPEST + 1
+
+
+@pytest.mark.parametrize(
+    ("most", "more"), [("[1, 2, [3, 4]]", "[1, 2, [3, 4, 5]]"), ("{a: [1, 2, 3], b: 4}", "{a: [1, 2, 3], b: [4]}")]
+)
+def test_as_many_values_as_allowed_are_read(most: str, more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamltext, "MOST", 6)
+    assert yamltext.load(most) == yaml.safe_load(most)
+    for load in (yamltext.load, yamltext.load_all):
+        with pytest.raises(yaml.YAMLError, match="more than 6 values"):
+            load(more)
+
+
+@pytest.mark.parametrize("text", ["2026-99-99", "a: 2026-02-30 25:61:61"])
+def test_a_date_that_is_none_is_refused_as_all_that_cannot_be_read(text: str) -> None:
+    for load in (yamltext.load, yamltext.load_all):
+        with pytest.raises(yaml.YAMLError, match="cannot be read: ValueError"):
+            load(text)
+
+
+def test_what_is_written_reads_well() -> None:
+    shared = {"b": "cluster1", "a": "München", "c": f"{'word ' * 19}word"}
+    once = f"b: cluster1\n  a: München\n  c: {shared['c']}\n"
+    assert yamltext.dump({"two": shared, "one": shared}) == f"two:\n  {once}one:\n  {once}"
+
+
+def test_what_a_terminal_obeys_is_written_as_escapes() -> None:
+    for each in ("\u202e", "\u200b", "\x1b", "\x85"):
+        text = yamltext.dump({"ä": f"a{each}b"})
+        assert harmless(text)
+        assert yamltext.load(text) == {"ä": f"a{each}b"}
 
 
 @pytest.mark.parametrize("text", [bomb(), "&a [*a]", "&a {a: *a}"])
