@@ -141,6 +141,7 @@ def test_a_short_value_that_begins_like_a_name_is_withheld() -> None:
 def test_what_only_begins_like_a_token_stays() -> None:
     assert redact("eyJhbGciOi and on") == "eyJhbGciOi and on"
     assert redact("https://10.0.0.1:6443/x?y") == "https://10.0.0.1:6443/x?y"
+    assert redact("https://me:pw@10.0.0.1/x") == "https://[withheld]@10.0.0.1/x"
 
 
 INVISIBLE = [0xAD, 0x34F, 0x115F, 0x3164, 0x2800, 0xFE0F, 0xFFA0, 0x1BCA0, *range(0x1D173, 0x1D17B), 0xE0100]
