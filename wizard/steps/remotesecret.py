@@ -121,8 +121,8 @@ class RemoteSecret(Step):
         """istioctl would make the account itself, but not the way the install does."""
         peer = world.cluster(self.peer.name)
 
-        def look() -> tuple[bool | None, str]:
-            return (None, "not there yet") if peer.get(READER) is None else (True, "")
+        def look() -> tuple[Object | None, str]:
+            return peer.get(READER), "not there yet"
 
         job.wait(f"the reader's account in {self.peer.name}", look, seconds=READER_SECONDS, every=0.4)
 

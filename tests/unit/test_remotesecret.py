@@ -1,0 +1,337 @@
+"""One remote secret: when it is made, what of it is looked at, whose it may be, and how it is taken back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import Setting
+from wizard import yamltext
+from wizard.clusters.kinds import POD, SECRET, Kind, Object, Ref
+from wizard.clusters.port import Executed
+from wizard.engine.events import Event
+from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared
+from wizard.errors import Failed
+from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.simulated.cluster import SimulatedCluster
+from wizard.steps.ownership import CREATED, MESH
+from wizard.steps.remotesecret import CLUSTER, MARK, READER, RemoteSecret
+from wizard.steps.removal import READER_TOKEN
+
+NOT_FILLED = Failed('istioctl create-remote-secret: error: no "ca.crt" data found')
+
+
+@pytest.fixture
+def ready(two: Setting) -> Setting:
+    """Two clusters whose readers have their accounts and tokens."""
+    for cluster in two.mesh.clusters:
+        two.world.istioctl.remote_secret(cluster, server="")
+    return two
+
+
+@pytest.fixture
+def made(ready: Setting) -> Setting:
+    """With the secret in cluster1 that reads cluster2."""
+    apply(ready)
+    return ready
+
+
+def step_of(made: Setting, role: str = "primary", **peer: Any) -> RemoteSecret:
+    first, second = made.mesh.clusters
+    return RemoteSecret(made.mesh, first, replace(second, role=role, **peer))
+
+
+def probed(made: Setting) -> Probe:
+    return step_of(made).probe(made.world)
+
+
+def job(step: RemoteSecret, said: list[Event], go_on: Callable[[], object] = lambda: None) -> Job:
+    """In its pauses, which take no time, the world goes on."""
+    pauses = iter(range(10))
+
+    def sleep(_: float) -> None:
+        assert next(pauses, None) is not None, "it waits for what will never be"
+        go_on()
+
+    return Job(step, said.append, lambda: None, Shared(), sleep)
+
+
+def apply(made: Setting, go_on: Callable[[], object] = lambda: None) -> str:
+    """What it says meanwhile."""
+    said: list[Event] = []
+    step = step_of(made)
+    step.apply(made.world, job(step, said, go_on))
+    return repr(said)
+
+
+def live(made: Setting) -> Object | None:
+    return made.machine(1).found(step_of(made).ref)
+
+
+# -- its place in the plan
+
+
+def test_it_waits_for_the_istiod_of_a_primary_but_runs_within_the_install_of_a_remote(two: Setting) -> None:
+    """A remote's gateway is injected only once the primary's istiod knows the cluster."""
+    primary, remote = step_of(two), step_of(two, "remote")
+    assert primary.needs == ("cluster1/namespace", "cluster2/istiod")
+    assert primary.joins == ()
+    assert remote.needs == ("cluster1/namespace", "cluster2/namespace")
+    assert remote.joins == ("cluster2/install",)
+
+
+def test_another_address_is_another_wish(two: Setting) -> None:
+    assert step_of(two).inputs() != step_of(two, api_server="https://192.0.2.99:6443").inputs()
+
+
+def test_a_person_would_read_the_peer_and_write_into_the_cluster(two: Setting) -> None:
+    first, second = two.mesh.clusters
+    (command,) = step_of(two).commands()
+    read, write = command.text.split("|")
+    assert f"--context={second.context}" in read
+    assert f"--name=cluster2 --server={second.api_server}" in read
+    assert f"--context={first.context} apply -f -" in write
+
+
+# -- making it
+
+
+def test_it_is_made_and_taken_back(ready: Setting) -> None:
+    server = str(ready.mesh.clusters[1].api_server)
+    absent = probed(ready)
+    assert isinstance(absent, Needed)
+    assert server in str(absent.differences[0])
+    said = apply(ready)
+    assert "cluster2" in said
+    assert server in said
+    assert probed(ready) == Done(f"reads {server}")
+    step = step_of(ready)
+    step.undo(ready.world, job(step, []))
+    assert live(ready) is None
+
+
+def test_istioctl_is_asked_only_once_the_reader_has_its_account(two: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would make the account itself, but not the way the install does."""
+    first, second = two.mesh.clusters
+    make = two.world.istioctl.remote_secret
+    make(first, server="")
+    there: list[bool] = []
+
+    def asked(cluster: Any, *, server: str) -> Object:
+        there.append(two.machine(2).found(READER) is not None)
+        return make(cluster, server=server)
+
+    monkeypatch.setattr(two.world.istioctl, "remote_secret", asked)
+    apply(two, lambda: make(second, server=""))
+    assert there == [True]
+
+
+def refusing(made: Setting, monkeypatch: pytest.MonkeyPatch, *refusals: Failed) -> None:
+    """istioctl fails so before it works."""
+    make, left = made.world.istioctl.remote_secret, list(refusals)
+
+    def remote_secret(cluster: Any, *, server: str) -> Object:
+        if left:
+            raise left.pop()
+        return make(cluster, server=server)
+
+    monkeypatch.setattr(made.world.istioctl, "remote_secret", remote_secret)
+
+
+def test_a_token_that_is_filled_late_is_waited_for(ready: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(ready, monkeypatch, NOT_FILLED, NOT_FILLED)
+    apply(ready)
+    assert isinstance(probed(ready), Done)
+
+
+def test_a_token_that_is_never_filled_is_told_with_who_should_fill_it(
+    ready: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wizard.steps.remotesecret.TOKEN_SECONDS", 0)
+    refusing(ready, monkeypatch, NOT_FILLED)
+    with pytest.raises(Failed, match="the token of cluster2's reader") as told:
+        apply(ready)
+    assert "the controller manager of cluster2" in told.value.remedy
+
+
+def test_any_other_failure_of_istioctl_ends_the_step(ready: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(ready, monkeypatch, Failed("istioctl create-remote-secret: it crashed"))
+    with pytest.raises(Failed, match="it crashed"):
+        apply(ready)
+    assert live(ready) is None
+
+
+def test_a_secret_for_another_cluster_is_not_put(ready: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, (first, _) = ready.world.istioctl.remote_secret, ready.mesh.clusters
+    monkeypatch.setattr(ready.world.istioctl, "remote_secret", lambda _, *, server: make(first, server=server))
+    with pytest.raises(Failed, match=r"istioctl made secret istio-remote-secret-cluster1, not .*-cluster2"):
+        apply(ready)
+    assert live(ready) is None
+
+
+# -- what of it is looked at
+
+
+def kubeconfig(edit: Callable[[Object, Object], object]) -> Callable[[Object], None]:
+    """`edit` gets the entry of the cluster and that of the user."""
+
+    def change(secret: Object) -> None:
+        held = yamltext.load(base64.b64decode(secret["data"]["cluster2"]))
+        edit(held["clusters"][0]["cluster"], held["users"][0]["user"])
+        secret["data"]["cluster2"] = base64.b64encode(yamltext.dump(held).encode()).decode()
+
+    return change
+
+
+elsewhere = kubeconfig(lambda cluster, _: cluster.update(server="https://192.0.2.99:6443"))
+CHANGES: dict[str, tuple[Callable[[Object], object], str]] = {
+    "no label": (lambda secret: secret["metadata"]["labels"].pop(MARK), f"labels.{MARK}"),
+    "another cluster": (lambda secret: secret["metadata"]["annotations"].pop(CLUSTER), f"annotations.{CLUSTER}"),
+    "no kubeconfig": (lambda secret: secret["data"].clear(), "data.cluster2"),
+    "another server": (elsewhere, "server"),
+    "another token": (kubeconfig(lambda _, user: user.update(token="old")), "token"),
+    "another authority": (
+        kubeconfig(lambda cluster, _: cluster.update({"certificate-authority-data": "QQ=="})),
+        "certificate authority",
+    ),
+    "nothing verified": (
+        kubeconfig(lambda cluster, _: cluster.update({"insecure-skip-tls-verify": True})),
+        "certificate authority",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_what_differs_is_told_and_mended(made: Setting, kind: str) -> None:
+    change, field = CHANGES[kind]
+    made.machine(1).change(step_of(made).ref, change)
+    found = probed(made)
+    assert isinstance(found, Needed)
+    assert [each.field for each in found.differences] == [field]
+    apply(made)
+    assert isinstance(probed(made), Done)
+
+
+@pytest.mark.parametrize("token", [None, b"\xff\xfe"])
+def test_without_a_token_of_the_peer_none_is_valid(made: Setting, token: bytes | None) -> None:
+    machine = made.machine(2)
+    if token is None:
+        machine.store.remove(READER_TOKEN)
+    else:
+        machine.change(READER_TOKEN, lambda item: item["data"].update(token=base64.b64encode(token).decode()))
+    found = probed(made)
+    assert isinstance(found, Needed)
+    assert "token" in {each.field for each in found.differences}
+
+
+def test_a_token_of_an_old_kubernetes_is_found_among_what_its_account_names(made: Setting) -> None:
+    """Beside it may stand what pulls images, and what is gone."""
+    machine = made.machine(2)
+    token = machine.found(READER_TOKEN)
+    assert token is not None
+    for name, kind in (("pull", "kubernetes.io/dockercfg"), ("reader-x7k2p", token["type"])):
+        place = {"name": name, "namespace": SYSTEM_NAMESPACE}
+        machine.apply_as("kube-controller-manager", {**token, "metadata": place, "type": kind})
+    named = [{"name": name} for name in ("gone", "pull", "reader-x7k2p")]
+    machine.change(READER, lambda account: account.update(secrets=named))
+    machine.change(Ref(SECRET, "pull", SYSTEM_NAMESPACE), lambda item: item["data"].clear())
+    machine.store.remove(READER_TOKEN)
+    assert isinstance(probed(made), Done)
+
+
+# -- whose it is
+
+
+def disown(secret: Object) -> None:
+    for mark in (MESH, CREATED):
+        secret["metadata"]["annotations"].pop(mark)
+
+
+def test_what_somebody_made_is_used_where_it_says_the_same_and_else_a_conflict(made: Setting) -> None:
+    made.machine(1).change(step_of(made).ref, disown)
+    assert isinstance(probed(made), Done)
+    made.machine(1).change(step_of(made).ref, elsewhere)
+    found = probed(made)
+    assert isinstance(found, Conflict)
+    assert "https://192.0.2.99:6443" in found.what
+    assert "delete secret istio-remote-secret-cluster2" in found.remedy
+
+
+def test_that_of_another_mesh_is_a_conflict_whatever_it_says(made: Setting) -> None:
+    made.machine(1).change(step_of(made).ref, lambda secret: secret["metadata"]["annotations"].update({MESH: "meshb"}))
+    found = probed(made)
+    assert isinstance(found, Conflict)
+    assert "belongs to mesh meshb" in found.what
+
+
+# -- taking it back
+
+
+class Telling(SimulatedCluster):
+    """Its istiod lists the clusters that it reads: each answer once, the last one always."""
+
+    def __init__(self, made: Setting, *answers: Any) -> None:
+        machine = made.machine(1)
+        super().__init__("cluster1", machine, made.outside.cluster("cluster1", machine.context)._shell)
+        self.answers = list(answers)
+        self.asked = 0
+
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        return [{"metadata": {"name": "istiod-1"}}] if kind is POD else super().objects(kind, namespace, labels)
+
+    def execute(
+        self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str | None = None
+    ) -> Executed:
+        self.asked += 1
+        told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return Executed(told if isinstance(told, str) else json.dumps(told), "", 0)
+
+
+def taken_back(made: Setting, cluster: Telling, role: str = "remote") -> str:
+    """What it says meanwhile."""
+    said: list[Event] = []
+    step = step_of(made, role)
+    step.undo(replace(made.world, clusters={"cluster1": cluster}), job(step, said))
+    return repr(said)
+
+
+BOTH = [{"id": "cluster1"}, {"id": "cluster2"}]
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ([BOTH, BOTH, [{"id": "cluster1"}]], 3),
+        (["404 page not found\n"], 1),  # before Istio 1.11
+        ([{"id": "cluster2"}], 1),
+        ([[7, None]], 1),
+    ],
+)
+def test_a_remote_is_left_once_no_istiod_lists_it_any_more(made: Setting, answers: list[Any], asked: int) -> None:
+    cluster = Telling(made, *answers)
+    taken_back(made, cluster)
+    assert cluster.asked == asked
+    assert live(made) is None
+
+
+def test_an_istiod_that_never_forgets_is_told_of_and_holds_nothing_up(
+    made: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wizard.steps.remotesecret.FORGETTING_SECONDS", 0)
+    assert "still known to istiod-1" in taken_back(made, Telling(made, BOTH))
+    assert live(made) is None
+
+
+def test_only_a_remote_that_was_taken_back_is_waited_for(made: Setting) -> None:
+    made.machine(1).change(step_of(made).ref, disown)
+    kept = Telling(made, BOTH)
+    taken_back(made, kept)
+    assert live(made) is not None
+    made.machine(1).store.remove(step_of(made).ref)
+    taken_back(made, kept, "primary")
+    assert kept.asked == 0
