@@ -96,10 +96,11 @@ def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
     if found is None or wrong:
         raise _unusable(name, context, kubeconfig, wrong)
     cluster = {key: value for key, value in (found.cluster.body or {}).items() if value}
-    hold_user(found.user.body or {})
+    user = found.user.body or {}
+    hold_user(user)
     for key in ("server", "proxy-url"):
         hold_url(cluster.get(key))
-    return Chosen(name, context, kubeconfig, found, cluster, _used(found.user.body or {}))
+    return Chosen(name, context, kubeconfig, found, cluster, _used(user))
 
 
 def _used(user: Object) -> Object:
@@ -107,8 +108,6 @@ def _used(user: Object) -> Object:
     used = {key: value for key, value in user.items() if value or key in {"exec", "auth-provider"}}
     if not (used.get("client-certificate") or used.get("client-certificate-data")):
         used = {key: value for key, value in used.items() if not key.startswith("client-key")}
-    if not used.get("username"):
-        used.pop("password", None)
     if any(used.get(key) for key in ("token", "tokenFile", "username")):
         used.pop("auth-provider", None)
         used.pop("exec", None)
@@ -132,7 +131,7 @@ def login(which: Chosen, *, seconds: float) -> Login:
     given = _from_command(which, seconds) if "exec" in user else None
     if given is not None:
         del user["exec"]
-        user |= {key: value for key, value in given.user.items() if value}
+        user |= given.user
     if "tokenFile" in user:
         user["token"] = _token(which, user)
         del user["tokenFile"]
@@ -147,10 +146,9 @@ def login(which: Chosen, *, seconds: float) -> Login:
     files: list[int] = []
     try:
         _into_memory(files, cluster, user)
-        loader = KubeConfigLoader(config, active_context=which.context, config_base_path="")
-        configuration = Configuration(
-            proxy="", no_proxy=""
-        )  # which, `proxy_to` says; the library would look twice each time
+        loader = KubeConfigLoader(config)
+        # Which proxy leads there, `proxy_to` says; left out, the library would look through the environment twice.
+        configuration = Configuration(proxy="", no_proxy="")
         loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
         if configuration.key_file:
@@ -210,19 +208,15 @@ def _of_provider(which: Chosen) -> Object:
     """The user whose `auth-provider` gives credentials, with them. No identity provider is asked: only kubectl may use up a
     refresh token, since it alone writes the next one back.
     """
-    wanted, at = which.user["auth-provider"], f"{which.name}: context {one_line(which.context)}"
-    told = wanted if isinstance(wanted, dict) else {}
+    told, at = which.user["auth-provider"], f"{which.name}: context {one_line(which.context)}"
     if told.get("name") != "oidc":
         raise BadInput(
             f"{at}: its auth-provider {one_line(told.get('name') or '', 80)!r} is not supported, by kubectl neither",
             "Get a kubeconfig that runs a command for credentials (exec), such as gke-gcloud-auth-plugin or kubelogin.",
         )
     user = {key: value for key, value in which.user.items() if key != "auth-provider"}
-    if any(user.get(key) for key in ("token", "tokenFile", "username")):
-        return user
-    settings = told.get("config")
-    token = settings.get("id-token") if isinstance(settings, dict) else None
-    if not isinstance(token, str) or not token:
+    token = told.get("config", {}).get("id-token")
+    if not token:
         raise BadInput(
             f"{at}: its auth-provider oidc holds no id-token", f"Log in first: `{kubectl(which)} get namespaces`."
         )
