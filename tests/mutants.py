@@ -63,12 +63,12 @@ _CREDENTIALS = {
     "wizard/certificates/kept.py": ("tests/unit/test_kept_root.py",),
     "wizard/certificates/rootstore.py": ("tests/unit/test_certificates.py",),
     "wizard/clusters/consents.py": ("tests/unit/test_consents_kept.py",),
-    "wizard/clusters/login.py": ("tests/unit/test_clientcmd.py", "tests/unit/test_real_cluster_login.py"),
+    "wizard/clusters/login.py": ("tests/unit/test_login.py",),
     "wizard/clusters/plugin.py": ("tests/unit/test_plugin.py",),
     "wizard/clusters/plugin_runs.py": ("tests/unit/test_plugin_runs.py",),
-    "wizard/steps/credential.py": ("tests/unit/test_asking.py",),
+    "wizard/steps/credential.py": ("tests/unit/test_credential.py",),
     "wizard/steps/pullsecret.py": ("tests/unit/test_pullsecret.py",),
-    "wizard/steps/remotesecret.py": ("tests/unit/test_hands.py", "tests/unit/test_asking.py"),
+    "wizard/steps/remotesecret.py": ("tests/unit/test_remotesecret.py",),
 }
 MODULES = {**_QUOTING, **_REDACTION, **_OWNERSHIP, **_CREDENTIALS}
 
