@@ -22,7 +22,7 @@ from wizard.text import listing, one_line
 if TYPE_CHECKING:
     from screens.run import SessionLike
     from wizard.engine.approval import Approval
-    from wizard.engine.engine import Look
+    from wizard.engine.progress import Look
     from wizard.engine.step import Plan, Step
 
 MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from the first line on

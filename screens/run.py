@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 from wizard.console.report import TRAIL
 from wizard.engine.approval import Stale
 from wizard.engine.events import (
-    Answered,
     Event,
     Paused,
     PersonNeeded,
@@ -31,14 +30,17 @@ from wizard.engine.events import (
     StepWaits,
 )
 from wizard.errors import Trouble
+from wizard.heard import Answered
 from wizard.mesh.links import Board
 from wizard.text import one_line
 
 if TYPE_CHECKING:
     from wizard.engine.approval import Approval
-    from wizard.engine.engine import Engine, Look
-    from wizard.engine.step import Plan, World
+    from wizard.engine.engine import Engine
+    from wizard.engine.progress import Look
+    from wizard.engine.step import Plan
     from wizard.mesh.model import Cluster, Mesh
+    from wizard.world import World
 
 log = logging.getLogger(__name__)
 
@@ -234,16 +236,16 @@ class Run:
             engine = self.engine
         if engine:
             if self.view.active:
-                engine.abort()
+                engine.controls.abort()
             else:
-                engine.drain()
+                engine.controls.drain()
 
     def _steer(self, engine: Engine) -> None:
         """This engine obeys from now on."""
         with self._stopping:
             self.engine = engine
             if self._given_up:
-                engine.abort()
+                engine.controls.abort()
 
     def join(self, seconds: float) -> None:
         """Wait for the thread's end, so that the state is closed properly."""

@@ -195,7 +195,7 @@ class RunScreen(WizardScreen):
         """Start no further steps, or go on."""
         run = self.run_of_app
         if run and run.engine and run.alive:
-            run.engine.pause(not run.view.paused)
+            run.engine.controls.pause(not run.view.paused)
 
     def action_retry(self) -> None:
         """Try what failed again: the chosen step, or all; after the end, the whole run."""
@@ -219,7 +219,7 @@ class RunScreen(WizardScreen):
             return
         self.say(f"Trying again: {listing(step.title for step in steps[:3])}")
         for step in steps:
-            engine.retry(step.id)
+            engine.controls.retry(step.id)
 
     def restarted(self) -> None:
         """There is a new run to render."""
@@ -236,7 +236,7 @@ class RunScreen(WizardScreen):
             f"{step.cluster or 'mesh'}: {step.title} counts as done, because you say so. What builds on it goes on and may "
             f"fail in its turn.\n\nIt failed with: {one_line(step.detail, 600)}\n{printable(step.remedy, 1200)}".rstrip(),
             "Skip it",
-            lambda: engine.skip(step.id),
+            lambda: engine.controls.skip(step.id),
         )
 
     def action_abort(self) -> None:

@@ -14,17 +14,17 @@ from wizard.clusters import changing
 from wizard.clusters.kinds import Kind, Object, Ref
 from wizard.clusters.lease import Holder, Lease
 from wizard.clusters.port import Cluster, Executed, Right, ServerVersion
-from wizard.engine.step import World
 from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
 from wizard.text import listing, quoted
+from wizard.world import World
 
 _AT_ONCE = 32
 
 
 class Run(Protocol):
-    """What hears of its leases: an engine."""
+    """What hears of its leases: an engine's controls."""
 
     @property
     def stopping(self) -> bool: ...

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from wizard.clusters.contexts import ContextEntry, ContextFacts
 from wizard.clusters.port import Cluster
-from wizard.engine.step import World
 from wizard.errors import Mistake
 from wizard.mesh.model import Mesh
+from wizard.world import World
 
 
 @dataclass(frozen=True)

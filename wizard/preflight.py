@@ -46,7 +46,6 @@ from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.clusters.services import addresses_of, overlap, service_cidrs
 from wizard.clusters.typed import kubectl
 from wizard.clusters.webhooks import Made, orphans
-from wizard.engine.step import World
 from wizard.errors import Failed, NotAllowed, Trouble, Unreachable
 from wizard.istio import names
 from wizard.istio.overlaid import overlaid
@@ -59,6 +58,7 @@ from wizard.mesh.tolerations import Toleration, untolerated
 from wizard.owners import changeable
 from wizard.registered import strangers
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 # Istio backdates the certificates of workloads by two minutes: a cluster further behind would refuse them.
 CLOCK_ERROR = 60.0

@@ -16,7 +16,6 @@ from wizard.clusters.patience import HURRIED
 from wizard.clusters.plugin import Plugin, plugin_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.real import RealCluster
-from wizard.engine.step import World
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.facts import facts_of
 from wizard.istio.istioctl import RealIstioctl
@@ -24,6 +23,7 @@ from wizard.istio.versions import unsupported
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.text import one_line
+from wizard.world import World
 
 
 class RealOutside:

@@ -13,7 +13,6 @@ from wizard.clusters.kinds import NODE, Object
 from wizard.clusters.nodeports import preferred, spelled, told_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
-from wizard.engine.step import World
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
@@ -23,6 +22,7 @@ from wizard.preflight import used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
 from wizard.text import listing, one_line
+from wizard.world import World
 
 T = TypeVar("T")
 Nodes = Mapping[str, list[Object]]  # by cluster

@@ -21,9 +21,11 @@ from wizard.clusters.contexts import SIMULATED_KUBECONFIG
 from wizard.clusters.lease import Holder, Lease, this_run
 from wizard.clusters.statesecret import StateSecrets, secret_name
 from wizard.engine.approval import Approval, seen
-from wizard.engine.engine import Engine, Look
+from wizard.engine.delivery import Delivery
+from wizard.engine.engine import Engine
 from wizard.engine.events import Event, StepSaid
-from wizard.engine.step import Plan, World
+from wizard.engine.progress import Look
+from wizard.engine.step import Plan
 from wizard.errors import BadInput, Mistake, NeedsPerson, Trouble, state_trouble
 from wizard.fence import Fence
 from wizard.istio.overlaid import domain_mistakes, unseen_namespaces
@@ -40,6 +42,7 @@ from wizard.steps.install import runs_istiod
 from wizard.steps.namespace import namespace_labels
 from wizard.steps.pullsecret import file_mistakes
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 
 class Session:
@@ -253,8 +256,9 @@ class Session:
             unverified=self.unverified,
         )
         # What changes a cluster inherits the lock: an istioctl that outlives us keeps a second writer out until it ends.
-        with journal, process.holding(journal.lock_fd), fence:
-            self._hold_state(fence, holder, listener)
+        # Whoever watches is waited for last: neither lock nor lease stays because he is slow.
+        with Delivery(listener) as told, journal, process.holding(journal.lock_fd), fence:
+            self._hold_state(fence, holder, told.put)
             if not options:
                 self._refuse_to_forget(journal.state)
             recorder = _Recorder(journal, fence)
@@ -267,9 +271,9 @@ class Session:
                 approval.check_place(_stamp(journal.state), self._identities, leaving)
 
             def start() -> None:
-                told = {"istioctl": self.world.istioctl.path, **options}
+                recorded = {"istioctl": self.world.istioctl.path, **options}
                 try:
-                    recorder.start(operation, mesh, told, pins, self.rebuilt)
+                    recorder.start(operation, mesh, recorded, pins, self.rebuilt)
                 except WrongCluster as wrong:
                     raise self._wrong_cluster(wrong, journal.state, operation) from wrong
                 if not options:
@@ -278,12 +282,12 @@ class Session:
             if approval is None:
                 start()
             if journal.recovered:
-                listener(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
+                told.put(StepSaid(step="", cluster=None, text=one_line(journal.recovered)))
             engine = Engine(
                 plan,
                 fence.world(self.world),
                 recorder,
-                listener,
+                told.put,
                 mesh=mesh.name,
                 resume=self.resume_command,
                 linger=linger,
@@ -291,7 +295,8 @@ class Session:
                 approval=approval,
                 agreed=start if approval else lambda: None,
             )
-            fence.watch(engine)
+            told.hurry_when(lambda: engine.controls.aborted)
+            fence.watch(engine.controls)
             yield engine
             if engine.succeeded:
                 fence.give_up()
@@ -328,7 +333,7 @@ class Session:
             f"meshwizard {verb} {quoted(self.mesh.name)}{self.place} {consent}",
         )
 
-    def _hold_state(self, fence: Fence, holder: Holder, listener: Callable[[Event], None]) -> None:
+    def _hold_state(self, fence: Fence, holder: Holder, emit: Callable[[Event], None]) -> None:
         """Where the state is kept in a cluster, keep others from it before the first record: a write of theirs between two of
         a run that works would end it.
         """
@@ -343,7 +348,7 @@ class Session:
             resume=self.resume_command,
             on_lost=fence.lost,
         )
-        fence.hold(lease, lambda text: listener(StepSaid(step="", cluster=None, text=one_line(text, 1000))))
+        fence.hold(lease, lambda text: emit(StepSaid(step="", cluster=None, text=one_line(text, 1000))))
 
     def close(self) -> None:
         """Give up all connections."""

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from wizard.engine.events import Answered, Event
-from wizard.engine.step import Job, Plan, Shared, World
+from wizard.engine.events import Event
+from wizard.engine.step import Job, Plan, Shared
 from wizard.errors import Failed, Trouble, VerificationFailed
+from wizard.heard import Answered
 from wizard.steps.verify import Verify
+from wizard.world import World
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pytest
 from tests.contract.manifests import NOWHERE, config_map, ref
 from wizard.clusters.kinds import CONFIG_MAP, NAMESPACE, POD, Ref
 from wizard.clusters.port import Cluster, Right
-from wizard.engine.step import RootStore
 from wizard.errors import NotAllowed, Trouble, Unreachable
+from wizard.world import RootStore
 
 
 class RestrictedContract:

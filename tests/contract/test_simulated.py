@@ -14,11 +14,11 @@ from tests.contract.manifests import OTHER, SomebodyElse
 from tests.contract.remote_contract import RemoteContract, RevisionContract
 from wizard.certificates.rootstore import RootFolder
 from wizard.clusters.port import Cluster
-from wizard.engine.step import RootStore
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
 from wizard.simulated.outside import SimulatedOutside
 from wizard.simulated.rootstore import MemoryRoots
+from wizard.world import RootStore
 
 
 @pytest.fixture(scope="class")

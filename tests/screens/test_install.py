@@ -76,7 +76,7 @@ def test_what_comes_by_itself_takes_nothing_from_who_types(tmp_path: Path) -> No
             await driver.type("cluster")
             outside.istioctl.fail_at = {}
             for step in list(run.view.broken):
-                run.engine.retry(step.id)
+                run.engine.controls.retry(step.id)
             await driver.until(lambda: run.view.ended)
             await driver.until(lambda: "All steps are done" in driver.text)
             await driver.type("2")

@@ -10,10 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Plan, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
 from wizard.errors import Failed, Mistake, Unreachable, VerificationFailed
+from wizard.heard import Answered
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
+from wizard.world import World
 
 MESH = """\
 apiVersion: meshwizard/v1
@@ -26,7 +28,9 @@ clusters:
 
 
 class Toy(Step):
-    """Behaviours: works, done, conflict, dark (probe fails), fails, slow (until drained or aborted), silent (no answers)."""
+    """Behaviours: works, done, conflict, dark (probe fails), fails, slow (until drained or aborted), silent (no answers), chatty
+    (says more than a pipe holds), endless (chatty, then slow).
+    """
 
     def __init__(self, id: str, behaviour: str = "works", needs: tuple[str, ...] = ()) -> None:
         cluster, _, what = id.rpartition("/")
@@ -48,9 +52,15 @@ class Toy(Step):
         if self.behaviour == "fails":
             raise Failed("the toy broke", "Mend it.")
         if self.behaviour == "silent":
-            job.answered({"v1": 3}, ("v2",), 1, "no answer")
+            heard = {"v1": 3}
+            job.tell(
+                Answered(step=self.id, cluster="cluster1", counts=heard, missing=("v2",), errors=1, last="no answer")
+            )
             raise VerificationFailed("cluster1 does not hear v2", "Look at the gateway.")
-        if self.behaviour == "slow":
+        if self.behaviour in ("chatty", "endless"):
+            for number in range(1000):
+                job.say(f"{number}: {'word ' * 50}")
+        if self.behaviour in ("slow", "endless"):
             job.wait("the slow toy", lambda: (None, "nothing yet"), seconds=60, every=0.02)
         if self.behaviour == "lasting":  # cannot be interrupted, and ends by itself
             threading.Event().wait(1.0)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from wizard.engine.engine import Engine, Outcome
+from wizard.engine.engine import Engine
 from wizard.engine.events import Event
-from wizard.engine.step import Plan, Probe, World
+from wizard.engine.outcome import Outcome
+from wizard.engine.step import Plan, Probe
 from wizard.mesh.model import Cluster, Mesh
 from wizard.plan import plan_of
 from wizard.resolve import check_istioctl, resolve
 from wizard.simulated.machine import Machine
 from wizard.simulated.outside import SimulatedOutside
+from wizard.world import World
 
 
 class Pages:

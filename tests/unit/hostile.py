@@ -13,11 +13,11 @@ from typing import Any
 from wizard.clusters.contexts import ContextEntry, ContextFacts
 from wizard.clusters.kinds import Kind, Object, Ref
 from wizard.clusters.port import Cluster, Conflicting, Executed, ServerVersion
-from wizard.engine.step import World
 from wizard.errors import Failed, Mistake, NotAllowed
 from wizard.mesh.model import Mesh
 from wizard.outside import IstioctlFound
 from wizard.simulated.outside import SimulatedOutside
+from wizard.world import World
 
 # One of each kind; \a…\a mark nothing, they are hostile themselves.
 EVIL = (

@@ -9,9 +9,10 @@ from typing import Any
 from wizard.clusters.kinds import JOB, NODE, POD, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Executed
 from wizard.engine.events import Event
-from wizard.engine.step import Job, Shared, Step, World
+from wizard.engine.step import Job, Shared, Step
 from wizard.errors import Failed
 from wizard.mesh.model import Cluster, Gateway, Istio, Mesh
+from wizard.world import World
 
 # What curl 7.88 was seen to say: exit code, seconds to connect, message, and on stderr.
 OPEN = (0, "0.0015", "", "* Connected to {host} ({host}) port {port} (#0)")

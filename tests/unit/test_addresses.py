@@ -16,7 +16,7 @@ from tests.unit.conftest import Setting, setting
 from wizard.clusters.contexts import ContextEntry, ContextFacts
 from wizard.clusters.kinds import CONFIG_MAP, NODE, POD, SERVICE, Ref
 from wizard.clusters.nodes import addresses_to_rely_on
-from wizard.engine.engine import Look
+from wizard.engine.progress import Look
 from wizard.engine.step import Conflict, Done, Needed
 from wizard.errors import BadInput
 from wizard.istio.operator import mesh_networks

@@ -20,11 +20,12 @@ from wizard.commands.main import run
 from wizard.engine.approval import Approval, Stale, seen
 from wizard.engine.engine import Engine
 from wizard.engine.events import Status
-from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step, World
+from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
 from wizard.errors import Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.session import Session
 from wizard.simulated.outside import SimulatedOutside
+from wizard.world import World
 
 pytestmark = pytest.mark.promise(22)
 

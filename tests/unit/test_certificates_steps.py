@@ -18,12 +18,13 @@ from wizard.certificates.openssl import REQUEST
 from wizard.certificates.rootstore import RootFolder
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Ref
 from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
-from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared, Step, World
+from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared, Step
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import SYSTEM_NAMESPACE, Certificates, Cluster, Mesh
 from wizard.simulated.outside import SimulatedOutside
 from wizard.steps.certificates import CACERTS, SELF_SIGNED, Intermediate, RootCertificate, certificate_mistakes
 from wizard.steps.ownership import CREATED
+from wizard.world import World
 
 TOP = authority("Top", path_length=1)
 FIRST, SECOND = (authority(f"Intermediate {number}", TOP, path_length=0) for number in (1, 2))

@@ -13,6 +13,7 @@ from typing import IO
 
 import pytest
 
+from state import StateFolder
 from tests.unit.commands_fakes import MESH
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,61 @@ def test_the_third_signal_leaves(mesh: Path) -> None:
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - began < 0.9
+
+
+def recorded(mesh: Path) -> str:
+    """What the state on the disk says of the toy; empty while there is none."""
+    state = StateFolder(mesh.parent / "state").read("mesh1")
+    step = state.steps.get("cluster1/a") if state else None
+    return step.status if step else ""
+
+
+def until_recorded(mesh: Path, status: str) -> None:
+    deadline = time.monotonic() + 30
+    while recorded(mesh) != status:
+        assert time.monotonic() < deadline, recorded(mesh)
+        time.sleep(0.02)
+
+
+@pytest.mark.promise(32, 35)
+def test_the_work_does_not_wait_for_a_reader_that_stands_still(mesh: Path) -> None:
+    process = start(mesh, "apply", "-f", str(mesh), a="chatty")
+    until_recorded(mesh, "done")
+    status = start(mesh, "status", a="done").communicate(timeout=30)[0]
+    assert "finished" in status or "done" in status
+    assert process.poll() is None  # it has not said all
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "999: word" in out
+    assert "all 1 steps done" in out
+
+
+@pytest.mark.promise(32)
+def test_before_a_reader_that_stands_still_the_second_signal_ends_it(mesh: Path) -> None:
+    process = start(mesh, "apply", "-f", str(mesh), a="endless")
+    until_recorded(mesh, "running")
+    for word in (
+        "Stopping",
+        "Ending what runs. Once more to leave without waiting; then go on with: meshwizard resume",
+    ):
+        process.send_signal(signal.SIGINT)
+        read_until(process, word, stream="stderr")
+    assert process.wait(timeout=30) == 130
+    assert recorded(mesh) == "failed"
+    process.communicate()
+
+
+@pytest.mark.promise(32)
+def test_where_not_even_stderr_is_read_the_third_signal_leaves(mesh: Path) -> None:
+    reading, writing = os.pipe()
+    process = start(mesh, "apply", "-f", str(mesh), stdout=writing, stderr=writing, a="endless", b="lasting")
+    os.close(writing)
+    until_recorded(mesh, "running")
+    for _ in range(3):
+        time.sleep(0.3)  # a second signal of one kind that comes before the first was taken is none
+        process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    os.close(reading)
 
 
 @pytest.mark.promise(32)

@@ -11,8 +11,9 @@ import pytest
 
 from tests.unit.conftest import Pages, setting
 from wizard.clusters.port import Cluster
-from wizard.engine.engine import LANES_PER_CLUSTER, Engine
+from wizard.engine.engine import Engine
 from wizard.engine.events import FINAL, Event, Status, StepChanged
+from wizard.engine.schedule import LANES_PER_CLUSTER
 from wizard.engine.step import Plan
 from wizard.errors import Unreachable
 from wizard.steps import reach

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wizard.engine.engine import LANES_PER_CLUSTER, Engine, Outcome
+from wizard.engine.engine import Engine
 from wizard.engine.events import Event, RunEnded, Status, StepChanged, StepWaits
-from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step, World
+from wizard.engine.outcome import Outcome
+from wizard.engine.schedule import LANES_PER_CLUSTER
+from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
 from wizard.errors import Failed, NeedsPerson, Unreachable, VerificationFailed
+from wizard.world import World
 
 WORLD: Any = World(clusters={}, istioctl=None, roots=None, simulated=True)  # type: ignore[arg-type]
 
@@ -76,6 +79,12 @@ def engine_of(*steps: Step, book: Book | None = None, **options: Any) -> tuple[E
         Plan(steps), WORLD, book or Book(), events.append, mesh="m", resume="meshwizard resume m", **options
     )
     return engine, events
+
+
+def status_in(events: list[Event], id: str) -> Status | None:
+    """The last status of this step that was told."""
+    told = [event.status for event in events if isinstance(event, StepChanged) and event.step == id]
+    return told[-1] if told else None
 
 
 def in_thread(engine: Engine) -> tuple[threading.Thread, list[Outcome]]:
@@ -254,7 +263,7 @@ def test_abort_ends_waits_and_exits_130() -> None:
     engine, events = engine_of(a, b)
     thread, outcomes = in_thread(engine)
     until(lambda: any(isinstance(event, StepWaits) for event in events))
-    engine.abort()
+    engine.controls.abort()
     thread.join(10)
     assert outcomes[0].exit_code == 130
     assert "meshwizard resume m" in outcomes[0].remedy
@@ -268,7 +277,7 @@ def test_drain_lets_what_runs_end() -> None:
     engine, _ = engine_of(a, b)
     thread, outcomes = in_thread(engine)
     assert inside.wait(10)
-    engine.drain()
+    engine.controls.drain()
     go_on.set()
     thread.join(10)
     assert outcomes[0].exit_code == 130
@@ -279,11 +288,11 @@ def test_drain_lets_what_runs_end() -> None:
 def test_pause_starts_nothing_until_it_ends() -> None:
     a = Toy("a")
     engine, _ = engine_of(a)
-    engine.pause()
+    engine.controls.pause()
     thread, outcomes = in_thread(engine)
     time.sleep(0.1)
     assert "apply" not in a.log
-    engine.pause(False)
+    engine.controls.pause(False)
     thread.join(10)
     assert outcomes[0].ok
 
@@ -295,7 +304,7 @@ def test_retry_goes_on_where_it_failed() -> None:
     thread, outcomes = in_thread(engine)
     until(lambda: any(isinstance(event, StepChanged) and event.status is Status.BLOCKED for event in events))
     a.trouble = None
-    engine.retry("a")
+    engine.controls.retry("a")
     thread.join(10)
     assert outcomes[0].ok
 
@@ -306,7 +315,7 @@ def test_skip_counts_as_done_for_what_follows() -> None:
     engine, events = engine_of(a, b, linger=True)
     thread, outcomes = in_thread(engine)
     until(lambda: any(isinstance(event, StepChanged) and event.status is Status.BLOCKED for event in events))
-    engine.skip("a")
+    engine.controls.skip("a")
     thread.join(10)
     assert outcomes[0].ok
     assert outcomes[0].statuses == {"a": Status.SKIPPED, "b": Status.DONE}

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_engine import Book, Toy, engine_of, in_thread, until
-from wizard.engine.engine import LANES_PER_CLUSTER
+from tests.unit.test_engine import Book, Toy, engine_of, in_thread, status_in, until
 from wizard.engine.events import Event, PersonNeeded, Status, StepWaits
-from wizard.engine.step import Difference, Job, Needed, Probe, World
+from wizard.engine.schedule import LANES_PER_CLUSTER
+from wizard.engine.step import Difference, Job, Needed, Probe
 from wizard.errors import Failed, NeedsPerson, Unreachable
+from wizard.world import World
 
 
 class Trial(Toy):
@@ -109,11 +110,11 @@ def test_a_guard_blocks_what_builds_on_it_only(trouble: Exception) -> None:
 def test_a_guard_that_failed_is_tried_again() -> None:
     trial, work = Trial("trial"), Toy("work", "trial")
     trial.trouble = Failed("closed")
-    engine, _ = engine_of(trial, work, linger=True)
+    engine, events = engine_of(trial, work, linger=True)
     thread, outcomes = in_thread(engine)
-    until(lambda: engine._status["work"] is Status.BLOCKED)
+    until(lambda: status_in(events, "work") is Status.BLOCKED)
     trial.trouble = None
-    engine.retry("trial")
+    engine.controls.retry("trial")
     thread.join(10)
     assert outcomes[0].ok
     assert trial.log.count("apply") == 2
@@ -122,10 +123,10 @@ def test_a_guard_that_failed_is_tried_again() -> None:
 def test_a_guard_that_failed_may_be_skipped() -> None:
     trial, work = Trial("trial"), Toy("work", "trial")
     trial.trouble = NeedsPerson("no image")
-    engine, _ = engine_of(trial, work, linger=True)
+    engine, events = engine_of(trial, work, linger=True)
     thread, outcomes = in_thread(engine)
-    until(lambda: engine._status["work"] is Status.BLOCKED)
-    engine.skip("trial")
+    until(lambda: status_in(events, "work") is Status.BLOCKED)
+    engine.controls.skip("trial")
     thread.join(10)
     assert outcomes[0].statuses == {"trial": Status.SKIPPED, "work": Status.DONE}
 
@@ -186,7 +187,7 @@ def waiting(*others: Toy) -> tuple[Any, Manual, list[Event], threading.Thread, l
 @pytest.mark.parametrize("leave", ["drain", "abort"])
 def test_a_wait_for_a_person_can_be_left_and_resumed(leave: str) -> None:
     engine, manual, _, thread, outcomes, _ = waiting(Toy("after", "manual"))
-    getattr(engine, leave)()
+    getattr(engine.controls, leave)()
     thread.join(10)
     assert outcomes[0].exit_code == 130
     assert "meshwizard resume m" in outcomes[0].remedy
@@ -195,7 +196,7 @@ def test_a_wait_for_a_person_can_be_left_and_resumed(leave: str) -> None:
 
 def test_a_wait_for_a_person_can_be_skipped() -> None:
     engine, _, _, thread, outcomes, book = waiting(Toy("after", "manual"))
-    engine.skip("manual")
+    engine.controls.skip("manual")
     thread.join(10)
     assert outcomes[0].statuses == {"manual": Status.SKIPPED, "after": Status.DONE}
     assert ("skipped", "manual") in book.lines

@@ -16,7 +16,7 @@ from tests.unit.test_simulated_topologies import Town, contents, members, mesh
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, JOB, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster, Conflicting, Executed, Outdated
-from wizard.engine.step import Conflict, Done, Job, Shared, World
+from wizard.engine.step import Conflict, Done, Job, Shared
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.preflight import Finding, check_cluster
 from wizard.simulated.cluster import SimulatedCluster
@@ -24,6 +24,7 @@ from wizard.simulated.outside import SimulatedOutside
 from wizard.steps.declared import put, take_back
 from wizard.steps.ownership import CREATED, MESH
 from wizard.steps.remotesecret import RemoteSecret
+from wizard.world import World
 
 PLACE = Ref(CONFIG_MAP, "one", "default")
 SECOND = Ref(SECRET, "istio-remote-secret-cluster2", SYSTEM_NAMESPACE)

@@ -16,8 +16,8 @@ from tests.unit.lease_fakes import ALICE, PLACE, dead, quick_and_quiet
 from wizard.clusters import lease as leases
 from wizard.clusters.kinds import EVENT, KINDS, LEASE
 from wizard.clusters.lease import Holder, Times
-from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, Status, StepChanged, StepSaid
+from wizard.engine.outcome import Outcome
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.fence import Fence
 from wizard.session import Session

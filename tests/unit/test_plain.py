@@ -15,13 +15,14 @@ from prompt_toolkit.output import DummyOutput
 
 from tests.unit.commands_fakes import Toy, ToyOutside, put_in_place
 from wizard.commands.main import run
-from wizard.engine.step import Difference, Done, Needed, Probe, World
+from wizard.engine.step import Difference, Done, Needed, Probe
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field, mesh_field
 from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
 from wizard.plain.flow import make_agree
 from wizard.plain.numbered import Numbered
 from wizard.plain.prompts import Prompts
+from wizard.world import World
 
 Make = Callable[[str], Asker]
 ENTER, DOWN, SPACE = "\r", "\x1b[B", " "

@@ -24,7 +24,7 @@ from tests.unit.reach_fakes import (
 )
 from wizard.clusters.kinds import EVENT, JOB, NETWORK_POLICY, POD, Object, Ref
 from wizard.engine.events import StepSaid
-from wizard.engine.step import Done, Needed, World
+from wizard.engine.step import Done, Needed
 from wizard.errors import Failed, Interrupted, NeedsPerson, NotAllowed, Unreachable
 from wizard.mesh.model import Gateway, Mesh
 from wizard.steps import curlpod, reach
@@ -32,6 +32,7 @@ from wizard.steps.curlpod import LABEL, answers
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import GatewayAddress, ingress_of
 from wizard.steps.reach import Reach, ReachApi, ReachDiscovery, ReachGateways
+from wizard.world import World
 
 
 @pytest.fixture(autouse=True)

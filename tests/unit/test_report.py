@@ -18,7 +18,8 @@ from wizard.commands import main
 from wizard.commands.main import run
 from wizard.console import report
 from wizard.console.report import Trail, keeping, write
-from wizard.engine.step import Job, World
+from wizard.engine.step import Job
+from wizard.world import World
 
 pytestmark = pytest.mark.promise(39)
 ROOT = Path(__file__).parents[2]

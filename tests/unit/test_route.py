@@ -9,10 +9,11 @@ import pytest
 from tests.unit.reach_fakes import NO_ROUTE, OPEN, TIMEOUT, Clock, FakeCluster, Hands, member, mesh_of, world_of
 from wizard.clusters.kinds import NODE, SERVICE, Ref
 from wizard.engine.events import PersonNeeded, StepSaid, StepWaits
-from wizard.engine.step import Needed, World
+from wizard.engine.step import Needed
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Gateway
 from wizard.steps.route import Route
+from wizard.world import World
 
 ADD = "sudo ip route add 10.96.0.0/16 via 10.0.0.1"
 

@@ -18,13 +18,13 @@ from wizard.clusters.kinds import LEASE, SECRET, Ref
 from wizard.clusters.lease import Times
 from wizard.clusters.statesecret import StateSecrets
 from wizard.commands.main import run
-from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, Status, StepChanged
-from wizard.engine.step import World
+from wizard.engine.outcome import Outcome
 from wizard.mesh.meshfile import read_meshfile
 from wizard.mesh.model import Mesh
 from wizard.session import Session, saved_mesh
 from wizard.simulated.outside import SimulatedOutside
+from wizard.world import World
 
 SECRET_OF_MESH = Ref(SECRET, "meshwizard-state-mesh1", "default")
 LEASE_OF_STATE = Ref(LEASE, "meshwizard-state-mesh1", "default")

@@ -30,8 +30,8 @@ from wizard.clusters.kinds import (
     Ref,
     ref_of,
 )
-from wizard.engine.engine import Outcome
 from wizard.engine.events import Event, PersonNeeded
+from wizard.engine.outcome import Outcome
 from wizard.engine.step import Job
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Istio, Mesh

@@ -12,9 +12,10 @@ from wizard.certificates import pem
 from wizard.certificates.authority import ROOT_KEY as KEY
 from wizard.certificates.bundle import ROOT as CERTIFICATE
 from wizard.certificates.cores import write_no_core
-from wizard.engine.step import Conflict, RootStore
+from wizard.engine.step import Conflict
 from wizard.errors import Busy, Failed, NeedsPerson, remedy_of
 from wizard.paths import of_this_user
+from wizard.world import RootStore
 
 _PURPOSE = Purpose("The root key", "Name another folder in certificates.path.")
 _OLD = tuple(f".{name}.new" for name in (CERTIFICATE, KEY))  # what a save that was killed left, in earlier builds

@@ -9,8 +9,8 @@ import click
 from wizard.console.background import in_background
 from wizard.console.output import Output, has_terminal
 from wizard.console.progress import JsonLines, Lines
-from wizard.console.working import Brake, tell
-from wizard.engine.engine import Outcome
+from wizard.console.working import Brake, shown, tell
+from wizard.engine.outcome import Outcome
 from wizard.errors import BadInput, NeedsPerson
 from wizard.session import Session
 from wizard.text import listing, one_line, quoted
@@ -57,7 +57,7 @@ def _depart(session: Session, out: Output, forget: Collection[str], json: bool) 
 
     def body() -> Outcome:
         listener = JsonLines() if json else Lines(out, session.mesh)
-        with session.departure(listener, untouched=forget) as engine:
+        with shown(), session.departure(listener, untouched=forget) as engine:
             brake.attach(engine)
             return engine.undo()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.console.output import Output, speaks_unicode
-from wizard.engine.engine import Look
+from wizard.engine.progress import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
 from wizard.mesh.drawing import draw

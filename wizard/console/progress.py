@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from wizard.console.output import Output, echo, speaks_unicode
-from wizard.engine.events import Answered, Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
+from wizard.heard import Answered
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from wizard import process
 from wizard.console.background import in_background, reading
@@ -12,10 +13,15 @@ from wizard.console.consent import consenting
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.progress import JsonLines, Lines
 from wizard.console.report import TRAIL
-from wizard.engine.engine import Engine, Look, Outcome
+from wizard.engine.delivery import Unheard
+from wizard.engine.engine import Engine
 from wizard.engine.events import Event
+from wizard.engine.outcome import Outcome
+from wizard.engine.progress import Look
 from wizard.session import Session
 from wizard.text import printable
+
+TOLD_SECONDS = 0.5  # that a signal's words may take
 
 
 def prepared(session: Session, *, undo: bool = False) -> None:
@@ -79,13 +85,30 @@ class Brake:
 
     def _act(self) -> None:
         if self._engine and self._pressed == 1:
-            self._engine.drain()
+            self._engine.controls.drain()
         elif self._engine and self._pressed > 1:
-            self._engine.abort()
+            self._engine.controls.abort()
 
     def _tell(self, text: str) -> None:
-        with losable():  # the terminal may be gone, which may be why the signal came
-            self._say(text)
+        def say() -> None:
+            with losable():  # the terminal may be gone, which may be why the signal came
+                self._say(text)
+
+        # Nobody may be reading any more, and then it never ends; the next signal must be heard all the same.
+        thread = threading.Thread(target=say, name="told", daemon=True)
+        thread.start()
+        thread.join(TOLD_SECONDS)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Around work whose events are printed. Where it was aborted and nobody reads what is printed, the process ends here: another
+    word would wait for ever.
+    """
+    try:
+        yield
+    except Unheard as unheard:
+        leave_now(unheard.exit_code)
 
 
 def work(session: Session, out: Output, *, operation: str = "apply", json: bool = False) -> int:
@@ -98,7 +121,7 @@ def work(session: Session, out: Output, *, operation: str = "apply", json: bool 
 
     def body() -> Outcome:
         attended = has_terminal() and not json
-        with session.engine(TRAIL.watch(session, listener), attended=attended, operation=operation) as engine:
+        with shown(), session.engine(TRAIL.watch(session, listener), attended=attended, operation=operation) as engine:
             brake.attach(engine)
             outcome = engine.undo() if operation == "uninstall" else engine.run()
         # Here, where a signal is heard but ends nothing: it must not take the last words away.

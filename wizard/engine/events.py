@@ -6,10 +6,9 @@ All times are seconds; `at` is wall clock (time.time()), durations come from a m
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Status(StrEnum):
@@ -32,6 +31,10 @@ FINAL = frozenset({Status.DONE, Status.SKIPPED, Status.FAILED, Status.CONFLICT, 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
+    """Steps may tell events of their own. `losable`: the next of its kind says as much again, so a slow reader may miss it."""
+
+    losable: ClassVar[bool] = False
+
     at: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,6 +67,8 @@ class StepChanged(Event):
 class StepSaid(Event):
     """A line of progress. `output`: it is istioctl's own and one of many; otherwise it is for a person to read."""
 
+    losable = True
+
     step: str
     cluster: str | None
     text: str
@@ -73,6 +78,8 @@ class StepSaid(Event):
 @dataclass(frozen=True, kw_only=True)
 class StepWaits(Event):
     """A step waits: for what, what it last saw, since when, until when (seconds; 0: as long as it takes)."""
+
+    losable = True
 
     step: str
     cluster: str | None
@@ -92,18 +99,6 @@ class PersonNeeded(Event):
     cluster: str | None
     what: str
     instructions: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answered(Event):
-    """Verification: what one cluster has heard so far. `counts`: version → answers; `missing`: versions not heard yet."""
-
-    step: str
-    cluster: str
-    counts: Mapping[str, int]
-    missing: tuple[str, ...]
-    errors: int
-    last: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,12 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from wizard.clusters.port import Cluster
-from wizard.engine.events import Answered, Event, PersonNeeded, StepSaid, StepWaits
+from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
-from wizard.istio.port import Istioctl
 from wizard.text import duration, one_line, printable
 
 T = TypeVar("T")
@@ -76,36 +74,12 @@ class Command:
     why: str = ""
 
 
-class RootStore(ABC):
-    """Where the mesh's root certificate and key are kept between runs."""
+class Surroundings(Protocol):
+    """What all steps of a run work in. The engine hands it on, and asks no more of it than this."""
 
-    place: str  # for messages
-
-    @abstractmethod
-    def load(self) -> tuple[bytes, bytes] | None:
-        """(certificate PEM, key PEM), or None if there is none. Trouble where there is one that cannot be read or trusted."""
-
-    @abstractmethod
-    def obstacle(self) -> Conflict | None:
-        """Why `save` would refuse although `load` gives nothing."""
-
-    @abstractmethod
-    def save(self, certificate: bytes, key: bytes) -> None:
-        """Keep it durably and privately; returns when it is safe. Never overwrites another root, nor a part of one."""
-
-
-@dataclass(frozen=True)
-class World:
-    """The outside, as the steps see it: real or simulated."""
-
-    clusters: Mapping[str, Cluster]
-    istioctl: Istioctl
-    roots: RootStore
-    simulated: bool = False
-
-    def cluster(self, name: str | None) -> Cluster:
-        """The cluster of that name. KeyError if the step has none, which is a mistake in the step."""
-        return self.clusters[name or ""]
+    @property
+    def simulated(self) -> bool:
+        """Whether nothing real is behind it."""
 
 
 class Job:
@@ -147,18 +121,9 @@ class Job:
         said = one_line(text, 1000)
         self._emit(StepSaid(step=self._step.id, cluster=self._step.cluster, text=said, output=output))
 
-    def answered(self, counts: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> None:
-        """What the verification has heard so far."""
-        self._emit(
-            Answered(
-                step=self._step.id,
-                cluster=self._step.cluster or "",
-                counts=dict(counts),
-                missing=missing,
-                errors=errors,
-                last=one_line(last),
-            )
-        )
+    def tell(self, event: Event) -> None:
+        """Something of the step's own, for those who watch and know what it is."""
+        self._emit(event)
 
     def cancelled(self) -> bool:
         """Whether the work should end now: the person aborts, or the step that this one watches failed."""
@@ -310,14 +275,14 @@ class Step(ABC):
         self.joins = joins
 
     @abstractmethod
-    def probe(self, world: World) -> Probe:
+    def probe(self, world: Any) -> Probe:
         """Look at the clusters, change nothing. Must cope with everything it needs being absent."""
 
     @abstractmethod
-    def apply(self, world: World, job: Job) -> None:
+    def apply(self, world: Any, job: Job) -> None:
         """Make it so. May be called again at any time, also after a crash in the middle of itself."""
 
-    def undo(self, world: World, job: Job) -> None:  # noqa: B027 - most guards and waits made nothing
+    def undo(self, world: Any, job: Job) -> None:  # noqa: B027 - most guards and waits made nothing
         """Take back what `apply` made, and only that. May be called again at any time."""
 
     def commands(self) -> list[Command]:

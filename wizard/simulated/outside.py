@@ -15,7 +15,6 @@ from wizard.simulated.names import context_of, server_of
 from wizard.simulated.pace import Pace
 
 if TYPE_CHECKING:
-    from wizard.engine.step import World
     from wizard.errors import Mistake
     from wizard.mesh.model import Mesh
     from wizard.outside import IstioctlFound
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from wizard.simulated.istioctl import SimulatedIstioctl
     from wizard.simulated.machine import Machine
     from wizard.simulated.town import Town
+    from wizard.world import World
 
 ISTIOCTL = "(simulated) istioctl"
 

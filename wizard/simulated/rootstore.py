@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from wizard.engine.step import Conflict, RootStore
+from wizard.engine.step import Conflict
 from wizard.errors import NeedsPerson
+from wizard.world import RootStore
 
 
 class MemoryRoots(RootStore):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.engine.step import World
 from wizard.errors import BadInput
 from wizard.mesh.model import Mesh
 from wizard.simulated import controllers
@@ -16,6 +15,7 @@ from wizard.simulated.mesh import Traffic
 from wizard.simulated.pace import Pace
 from wizard.simulated.rootstore import MemoryRoots
 from wizard.simulated.shell import Shell
+from wizard.world import World
 
 
 class Town:

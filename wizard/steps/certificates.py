@@ -22,12 +22,13 @@ from wizard.certificates.openssl import REQUEST
 from wizard.certificates.request import refused_folder, write_request
 from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, Mistake, NeedsPerson, Trouble
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared, put
 from wizard.text import listing, printable, quoted
+from wizard.world import World
 
 T = TypeVar("T")
 CACERTS = Ref(SECRET, "cacerts", SYSTEM_NAMESPACE)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from wizard.clusters.kinds import JOB, POD, Object, Ref
 from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Job, World
+from wizard.engine.step import Job
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
@@ -31,6 +31,7 @@ from wizard.steps.ownership import is_of
 from wizard.steps.sample import curl_image
 from wizard.steps.unready import Unready
 from wizard.text import listing, one_line
+from wizard.world import World
 
 log = logging.getLogger(__name__)
 

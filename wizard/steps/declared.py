@@ -11,7 +11,7 @@ from wizard.clusters.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, SECRET, Kind,
 from wizard.clusters.namespaces import going
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.steps.ownership import (
@@ -29,6 +29,7 @@ from wizard.steps.ownership import (
 from wizard.steps.pods import is_going
 from wizard.steps.unready import FINAL_SECONDS
 from wizard.text import here_document, listing, one_line
+from wizard.world import World
 
 GONE_SECONDS = 180
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wizard.engine.step import World
 from wizard.istio.operator import planned_discovery
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.loadbalancer import ingress_of
+from wizard.world import World
 
 
 def discovery_address(world: World, mesh: Mesh, remote: Cluster) -> str | None:

@@ -19,7 +19,7 @@ from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import istioctl, kubectl
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.istio import names
 from wizard.istio.operator import OPERATOR_NAME, UNKNOWN_ADDRESS, operator_of, operator_yaml
@@ -37,6 +37,7 @@ from wizard.steps.pods import available
 from wizard.steps.unready import Unready
 from wizard.steps.watch import Watch
 from wizard.text import here_document, listing, one_line, quoted
+from wizard.world import World
 
 RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
 _MADE = "made"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.istio.versions import host_names_of_gateways
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
@@ -12,6 +12,7 @@ from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.steps.gateway import GATEWAY_SERVICE
 from wizard.steps.warnings import latest_warning
 from wizard.text import one_line
+from wizard.world import World
 
 ADDRESS_SECONDS = 600
 

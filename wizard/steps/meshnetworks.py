@@ -11,12 +11,13 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.ownership import differing
 from wizard.text import one_line, quoted
+from wizard.world import World
 
 
 class MeshNetworks(Step):

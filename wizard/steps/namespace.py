@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import NAMESPACE, Object, Ref
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, World
+from wizard.engine.step import Command
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.steps.declared import Declared
 from wizard.steps.ownership import LABELS
 from wizard.text import quoted
+from wizard.world import World
 
 CONTROL_PLANE = "topology.istio.io/controlPlaneClusters"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from wizard.clusters.kinds import POD, Object
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.istio.proxies import INJECTED, PROXY, control_plane_version, outdated
 from wizard.istio.versions import minor_of
 from wizard.mesh import model
@@ -17,6 +17,7 @@ from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.steps.pods import is_going, is_pod_of
 from wizard.steps.sample import sample_deployments
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 _RESTARTED = ("Deployment", "StatefulSet", "DaemonSet")  # what `kubectl rollout restart` knows
 _SHOWN = 5

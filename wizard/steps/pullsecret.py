@@ -12,13 +12,14 @@ from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
 from wizard.credentials import hold_docker
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.reading import read
 from wizard.steps.declared import Declared, put, take_back
 from wizard.text import one_line, quoted
+from wizard.world import World
 
 KIND = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"

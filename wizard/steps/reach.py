@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from wizard.clusters.kinds import NODE, POD, SERVICE
 from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.clusters.patience import within
-from wizard.engine.step import Difference, Job, Needed, Probe, Step, World
+from wizard.engine.step import Difference, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import bracketed, canonical, is_ip
@@ -28,6 +28,7 @@ from wizard.steps.pods import is_going
 from wizard.steps.policies import limiting
 from wizard.steps.remotesecret import secret_of
 from wizard.text import listing, one_line
+from wizard.world import World
 
 DISCOVERY_PORT = 15012
 INJECTION_PORT = 15017

@@ -9,7 +9,7 @@ import json
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import POD, SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
@@ -19,6 +19,7 @@ from wizard.steps.declared import put, take_back
 from wizard.steps.ownership import is_ours, of_another
 from wizard.steps.removal import READER_TOKEN
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 MARK = "istio/multiCluster"
 CLUSTER = "networking.istio.io/cluster"

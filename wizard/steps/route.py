@@ -7,7 +7,7 @@ from __future__ import annotations
 from wizard.clusters.kinds import NODE, SERVICE, Object, Ref
 from wizard.clusters.nodes import is_ready
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Command, Difference, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Difference, Job, Needed, Probe, Step
 from wizard.errors import Failed
 from wizard.mesh import model
 from wizard.mesh.addresses import bracketed
@@ -15,6 +15,7 @@ from wizard.mesh.model import Mesh
 from wizard.steps.curlpod import CurlPods, remove_probes
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 KUBERNETES = Ref(SERVICE, "kubernetes", "default")  # every cluster has it, and it answers before Istio stands
 _MOST_PODS = 30

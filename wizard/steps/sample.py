@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, World
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.istio.proxies import outdated
@@ -22,6 +22,7 @@ from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.steps.pods import available, is_going, is_pod_of
 from wizard.steps.unready import Unready
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 SERVICE = "helloworld"
 CLIENT = "curl"

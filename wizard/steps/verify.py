@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from wizard.clusters.typed import istioctl, kubectl
-from wizard.engine.events import Answered
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step, World
+from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
+from wizard.heard import Answered
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
 from wizard.text import listing, one_line, quoted
+from wizard.world import World
 
 VERIFY_SECONDS = 180
 ANSWER_SECONDS = 5  # for one request
@@ -45,8 +47,7 @@ class Verify(Step):
             seen = f"heard {_told(heard)}" if heard else errors or "no answer"
             return Needed((Difference("traffic", "", seen, f"answers of {listing(missing)} too"),))
         told = f"heard {_told(heard)}"
-        answered = Answered(step=self.id, cluster=self.member.name, counts=dict(heard), missing=(), errors=0, last=told)
-        return Done(told, (answered,))
+        return Done(told, (self._answered(heard, (), 0, told),))
 
     def apply(self, world: World, job: Job) -> None:
         heard: Counter[str] = Counter()
@@ -63,7 +64,7 @@ class Verify(Step):
             failures += 1 if error else 0
             missing = tuple(version for version in self.versions if not heard[version])
             last = error or f"heard {_told(heard)}"
-            job.answered(heard, missing, failures, last)
+            job.tell(self._answered(heard, missing, failures, last))
             return (None if missing else True), f"{last}; missing {listing(missing)}"
 
         try:
@@ -74,6 +75,16 @@ class Verify(Step):
                 f"no answer of {listing(self._whose(version) for version in missing)} reached {self.member.name}: {failure.what}",
                 self._advice(missing),
             ) from failure
+
+    def _answered(self, heard: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> Answered:
+        return Answered(
+            step=self.id,
+            cluster=self.member.name,
+            counts=dict(heard),
+            missing=missing,
+            errors=errors,
+            last=one_line(last),
+        )
 
     def commands(self) -> list[Command]:
         url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello"

@@ -25,13 +25,15 @@ from tests.faults.machine.times import GLANCE, QUIET, Waits
 from wizard.clusters import lease
 from wizard.clusters.kinds import LEASE, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Executed, Right, ServerVersion
-from wizard.engine.engine import Engine, Outcome
+from wizard.engine.engine import Engine
 from wizard.engine.events import Event
-from wizard.engine.step import Conflict, RootStore, Step, World
+from wizard.engine.outcome import Outcome
+from wizard.engine.step import Conflict, Step
 from wizard.errors import Failed, Mistake, NotAllowed, Trouble, Unreachable
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.simulated.cluster import SimulatedCluster
+from wizard.world import RootStore, World
 
 if TYPE_CHECKING:
     from tests.faults.machine.child import Child
@@ -293,16 +295,13 @@ class MortalEngine(Engine):
         super().__init__(*args, sleep=process.sleep, **kwargs)
         self._process = process
 
-    def _one(self, step: Step, act: Callable[[Step], None]) -> None:
+    def work_on(self, step: Step, act: Callable[[Step], None]) -> None:
         _here.step = step.id
         try:
-            super()._one(step, act)
+            super().work_on(step, act)
         except BaseException as error:
             if not isinstance(error, Killed):
                 self._process.errors.append(repr(error))
-            with self._changed:
-                self._draining = self._aborted = True
-                self._changed.notify_all()
         finally:
             _here.step = None
 

@@ -16,8 +16,9 @@ from tests.faults.machine.strangers import SECRET_OF_THEIRS, belongings, kept, p
 from tests.faults.machine.tally import Violation, count
 from tests.faults.machine.times import LeaseClock
 from wizard.clusters.kinds import JOB, LEASE, NAMESPACE, SECRET, Object, Ref, ref_of
-from wizard.engine.engine import Outcome, _dependants
 from wizard.engine.events import Status
+from wizard.engine.outcome import Outcome
+from wizard.engine.schedule import dependants
 from wizard.engine.step import Plan
 from wizard.errors import BadInput, Trouble
 from wizard.mesh.model import Cluster, Mesh
@@ -178,7 +179,7 @@ class Place:
         self.taken_back = True
         with session.engine(process.hear, operation="uninstall") as engine:
             outcome = engine.undo()
-        self._orderly(process, session.plan, outcome, engine._fatal, undo=True)
+        self._orderly(process, session.plan, outcome, engine.controls.fatal, undo=True)
         return _ended(outcome)
 
     def _work(self, process: Process, session: Session) -> Ended:
@@ -193,7 +194,7 @@ class Place:
             count("run:departure")
         with session.engine(process.hear) as engine:
             outcome = engine.run()
-        self._orderly(process, session.plan, outcome, engine._fatal)
+        self._orderly(process, session.plan, outcome, engine.controls.fatal)
         return _ended(outcome)
 
     def _look(self, process: Process) -> Ended:
@@ -250,7 +251,7 @@ class Place:
         """A failure stops only what depends on it, and all of that."""
         if process.dead or fatal is not None:
             return
-        needs = _dependants(plan) if undo else {step.id: list(step.needs + step.joins) for step in plan.steps}
+        needs = dependants(plan) if undo else {step.id: list(step.needs + step.joins) for step in plan.steps}
         statuses = outcome.statuses
         after: dict[str, set[str]] = {}
 
