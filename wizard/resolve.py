@@ -12,13 +12,12 @@ from typing import TypeVar
 from wizard.clusters.kinds import NODE, Object
 from wizard.clusters.nodeports import preferred, spelled, told_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
-from wizard.clusters.services import free_service_address, overlap, service_cidrs
+from wizard.clusters.services import free_service_address, overlap, service_cidrs, used_node_ports
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
-from wizard.preflight import used_node_ports
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
 from wizard.text import listing, one_line

@@ -13,6 +13,8 @@ from screens.candidates import id_of
 from screens.draft import Draft
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
+from wizard.checks.finding import Finding
+from wizard.checks.preflight import check
 from wizard.clusters.contexts import ContextEntry, ContextFacts
 from wizard.clusters.kinds import CONFIG_MAP, NODE, POD, SERVICE, Ref
 from wizard.clusters.nodes import addresses_to_rely_on
@@ -23,7 +25,6 @@ from wizard.istio.operator import mesh_networks
 from wizard.mesh.document import document_of, mesh_from, mistakes_in
 from wizard.mesh.model import GATEWAY_NAME, Cluster, Gateway, Mesh
 from wizard.mesh.rules import value_at
-from wizard.preflight import Finding, check
 from wizard.resolve import resolve
 from wizard.session import Session, saved_mesh, wanted_mesh
 from wizard.simulated.outside import SimulatedOutside

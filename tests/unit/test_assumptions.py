@@ -14,6 +14,7 @@ import yaml
 from screens.draft import Draft
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
+from wizard.checks.preflight import check
 from wizard.clusters.contexts import ContextEntry
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, ISTIO_GATEWAY, NODE, POD, SERVICE, Object, Ref
 from wizard.clusters.nodeports import preferred, told_node_ports
@@ -29,7 +30,6 @@ from wizard.mesh.fields import cluster_field, mesh_field
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Mesh
 from wizard.mesh.tolerations import Toleration, untolerated, wrong_tolerations
 from wizard.plan import plan_of
-from wizard.preflight import check
 from wizard.resolve import resolve
 from wizard.session import Session
 from wizard.simulated.istioctl import SimulatedIstioctl

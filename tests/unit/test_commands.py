@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.unit.commands_fakes import MESH, Toy, ToyOutside, put_in_place
+from wizard.checks.finding import Finding
 from wizard.commands.main import run
 from wizard.engine.step import Step
 from wizard.errors import BadInput, Failed
-from wizard.preflight import Finding
 from wizard.verification import Verdict
 
 
@@ -311,11 +311,11 @@ def test_what_was_found_weighs_more_than_a_report_that_cannot_be_written(shell: 
 
 def test_check_lists_findings(shell: Shell) -> None:
     warning = Finding("clock", "cluster1", "warning", "its clock is off", "Set it.")
-    shell.put("wizard.preflight", "check", lambda mesh, world: [warning])
+    shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning])
     assert shell("check", "-f", shell.mesh) == 0
     assert "Set it." in shell.out
     error = Finding("rights", "cluster2", "error", "may not", "Be an administrator.")
-    shell.put("wizard.preflight", "check", lambda mesh, world: [warning, error])
+    shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning, error])
     assert shell("check", "-f", shell.mesh, "--json") == 1
     assert [finding["severity"] for finding in shell.json()["findings"]] == ["warning", "error"]
     assert shell.json()["ok"] is False

@@ -22,6 +22,7 @@ from tests.unit.api_fakes import Api, Pair, Said, api, kubeconfig, pair
 from tests.unit.conftest import Setting
 from tests.unit.test_lease_runs import writes
 from tests.unit.test_real_cluster import CALLS
+from wizard.checks.preflight import check
 from wizard.clusters.patience import Patience
 from wizard.clusters.port import Cluster
 from wizard.clusters.proxies import NoProxy, Proxy, proxy_to
@@ -29,7 +30,6 @@ from wizard.clusters.real import RealCluster
 from wizard.commands.main import run
 from wizard.errors import BadInput, Failed, NeedsPerson, NotKnown, Unreachable
 from wizard.facts import facts_of
-from wizard.preflight import check
 from wizard.resolve import identities
 
 ROOT = Path(__file__).parents[2]

@@ -14,11 +14,12 @@ import pytest
 from tests.unit.conftest import Setting
 from tests.unit.test_simulated_topologies import Town, contents, members, mesh
 from wizard import yamltext
+from wizard.checks.finding import Finding
+from wizard.checks.preflight import check_cluster
 from wizard.clusters.kinds import CONFIG_MAP, JOB, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster, Conflicting, Executed, Outdated
 from wizard.engine.step import Conflict, Done, Job, Shared
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.preflight import Finding, check_cluster
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.outside import SimulatedOutside
 from wizard.steps.declared import put, take_back

@@ -12,8 +12,8 @@ import pytest
 
 from tests.unit.conftest import Setting
 from wizard import owners
+from wizard.checks.preflight import check
 from wizard.owners import changeable
-from wizard.preflight import check
 
 pytestmark = pytest.mark.inputs("S7")
 

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import Setting, setting
+from wizard.checks.finding import Finding
+from wizard.checks.needed import RIGHTS
+from wizard.checks.preflight import check
 from wizard.clusters.kinds import NODE, Ref
+from wizard.clusters.pods import pod_ranges
 from wizard.clusters.port import Right
 from wizard.errors import BadInput, NeedsPerson, Unreachable
 from wizard.istio.overlays import unreadable_overlays
 from wizard.istio.versions import kubernetes_trouble, minor_of, unsupported
 from wizard.mesh.model import Cluster, Gateway, Mesh
-from wizard.preflight import RIGHTS, Finding, check, pod_ranges
 from wizard.resolve import check_istioctl, resolve
 from wizard.simulated.outside import SimulatedOutside
 

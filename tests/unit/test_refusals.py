@@ -10,12 +10,13 @@ import pytest
 
 from tests.unit.conftest import Setting
 from tests.unit.test_steps import job_of
+from wizard.checks.finding import Finding
+from wizard.checks.preflight import check
 from wizard.clusters.kinds import CRD, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, VALIDATING_WEBHOOK, Kind, Object, Ref
 from wizard.engine.events import StepSaid
 from wizard.engine.step import Difference, Needed
 from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.preflight import Finding, check
 from wizard.simulated.policies import lets_out
 from wizard.steps import declared, unready, watch
 from wizard.steps.ownership import CREATED

@@ -12,6 +12,8 @@ import pytest
 
 from tests.unit.api_fakes import Api, Asked, Said, api, kubeconfig, thing
 from tests.unit.conftest import Setting
+from wizard.checks.preflight import check
+from wizard.clusters.clock import clock_offset
 from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, KINDS, LEASE, NODE, POD, SECRET, SERVICE, Kind, Ref
 from wizard.clusters.patience import Patience, moment, retry_after
 from wizard.clusters.port import Cluster
@@ -19,7 +21,6 @@ from wizard.clusters.real import RealCluster
 from wizard.clusters.shapes import Misshapen, object_of
 from wizard.errors import Failed
 from wizard.facts import facts_of
-from wizard.preflight import check, clock_offset
 from wizard.resolve import identities
 
 pytestmark = pytest.mark.inputs("29", "S12")

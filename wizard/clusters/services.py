@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wizard.clusters.kinds import SERVICE, SERVICE_CIDR, Object
 from wizard.clusters.port import Cluster
 from wizard.errors import Failed, NotAllowed, Unreachable
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.text import one_line
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Addresses for documentation: in no cluster's range.
@@ -88,3 +90,30 @@ def _refusal(cluster: Cluster, address: str) -> str:
     except Failed as refusal:
         return refusal.what
     return ""
+
+
+def used_node_ports(cluster: Cluster) -> dict[int, str]:
+    """NodePort → the Service that has it, without our own gateway's."""
+    return node_ports(cluster.objects(SERVICE))
+
+
+def node_ports(services: Iterable[Object]) -> dict[int, str]:
+    """The same of these Services."""
+    return {
+        int(port["nodePort"]): name_of(service)
+        for service in services
+        if not is_gateway(service)
+        for port in (service.get("spec") or {}).get("ports") or []
+        if port.get("nodePort")
+    }
+
+
+def is_gateway(service: Object) -> bool:
+    """Whether this is the gateway of the mesh."""
+    metadata = service["metadata"]
+    return (metadata["name"], metadata.get("namespace", "")) == (GATEWAY_NAME, SYSTEM_NAMESPACE)
+
+
+def name_of(service: Object) -> str:
+    """The Service as it is told of, printable."""
+    return one_line(f"Service {service['metadata']['name']} in {service['metadata'].get('namespace', '')}")

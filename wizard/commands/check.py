@@ -22,9 +22,10 @@ def command(settings: Settings, path: str, json: bool) -> int:
 
     Exits 1 where something would make the install fail, 3 where only a person can decide it; warnings alone exit 0.
     """
+    from wizard.checks.finding import Finding
+    from wizard.checks.preflight import check
     from wizard.console.background import reading
     from wizard.console.consent import consenting
-    from wizard.preflight import Finding, check
 
     out = settings.out
     session = settings.session(from_file(path, settings, looking=True))

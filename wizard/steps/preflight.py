@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wizard.checks.finding import Finding
+from wizard.checks.gateway_port import out_of_range
+from wizard.checks.preflight import check_cluster
 from wizard.clusters.nodeports import asked_node_ports, told_node_ports
 from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
-from wizard.preflight import Finding, check_cluster, out_of_range
 from wizard.steps.gateway import GATEWAY_SERVICE, node_port
 from wizard.world import World
 

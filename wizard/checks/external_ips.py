@@ -1,0 +1,40 @@
+"""Are Services with externalIPs allowed?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.clusters.services import is_gateway
+from wizard.errors import Failed, Unreachable
+from wizard.mesh.model import GATEWAY_TLS_PORT
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    member, cluster = looked.member, looked.cluster
+    if (
+        member.gateway.exposure != "external-ips"
+        or member.gateway.address is None
+        or any(map(is_gateway, looked.services))
+    ):
+        return
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "meshwizard-external-ips", "namespace": "default"},
+        "spec": {"externalIPs": list(member.gateway.addresses), "ports": [{"port": GATEWAY_TLS_PORT}]},
+    }
+    try:
+        cluster.apply(manifest, dry_run=True)
+    except Unreachable:
+        raise
+    except Failed as refusal:
+        yield Finding(
+            "external-ips", member.name, "error", f"Services with externalIPs are refused here: {refusal.what}",
+            f"Choose another gateway.exposure for {member.name}, or have it allowed: the admission plugin "
+            "DenyServiceExternalIPs, or a policy, refuses it.",
+        )  # fmt: skip
+
+
+CHECK = Check("external-ips", "gateway", find, at_gateways=True)

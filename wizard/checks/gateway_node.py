@@ -1,0 +1,18 @@
+"""Is the node through which the gateway is reached one of the cluster's?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.checks.gateway_address import warn_of_node
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    gateway = looked.member.gateway
+    if gateway.exposure == "cluster-ip-route" and gateway.node:
+        yield from warn_of_node(looked, "gateway-node", "gateway node", (gateway.node,))
+
+
+CHECK = Check("gateway-node", "gateway", find, at_gateways=True)

@@ -1,0 +1,26 @@
+"""Is it another cluster than the others of the mesh?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.errors import Trouble
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    mesh, member, world, identity = looked.mesh, looked.member, looked.world, looked.identity
+    for other in mesh.clusters[: [each.name for each in mesh.clusters].index(member.name)]:
+        try:
+            same = world.cluster(other.name).identity() == identity
+        except Trouble:
+            continue  # its own finding tells
+        if same:
+            yield Finding(
+                "identity", member.name, "error", f"{member.name} and {other.name} are one cluster under two contexts",
+                "Take one of them out of the mesh.",
+            )  # fmt: skip
+
+
+CHECK = Check("identity", "connection", find)

@@ -1,0 +1,24 @@
+"""Can runs on other machines be kept out?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.checks.needed import LEASE_RIGHTS
+from wizard.text import listing, one_line
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    member = looked.member
+    unguarded = [right for right in looked.lacking if right in LEASE_RIGHTS]
+    if unguarded:
+        yield Finding(
+            "leases", member.name, "warning",
+            f"context {one_line(member.context)} may not {listing(map(str, unguarded))}: runs on other machines are not kept out",
+            "Ask for that right, or make sure that nobody else works on this mesh meanwhile.",
+        )  # fmt: skip
+
+
+CHECK = Check("leases", "rights", find)

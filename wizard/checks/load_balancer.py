@@ -1,0 +1,32 @@
+"""Does anything give addresses to Services of type LoadBalancer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    member = looked.member
+    if member.gateway.exposure != "load-balancer" or not member.gateway.labelled:
+        return
+    balanced = [service for service in looked.services if (service.get("spec") or {}).get("type") == "LoadBalancer"]
+    given = [
+        service for service in balanced if ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    ]
+    if not given:
+        seen = (
+            f"{len(balanced)} Services of type LoadBalancer, none with an address"
+            if balanced
+            else "none was asked so far"
+        )
+        yield Finding(
+            "load-balancer", member.name, "warning",
+            f"nothing shows that a load balancer gives addresses here: {seen}",
+            f"Where there is none, choose another gateway.exposure for {member.name}; the install would wait in vain.",
+        )  # fmt: skip
+
+
+CHECK = Check("load-balancer", "gateway", find, at_gateways=True)

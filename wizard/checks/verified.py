@@ -1,0 +1,24 @@
+"""Is it verified who answers as the API server?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.text import one_line, quoted
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    member, cluster = looked.member, looked.cluster
+    if not cluster.verified:
+        yield Finding(
+            "verified", member.name, "warning",
+            f"the certificate of its API server is not verified (insecure-skip-tls-verify, context {one_line(member.context)}): "
+            "whoever stands in between gets the credentials and keys that are sent there",
+            "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "
+            f"to change something there all the same, consent with --unverified {quoted(member.name)}.",
+        )  # fmt: skip
+
+
+CHECK = Check("verified", "connection", find)

@@ -1,0 +1,103 @@
+"""Are there admission webhooks that nobody answers any more? That of our own istiod comes back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.checks.check import Check, Looked
+from wizard.checks.finding import Finding
+from wizard.clusters.kinds import (
+    AUTOSCALER,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    ISTIO_GATEWAY,
+    JOB,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    POD,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    VALIDATING_WEBHOOK,
+    Ref,
+)
+from wizard.clusters.port import Cluster
+from wizard.clusters.typed import kubectl
+from wizard.clusters.webhooks import Made, orphans
+from wizard.istio import names
+from wizard.mesh import model
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.text import one_line, quoted
+
+
+def find(looked: Looked) -> Iterable[Finding]:
+    mesh, member, cluster = looked.mesh, looked.member, looked.cluster
+    ours = (SYSTEM_NAMESPACE, names.istiod_name(mesh))
+    known: dict[tuple[str, str], bool] = {ours: False}
+
+    def is_gone(service: tuple[str, str]) -> bool:
+        if service not in known:
+            known[service] = cluster.get(Ref(SERVICE, service[1], service[0])) is None
+        return known[service]
+
+    configurations = [*cluster.objects(VALIDATING_WEBHOOK), *cluster.objects(MUTATING_WEBHOOK)]
+    for orphan in orphans(configurations, is_gone, list(_made(mesh, member, cluster)), _LABELS):
+        kind = orphan.configuration.kind.kind
+        text = f"{kind} {one_line(orphan.configuration.name)}: {orphan.told}"
+        verb = "delete" if orphan.whole else "edit"
+        remedy = (
+            f"Where what it belonged to is gone for good: {kubectl(member)} {verb} {kind.lower()} "
+            f"{quoted(orphan.configuration.name)}"
+        )
+        if orphan.refuses:
+            text += f"; it makes the API server refuse what will be made here, such as {orphan.refuses}"
+            yield Finding("webhook", member.name, "error", text, remedy, person=True)
+        else:
+            yield Finding("webhook", member.name, "warning", text, remedy)
+
+
+# What the objects may carry that are made: a webhook may select by labels.
+_LABELS: tuple[dict[str, str], ...] = (
+    {},
+    {"app": "istiod", "istio": "pilot"},
+    {"app": GATEWAY_NAME, "istio": "eastwestgateway", "sidecar.istio.io/inject": "true"},
+    {"app": "helloworld"},
+    {"app": "curl"},
+)
+
+
+def _made(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Made]:
+    """What an install makes. Webhook configurations themselves are never asked about."""
+    places = {
+        SYSTEM_NAMESPACE: (_OF_INSTALL, {model.NETWORK_LABEL: member.network}),
+        mesh.verify.namespace: (_OF_SAMPLE, names.injection_labels(mesh)),
+    }
+    for kind in (CRD, CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
+        yield Made(kind.resource, None)
+    for name, (resources, wanted) in places.items():
+        live = ((cluster.get(Ref(NAMESPACE, name)) or {}).get("metadata") or {}).get("labels") or {}
+        labels = {"kubernetes.io/metadata.name": name, **live, **wanted}
+        yield Made(NAMESPACE.resource, labels)
+        for resource in resources:
+            yield Made(resource, labels, f" in {name}")
+
+
+_OF_SAMPLE = (*(kind.resource for kind in (SERVICE, DEPLOYMENT, POD)), "replicasets.apps")
+
+_OF_INSTALL = (
+    *(
+        kind.resource
+        for kind in (DEPLOYMENT, SERVICE, POD, JOB, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, ROLE, ROLE_BINDING)
+    ),
+    *(kind.resource for kind in (AUTOSCALER, DISRUPTION_BUDGET, ISTIO_GATEWAY)),
+    "replicasets.apps",
+)
+
+
+CHECK = Check("webhook", "cluster", find, optional=True)
