@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from wizard.clusters import lease as leases
 from wizard.clusters.kinds import LEASE, Object, Ref
 from wizard.clusters.lease import LOCK, Holder, Lease, Times
 from wizard.clusters.port import Cluster
+from wizard.engine.delivery import Delivery
+from wizard.engine.events import Event
 
 PLACE = Ref(LEASE, "meshwizard-mesh1", "kube-system")
 ALICE, BOB = Holder("alice@one/1", "lock-of-alice"), Holder("bob@two/2", "lock-of-bob")
@@ -26,6 +28,19 @@ def quick_and_quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     while any(thread.name.startswith("lease of") for thread in threading.enumerate()) and time.monotonic() < end:
         time.sleep(0.01)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease of")]
+
+
+class AtOnce(Delivery):
+    """Hands events over where they happen, in the engine's own thread: what a listener sees is how it was just then, and while
+    it waits nothing of the run moves on, as when it is stopped.
+    """
+
+    def __init__(self, listener: Callable[[Event], None]) -> None:
+        super().__init__(lambda event: None)
+        self._at_once = listener
+
+    def put(self, event: Event) -> None:
+        self._at_once(event)
 
 
 def held(cluster: Cluster) -> Object:

@@ -12,7 +12,7 @@ import pytest
 
 from state import StateFolder
 from tests.unit.conftest import Setting, setting
-from tests.unit.lease_fakes import ALICE, PLACE, dead, quick_and_quiet
+from tests.unit.lease_fakes import ALICE, PLACE, AtOnce, dead, quick_and_quiet
 from wizard.clusters import lease as leases
 from wizard.clusters.kinds import EVENT, KINDS, LEASE
 from wizard.clusters.lease import Holder, Times
@@ -30,6 +30,7 @@ WRITING = ("apply", "create", "replace", "delete")
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
     yield from quick_and_quiet(monkeypatch)
 
 

@@ -13,6 +13,7 @@ import pytest
 import wizard.commands.demo
 import wizard.console.settings
 from state import StateFolder
+from tests.unit.lease_fakes import AtOnce
 from wizard.clusters import lease as leases
 from wizard.clusters.kinds import LEASE, SECRET, Ref
 from wizard.clusters.lease import Times
@@ -118,6 +119,7 @@ def test_a_second_machine_is_refused_and_does_not_disturb_the_first(
     outside: SimulatedOutside, mesh: str, place: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
+    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
     outside.istioctl.fail_at["Pilot"] = "no memory"
     assert shell("laptop1", "apply", "-f", mesh, "--state", place)[0] == 1
     outside.istioctl.fail_at.clear()
@@ -154,8 +156,9 @@ def test_a_second_machine_is_refused_and_does_not_disturb_the_first(
 
 @pytest.mark.promise(3)
 def test_a_run_whose_state_cannot_be_written_any_more_stops(
-    outside: SimulatedOutside, mesh: str, place: str, tmp_path: Path, shell: Shell
+    outside: SimulatedOutside, mesh: str, place: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
     machine = outside.machines[1]
     context = machine.context
     folder = StateFolder(tmp_path / "a", shelf=StateSecrets(outside.cluster("keeper", context), context, "default"))
