@@ -78,8 +78,9 @@ class Schedule:
             # Already as wanted, whatever becomes of what it was built from; but looked at again if that changes.
             return Status.PROBING if all(now.status[id] in FINAL for id in before) else Status.WAITING
         broken = [id for id in before if now.status[id] in BROKEN]
-        # What somebody must decide holds back all that would build on it, however far up it stands.
-        broken = broken or [id for id in sorted(self._upstream[step.id]) if id in conflicts]
+        if not broken and not self._upstream[step.id].isdisjoint(conflicts):
+            # What somebody must decide holds back all that would build on it, however far up it stands.
+            broken = sorted(self._upstream[step.id].intersection(conflicts))
         if broken:
             return _waits_for(broken)
         ready = all(now.status[id] in SATISFIED for id in step.needs)
