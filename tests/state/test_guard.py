@@ -69,7 +69,9 @@ def test_what_json_carries_is_copied_as_it_is() -> None:
     assert len(inner["numbers"]) == 5
 
 
-@pytest.mark.parametrize("value", [2**63, -(2**63), float("nan"), float("inf"), b"x", {1}, object()], ids=str)
+@pytest.mark.parametrize(
+    "value", [2**63, -(2**63), float("nan"), float("inf"), b"x", {1}, object()], ids=lambda value: type(value).__name__
+)
 def test_what_json_does_not_carry_is_refused_with_its_place(value: object) -> None:
     with pytest.raises(ValueError, match=r"^document\.a\[1\] is not plain JSON data"):
         guard.plain({"a": [0, value]}, "document")
