@@ -42,7 +42,7 @@ class Controls:
         """Try a failed step again, and what it blocked. KeyError for an unknown step."""
         with self._changed:
             if self._progress.broken(id):
-                self._progress.looked.pop(id, None)
+                self._progress.take_look(id)
                 self._progress.set(self._progress.plan.step(id), Status.WAITING)
                 self._unblock()
 

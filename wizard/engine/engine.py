@@ -210,8 +210,7 @@ class Engine:
 
     def _now(self) -> Now:
         controls = self.controls
-        done = {id for id, result in self._progress.looked.items() if isinstance(result, Done)}
-        return Now(self._progress.status, done, self._busy, controls.paused or controls.draining)
+        return Now(self._progress.status, self._progress.seen_done(), self._busy, controls.paused or controls.draining)
 
     def _is_over(self) -> bool:
         """Whether nothing is at work, and nothing will be."""
@@ -245,7 +244,7 @@ class Engine:
                 self._progress.changed.notify_all()
 
     def _apply(self, step: Step) -> None:
-        looked = self._progress.looked.pop(step.id, None)
+        looked = self._progress.take_look(step.id)
         if isinstance(looked, Done) and not any(id in self._applied for id in step.needs + step.joins):
             self._done(step, looked, 0.0)
             return

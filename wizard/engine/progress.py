@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from wizard.engine.events import Event, Status, StepChanged
-from wizard.engine.step import Plan, Probe, Step
+from wizard.engine.step import Done, Plan, Probe, Step
 from wizard.errors import Trouble
 
 SATISFIED = frozenset({Status.DONE, Status.SKIPPED})
@@ -51,6 +51,16 @@ class Progress:
                 )
             )
             self.changed.notify_all()
+
+    def take_look(self, id: str) -> Look | None:
+        """What the first look found of this step, which counts no more from then on."""
+        with self.changed:
+            return self.looked.pop(id, None)
+
+    def seen_done(self) -> set[str]:
+        """The steps that the first look found as wanted, as far as that counts."""
+        with self.changed:
+            return {id for id, result in self.looked.items() if isinstance(result, Done)}
 
     def broken(self, id: str) -> bool:
         """Whether this step failed, waits for a decision, or for something that does."""
