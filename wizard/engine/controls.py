@@ -43,7 +43,7 @@ class Controls:
         with self._changed:
             if self._progress.broken(id):
                 self._progress.take_look(id)
-                self._progress.set(self._progress.plan.step(id), Status.WAITING)
+                self._progress.change(self._progress.plan.step(id), Status.WAITING)
                 self._unblock()
 
     def skip(self, id: str) -> None:
@@ -52,7 +52,7 @@ class Controls:
             if id in self.attending:
                 self.consented.add(id)
             if self._progress.broken(id) and self._progress.status[id] is not Status.BLOCKED:
-                self._progress.set(self._progress.plan.step(id), Status.SKIPPED, "skipped by you")
+                self._progress.change(self._progress.plan.step(id), Status.SKIPPED, "skipped by you")
                 self._unblock()
             self._changed.notify_all()
 
@@ -83,4 +83,4 @@ class Controls:
     def _unblock(self) -> None:
         for step in self._progress.plan.steps:
             if self._progress.status[step.id] is Status.BLOCKED:
-                self._progress.set(step, Status.WAITING)
+                self._progress.change(step, Status.WAITING)

@@ -186,7 +186,7 @@ class Engine:
         needed = self._schedule.needed_by([id for id, result in looked.items() if not isinstance(result, Done)])
         for step in self._plan.steps:
             if step.guard and step.id not in needed:
-                self._progress.set(step, Status.DONE, "not needed: nothing to do")
+                self._progress.change(step, Status.DONE, "not needed: nothing to do")
 
     def _pool(self) -> ThreadPoolExecutor:
         threads = max(1, min(MAX_THREADS, len(self._plan.steps)))
@@ -197,7 +197,7 @@ class Engine:
             while True:
                 moves = direction.moves(self._now())
                 for id, why in (moves.blocked or {}).items():
-                    self._progress.set(self._plan.step(id), Status.BLOCKED, why)
+                    self._progress.change(self._plan.step(id), Status.BLOCKED, why)
                 for step in moves.start:
                     self._busy[step.cluster] = self._busy.get(step.cluster, 0) + 1
                     self._progress.status[step.id] = Status.PROBING
@@ -249,14 +249,14 @@ class Engine:
             self._done(step, looked, 0.0)
             return
         began = time.monotonic()
-        self._progress.set(step, Status.PROBING)
+        self._progress.change(step, Status.PROBING)
         probe = step.probe(self._world)
         if self._approval and isinstance(looked, Trouble):
             self._approval.check_step(step, probe)  # it could not be compared before
         if isinstance(probe, Conflict):
             raise NeedsPerson(probe.what, probe.remedy)
         if isinstance(probe, Needed):
-            self._progress.set(step, Status.RUNNING, _summary(probe))
+            self._progress.change(step, Status.RUNNING, _summary(probe))
             self._record.begin(step)
             if not step.guard:
                 with self._progress.changed:
@@ -278,16 +278,16 @@ class Engine:
         self._record.done(step, done.note)
         for event in done.events:
             self._emit(event)
-        self._progress.set(step, Status.DONE, done.note, seconds=seconds)
+        self._progress.change(step, Status.DONE, done.note, seconds=seconds)
 
     def _undo(self, step: Step) -> None:
         began = time.monotonic()
         if not step.guard or step.leaves:
-            self._progress.set(step, Status.UNDOING)
+            self._progress.change(step, Status.UNDOING)
             self._record.begin(step, undo=True)
             step.undo(self._world, self._job(step))
             self._record.undone(step)
-        self._progress.set(step, Status.UNDONE, seconds=time.monotonic() - began)
+        self._progress.change(step, Status.UNDONE, seconds=time.monotonic() - began)
 
     def _fail(self, step: Step, trouble: Trouble, seconds: float) -> None:
         controls = self.controls
@@ -305,7 +305,7 @@ class Engine:
             self._record.failed(step, status, trouble.what)
         with self._progress.changed:
             self._progress.trouble[step.id] = trouble
-            self._progress.set(step, status, trouble.what, remedy=trouble.remedy, seconds=seconds)
+            self._progress.change(step, status, trouble.what, remedy=trouble.remedy, seconds=seconds)
 
     # -- what a step is given
 

@@ -35,7 +35,7 @@ class Progress:
         for step in self.plan.steps:
             self.emit(StepChanged(step=step.id, cluster=step.cluster, title=step.title, status=self.status[step.id]))
 
-    def set(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
+    def change(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
         """The step takes this status. `seconds`: how long it has worked."""
         with self.changed:
             self.status[step.id] = status
