@@ -59,6 +59,16 @@ def orphans(
     return found
 
 
+def asked(configurations: Iterable[Object], made: Made, labels: Mapping[str, str]) -> list[tuple[Ref, Service]]:
+    """The configurations of which a Service in the cluster will be asked about such an object, with that Service."""
+    return [
+        (ref_of(item), service)
+        for item in configurations
+        for hook in item.get("webhooks") or []
+        if (service := _service(hook)) and _concerns(hook, made, [labels])
+    ]
+
+
 def _service(hook: Object) -> Service | None:
     service = (hook.get("clientConfig") or {}).get("service") or {}
     return (str(service.get("namespace")), str(service["name"])) if service.get("name") else None
@@ -74,6 +84,11 @@ def _refuses(hook: Object, made: Made, labels: Sequence[Mapping[str, str]]) -> b
     """
     if hook.get("failurePolicy", "Fail") != "Fail" or hook.get("matchConditions"):
         return False
+    return _concerns(hook, made, labels)
+
+
+def _concerns(hook: Object, made: Made, labels: Sequence[Mapping[str, str]]) -> bool:
+    """Whether such an object is what it selects."""
     if made.place is not None and not selects(hook.get("namespaceSelector"), made.place):
         return False
     return any(selects(hook.get("objectSelector"), each) for each in labels) and any(
