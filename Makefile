@@ -92,6 +92,8 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Setting up $(VENV) for development (once)" >&2
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@# Compiled here once: else each of the tests' processes would compile all of them for itself.
+	@-$(BIN)/python -m compileall -q wizard state screens && $(BIN)/python -m pytest --collect-only -q >/dev/null 2>&1
 	@touch $@
 
 clean: ## forget the environment and the caches in this folder
