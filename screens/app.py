@@ -232,7 +232,7 @@ class WizardApp(App[int]):
             shown_run = getattr(shown, "show_run", None)
             if shown_run:
                 shown_run(news)
-            elif news:
+            elif news and shown.stands:
                 shown.show_head()
 
     def action_return_to_run(self) -> None:
