@@ -54,7 +54,11 @@ def server(folder: Path) -> Iterator[str]:
 def serve(folder: Path) -> int:
     """That server, until nobody holds its input any more."""
     with api(folder) as made:
-        body = {"metadata": {"name": "one", "uid": "1"}, "status": {"allowed": True}, "items": []}
+        body = {
+            "metadata": {"name": "one", "uid": "1", "resourceVersion": "1"},
+            "status": {"allowed": True},
+            "items": [],
+        }
         made.react = lambda _: Said(body=body)
         (folder / "ca.crt").write_bytes(made.authority.pem)
         sys.stdout.write(f"{made.url}\n")

@@ -18,12 +18,14 @@ from pathlib import Path
 from tests.faults.controlplane import DIES_WITH_US
 from tests.faults.zygote import ROOT
 
+_PASSED = ("FAULTS_ISTIOCTL", "KUBECONFIG")  # of its environment, what the stand-in looks at
+
 # Started without site-packages and with nothing but built-in modules: a few milliseconds.
 _PROGRAM = """#!{python} -IS
 import _socket, os, sys
 place = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
 place.connect({path!r})
-told = repr((sys.argv[1:], os.environ.get("FAULTS_ISTIOCTL", ""))).encode()
+told = repr((sys.argv[1:], {{name: os.environ.get(name, "") for name in {passed!r}}})).encode()
 streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
 place.sendmsg([told], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
 for stream in (0, 1, 2):
@@ -42,7 +44,7 @@ def serve(program: Path) -> Callable[[], None]:
     )  # fmt: skip
     assert server.stdin and server.stdout
     assert server.stdout.readline() == b"ready\n"
-    program.write_text(_PROGRAM.format(python=sys.executable, path=str(path)))
+    program.write_text(_PROGRAM.format(python=sys.executable, path=str(path), passed=_PASSED))
     program.chmod(0o755)
 
     def end() -> None:
@@ -78,9 +80,9 @@ def _become(connection: socket.socket, told: bytes, main: Callable[[], None]) ->
     """Be the istioctl; never returns."""
     import ast
 
-    arguments, plan = ast.literal_eval(told.decode())
+    arguments, environment = ast.literal_eval(told.decode())
     sys.argv = ["istioctl", *arguments]
-    os.environ["FAULTS_ISTIOCTL"] = plan
+    os.environ.update(environment)
     threading.Thread(target=_follow, args=(connection,), daemon=True).start()
     code = 0
     try:

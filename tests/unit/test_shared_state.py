@@ -159,6 +159,7 @@ def test_a_run_whose_state_cannot_be_written_any_more_stops(
     outside: SimulatedOutside, mesh: str, place: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wizard.session.Delivery", AtOnce)
+    monkeypatch.setattr("wizard.engine.step.SILENT_SECONDS", 0)
     machine = outside.machines[1]
     context = machine.context
     folder = StateFolder(tmp_path / "a", shelf=StateSecrets(outside.cluster("keeper", context), context, "default"))

@@ -82,18 +82,17 @@ _reading = threading.Lock()
 
 def read(path: Path) -> Kubeconfig:
     """What this file names. Raises BadInput, naming the file and the lines, where it is no kubeconfig."""
-    name = one_line(path)
-    path = expanded(path).absolute()
+    typed, path = path, expanded(path).absolute()
     with _reading:
-        said = _said(path, name)
+        said = _said(path, typed)
     if isinstance(said, Unloadable):
-        refused = NotLoaded(f"{name} cannot be used as a kubeconfig", REMEDY, said.mistakes)
+        refused = NotLoaded(f"{one_line(typed)} cannot be used as a kubeconfig", REMEDY, said.mistakes)
         refused.names = said.names
         raise refused
     return said
 
 
-def _said(path: Path, name: str) -> Kubeconfig | Unloadable:
+def _said(path: Path, typed: Path) -> Kubeconfig | Unloadable:
     known = _known.get(path)
     if known is not None and known.settled and _stamp_now(path) == known.stamp:
         return known.said
@@ -101,7 +100,7 @@ def _said(path: Path, name: str) -> Kubeconfig | Unloadable:
         found, raw = opened(path, MAX_BYTES)
     except ValueError as error:
         _known.pop(path, None)
-        raise BadInput(f"the kubeconfig {name} {error}", REMEDY) from error
+        raise BadInput(f"the kubeconfig {one_line(typed)} {error}", REMEDY) from error
     digest = hashlib.sha256(raw).digest()
     said = known.said if known is not None and known.digest == digest else parsed(path, raw)
     if len(_known) >= _MANY:

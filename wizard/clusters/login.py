@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
+import functools
 import logging
 import math
 import os
@@ -121,7 +123,6 @@ def login(which: Chosen, *, seconds: float) -> Login:
     cannot be used, Failed where the command gives none.
     """
     with _loading:
-        from kubernetes.client import Configuration
         from kubernetes.config.config_exception import ConfigException
         from kubernetes.config.kube_config import KubeConfigLoader
 
@@ -147,8 +148,9 @@ def login(which: Chosen, *, seconds: float) -> Login:
     try:
         _into_memory(files, cluster, user)
         loader = KubeConfigLoader(config)
-        # Which proxy leads there, `proxy_to` says; left out, the library would look through the environment twice.
-        configuration = Configuration(proxy="", no_proxy="")
+        with _loading:
+            configuration = copy.copy(_blank())
+        configuration.api_key, configuration.api_key_prefix = {}, {}
         loader.load_and_set(configuration)
         certificate = Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
         if configuration.key_file:
@@ -178,6 +180,16 @@ def login(which: Chosen, *, seconds: float) -> Login:
     _act_as(which.user, headers)
     refused = (lambda: plugin_runs.refused(given)) if given else (lambda: None)
     return Login(route, headers, certificate, given.renew if given else math.inf, refused)
+
+
+@functools.cache
+def _blank() -> Any:
+    """What the library knows before it has read anything: slow to make. Which proxy leads where, `proxy_to` says; left out, the
+    library would look through the environment.
+    """
+    from kubernetes.client import Configuration
+
+    return Configuration(proxy="", no_proxy="")
 
 
 @contextmanager
