@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
+from wizard.answered import Answered
 from wizard.console.report import TRAIL
 from wizard.engine.approval import Stale
 from wizard.engine.events import (
@@ -30,7 +31,6 @@ from wizard.engine.events import (
     StepWaits,
 )
 from wizard.errors import Trouble
-from wizard.heard import Answered
 from wizard.mesh.links import Board
 from wizard.text import one_line
 

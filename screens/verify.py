@@ -15,7 +15,7 @@ from screens.picture import Picture
 from screens.run import BROKEN, PASSED, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import ROLES, SIGNS, note_on
-from wizard.heard import Answered
+from wizard.answered import Answered
 from wizard.text import one_line
 
 VERSION = 34  # columns for what was heard of one

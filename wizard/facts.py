@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wizard.checks.needed import RIGHTS
+from wizard.checks.needed_rights import RIGHTS
 from wizard.clusters.clock import clock_offset
 from wizard.clusters.contexts import ContextFacts
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, SERVICE, Ref
+from wizard.clusters.nodeports import used_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, is_ready
 from wizard.clusters.port import Cluster
-from wizard.clusters.services import used_node_ports
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.steps.ownership import MESH, annotation

@@ -27,7 +27,7 @@ class Run(Protocol):
     """What hears of its leases: an engine's controls."""
 
     @property
-    def stopping(self) -> bool: ...
+    def draining(self) -> bool: ...
 
     def say(self, cluster: str, text: str) -> None: ...
 
@@ -102,7 +102,7 @@ class Fence:
         lease.take(
             take_over=self._take_over,
             told=lambda text: self._say(cluster, text),
-            stopped=lambda: self._run is not None and self._run.stopping,
+            stopped=lambda: self._run is not None and self._run.draining,
         )
 
     def over(self, cluster: str) -> Trouble | None:

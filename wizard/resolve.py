@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from wizard.clusters.kinds import NODE, Object
-from wizard.clusters.nodeports import preferred, spelled, told_node_ports
+from wizard.clusters.nodeports import preferred, spelled, told_node_ports, used_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
-from wizard.clusters.services import free_service_address, overlap, service_cidrs, used_node_ports
+from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from wizard.answered import Answered
 from wizard.engine.events import Event
 from wizard.engine.step import Job, Plan, Shared
 from wizard.errors import Failed, Trouble, VerificationFailed
-from wizard.heard import Answered
 from wizard.steps.verify import Verify
 from wizard.world import World
 

@@ -14,9 +14,9 @@ from screens.run import Run
 from tests.screens.driving import SIZES, Driver, driving
 from tests.unit.hostile import Hostile as HostileTown
 from tests.unit.hostile import owned, waiting
+from wizard.answered import Answered
 from wizard.engine.events import RunEnded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.errors import Failed
-from wizard.heard import Answered
 from wizard.outside import ContextEntry, ContextFacts
 from wizard.simulated.outside import SimulatedOutside
 

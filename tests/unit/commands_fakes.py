@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from wizard.answered import Answered
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
 from wizard.errors import Failed, Mistake, Unreachable, VerificationFailed
-from wizard.heard import Answered
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.world import World

@@ -310,11 +310,11 @@ def test_what_was_found_weighs_more_than_a_report_that_cannot_be_written(shell: 
 
 
 def test_check_lists_findings(shell: Shell) -> None:
-    warning = Finding("clock", "cluster1", "warning", "its clock is off", "Set it.")
+    warning = Finding("warning", "its clock is off", "Set it.", check="clock", cluster="cluster1")
     shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning])
     assert shell("check", "-f", shell.mesh) == 0
     assert "Set it." in shell.out
-    error = Finding("rights", "cluster2", "error", "may not", "Be an administrator.")
+    error = Finding("error", "may not", "Be an administrator.", check="rights", cluster="cluster2")
     shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning, error])
     assert shell("check", "-f", shell.mesh, "--json") == 1
     assert [finding["severity"] for finding in shell.json()["findings"]] == ["warning", "error"]

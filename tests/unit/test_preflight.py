@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.conftest import Setting, setting
 from wizard.checks.finding import Finding
-from wizard.checks.needed import RIGHTS
-from wizard.checks.preflight import check
+from wizard.checks.needed_rights import RIGHTS
+from wizard.checks.preflight import CHECKS, REACHABLE, check
 from wizard.clusters.kinds import NODE, Ref
 from wizard.clusters.pods import pod_ranges
 from wizard.clusters.port import Right
@@ -317,3 +317,8 @@ def test_a_version_that_no_test_ran_is_a_warning_once(two: Setting, version: str
     two.mesh = replace(two.mesh, istio=replace(two.mesh.istio, version=version))
     findings = found(two, "istio")
     assert [finding.severity for finding in findings] == ["warning"] * told
+
+
+def test_every_check_has_an_id_of_its_own() -> None:
+    ids = [REACHABLE, *(each.id for each in CHECKS)]
+    assert len(set(ids)) == len(ids)

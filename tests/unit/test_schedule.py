@@ -51,7 +51,7 @@ class Course:
 
     def move(self, *, holding: bool = False) -> bool:
         moves = self.moves(Now(dict(self.status), self.done, dict(self.busy), holding))
-        for id in moves.blocked or {}:
+        for id in moves.blocked:
             assert self.status[id] is Status.WAITING
             self.status[id] = Status.BLOCKED
         for step in moves.start:

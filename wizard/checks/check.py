@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from wizard.checks.finding import Finding
-from wizard.checks.needed import LEASE_RIGHTS, RIGHTS
-from wizard.clusters.kinds import NODE, SERVICE, Object
+from wizard.checks.finding import Finding, Found
+from wizard.checks.needed_rights import LEASE_RIGHTS, RIGHTS
+from wizard.clusters.kinds import MUTATING_WEBHOOK, NAMESPACE, NODE, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.errors import NotAllowed
+from wizard.istio import names
 from wizard.mesh import model
-from wizard.mesh.model import Mesh
+from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.world import World
 
 Layer = Literal["connection", "versions", "rights", "gateway", "network", "cluster"]
@@ -41,6 +42,25 @@ class Looked:
         return self.cluster.objects(SERVICE)
 
     @cached_property
+    def mutating(self) -> list[Object]:
+        """All its configurations of webhooks that change what is made."""
+        return self.cluster.objects(MUTATING_WEBHOOK)
+
+    @cached_property
+    def places(self) -> dict[str, dict[str, str]]:
+        """The namespaces in which something will be made, with the labels that they will have."""
+        mesh = self.mesh
+        wanted = {
+            SYSTEM_NAMESPACE: {model.NETWORK_LABEL: self.member.network},
+            mesh.verify.namespace: names.injection_labels(mesh),
+        }
+        return {name: {"kubernetes.io/metadata.name": name, **self._labels(name), **wanted[name]} for name in wanted}
+
+    def _labels(self, namespace: str) -> dict[str, str]:
+        live = self.cluster.get(Ref(NAMESPACE, namespace)) or {}
+        return (live.get("metadata") or {}).get("labels") or {}
+
+    @cached_property
     def lacking(self) -> list[Right]:
         """The rights that the work needs and the context has not."""
         return self.cluster.denied((*RIGHTS, *LEASE_RIGHTS))
@@ -48,14 +68,14 @@ class Looked:
 
 @dataclass(frozen=True)
 class Check:
-    """`id`: its stable name, in findings and in docs/checks.md; `layer`: what of the cluster it is about. `find` yields what it
+    """`id`: its stable name; `layer`: what of the cluster it is about. `find` yields what it
     finds and writes nothing; it may raise Trouble where it cannot look. `optional`: where the context may not look, nothing
     is said, because `rights` tells of it. `at_gateways`: asked only where the cluster has a gateway.
     """
 
     id: str
     layer: Layer
-    find: Callable[[Looked], Iterable[Finding]]
+    find: Callable[[Looked], Iterable[Found]]
     optional: bool = False
     at_gateways: bool = False
 
@@ -64,8 +84,9 @@ class Check:
         if self.at_gateways and not looked.mesh.has_gateway(looked.member.name):
             return []
         try:
-            return list(self.find(looked))
+            found = list(self.find(looked))
         except NotAllowed:
             if self.optional:
                 return []
             raise
+        return [Finding(**vars(each), check=self.id, cluster=looked.member.name) for each in found]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.services import is_gateway
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_TLS_PORT
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member, cluster = looked.member, looked.cluster
     if (
         member.gateway.exposure != "external-ips"
@@ -30,8 +30,8 @@ def find(looked: Looked) -> Iterable[Finding]:
     except Unreachable:
         raise
     except Failed as refusal:
-        yield Finding(
-            "external-ips", member.name, "error", f"Services with externalIPs are refused here: {refusal.what}",
+        yield Found(
+            "error", f"Services with externalIPs are refused here: {refusal.what}",
             f"Choose another gateway.exposure for {member.name}, or have it allowed: the admission plugin "
             "DenyServiceExternalIPs, or a policy, refuses it.",
         )  # fmt: skip

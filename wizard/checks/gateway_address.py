@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.kinds import Object
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses, is_ready
 from wizard.clusters.services import addresses_of, is_gateway, name_of
@@ -15,37 +15,37 @@ from wizard.mesh.addresses import canonical
 from wizard.text import listing, one_line
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     if member.gateway.exposure in ("node-port", "external-ips"):
-        yield from warn_of_node(looked, "gateway-address", "gateway address", member.gateway.addresses)
+        yield from warn_of_node(looked, "gateway address", member.gateway.addresses)
     elif member.gateway.exposure == "cluster-ip-route":
         yield from _of_a_service(member, looked.services)
 
 
-def _of_a_service(member: model.Cluster, services: Sequence[Object]) -> Iterable[Finding]:
+def _of_a_service(member: model.Cluster, services: Sequence[Object]) -> Iterable[Found]:
     for service in services:
         if not is_gateway(service) and member.gateway.address in addresses_of(service):
-            yield Finding(
-                "gateway-address", member.name, "error",
+            yield Found(
+                "error",
                 f"Service address {member.gateway.address} is taken by {name_of(service)}",
                 "Choose another in gateway.address, or leave it out so that a free one is found.", person=True,
             )  # fmt: skip
 
 
-def warn_of_node(looked: Looked, check: str, what: str, addresses: Sequence[str]) -> Iterable[Finding]:
+def warn_of_node(looked: Looked, what: str, addresses: Sequence[str]) -> Iterable[Found]:
     """Warn of addresses that are no node's, or those of a node that is not Ready. Of a cluster whose nodes tell none, nothing."""
     member, nodes = looked.member, looked.nodes
     of_any, answering = all_addresses(nodes), addresses_to_rely_on(nodes)
     for address in addresses if answering else ():
         if canonical(address) not in of_any:
-            yield Finding(
-                check, member.name, "warning", f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
+            yield Found(
+                "warning", f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
                 "That is right only where something forwards it to a node.",
             )  # fmt: skip
         elif canonical(address) not in all_addresses(node for node in nodes if is_ready(node)):
-            yield Finding(
-                check, member.name, "warning", f"{what} {address} is that of a node that is not Ready",
+            yield Found(
+                "warning", f"{what} {address} is that of a node that is not Ready",
                 f"Look at it: {kubectl(member)} get nodes -o wide. Or choose another, such as {one_line(answering[0])}.",
             )  # fmt: skip
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.checks.gateway_address import warn_of_node
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     gateway = looked.member.gateway
     if gateway.exposure == "cluster-ip-route" and gateway.node:
-        yield from warn_of_node(looked, "gateway-node", "gateway node", (gateway.node,))
+        yield from warn_of_node(looked, "gateway node", (gateway.node,))
 
 
 CHECK = Check("gateway-node", "gateway", find, at_gateways=True)

@@ -5,34 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
-from wizard.clusters.nodeports import preferred, spelled
+from wizard.checks.finding import Found
+from wizard.clusters.nodeports import node_ports, preferred, spelled, used_node_ports
 from wizard.clusters.port import Cluster
-from wizard.clusters.services import node_ports, used_node_ports
 from wizard.mesh import model
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     if member.gateway.exposure != "node-port":
         return
     taken = node_ports(looked.services).get(member.gateway.port or 0)
     if taken:
-        yield Finding(
-            "gateway-port", member.name, "error", f"NodePort {member.gateway.port} is taken by {taken}",
+        yield Found(
+            "error", f"NodePort {member.gateway.port} is taken by {taken}",
             "Choose another in gateway.port, or leave it out so that a free one is found.", person=True,
         )  # fmt: skip
 
 
-def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Iterable[Finding]:
+def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Iterable[Found]:
     """Whether the API server has the NodePort that is wanted. `ports`: those that it gives."""
     wanted = member.gateway.port
     if wanted is None or wanted in ports:
         return
     taken = used_node_ports(cluster)
     free = next((port for port in preferred(ports) if port not in taken), None)
-    yield Finding(
-        "gateway-port", member.name, "error",
+    yield Found(
+        "error",
         f"NodePort {wanted} is none of those that the API server of {member.name} gives, {spelled(ports)}",
         f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."), person=True,
     )  # fmt: skip

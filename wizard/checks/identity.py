@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.errors import Trouble
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, world, identity = looked.mesh, looked.member, looked.world, looked.identity
     for other in mesh.clusters[: [each.name for each in mesh.clusters].index(member.name)]:
         try:
@@ -17,8 +17,8 @@ def find(looked: Looked) -> Iterable[Finding]:
         except Trouble:
             continue  # its own finding tells
         if same:
-            yield Finding(
-                "identity", member.name, "error", f"{member.name} and {other.name} are one cluster under two contexts",
+            yield Found(
+                "error", f"{member.name} and {other.name} are one cluster under two contexts",
                 "Take one of them out of the mesh.",
             )  # fmt: skip
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.istio.proxies import control_plane_version
 from wizard.istio.versions import NEWEST, is_newer, proven, step_trouble
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, cluster = looked.mesh, looked.member, looked.cluster
     # Of the mesh, not of a cluster: told once.
     if member.name == mesh.clusters[0].name and not proven(str(mesh.istio.version)):
@@ -18,11 +18,11 @@ def find(looked: Looked) -> Iterable[Finding]:
         if is_newer(str(mesh.istio.version)):
             why = f"is newer than what this release of meshwizard knows, Istio {NEWEST[0]}.{NEWEST[1]}"
         what = f"Istio {mesh.istio.version} {why}"
-        yield Finding("istio", member.name, "warning", what, "Try it on clusters that may break first.")
+        yield Found("warning", what, "Try it on clusters that may break first.")
     trouble = step_trouble(control_plane_version(cluster, mesh), str(mesh.istio.version))
     if trouble:
         remedy = "Give another istioctl with --istioctl, or consent to it: meshwizard apply with --version-step."
-        yield Finding("istio", member.name, "warning", trouble, remedy)
+        yield Found("warning", trouble, remedy)
 
 
 CHECK = Check("istio", "versions", find)

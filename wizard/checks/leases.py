@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
-from wizard.checks.needed import LEASE_RIGHTS
+from wizard.checks.finding import Found
+from wizard.checks.needed_rights import LEASE_RIGHTS
 from wizard.text import listing, one_line
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     unguarded = [right for right in looked.lacking if right in LEASE_RIGHTS]
     if unguarded:
-        yield Finding(
-            "leases", member.name, "warning",
+        yield Found(
+            "warning",
             f"context {one_line(member.context)} may not {listing(map(str, unguarded))}: runs on other machines are not kept out",
             "Ask for that right, or make sure that nobody else works on this mesh meanwhile.",
         )  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     if member.gateway.exposure != "load-balancer" or not member.gateway.labelled:
         return
@@ -22,8 +22,8 @@ def find(looked: Looked) -> Iterable[Finding]:
             if balanced
             else "none was asked so far"
         )
-        yield Finding(
-            "load-balancer", member.name, "warning",
+        yield Found(
+            "warning",
             f"nothing shows that a load balancer gives addresses here: {seen}",
             f"Where there is none, choose another gateway.exposure for {member.name}; the install would wait in vain.",
         )  # fmt: skip

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding, Severity
+from wizard.checks.finding import Found, Severity
 from wizard.clusters.kinds import NAMESPACE, Ref
 from wizard.clusters.namespaces import going
 from wizard.mesh.model import SYSTEM_NAMESPACE
 
 
-def find(looked: Looked) -> Iterable[Finding]:
-    mesh, member, cluster = looked.mesh, looked.member, looked.cluster
+def find(looked: Looked) -> Iterable[Found]:
+    mesh, cluster = looked.mesh, looked.cluster
     for name in (SYSTEM_NAMESPACE, mesh.verify.namespace):
         ending = going(cluster.get(Ref(NAMESPACE, name)))
         if ending:
             severity: Severity = "error" if ending.stuck else "warning"
-            yield Finding("namespace", member.name, severity, ending.what, ending.remedy)
+            yield Found(severity, ending.what, ending.remedy)
 
 
 CHECK = Check("namespace", "cluster", find, optional=True)

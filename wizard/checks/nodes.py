@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.nodes import is_ready
 from wizard.clusters.typed import kubectl
 from wizard.mesh.tolerations import Toleration, untolerated
 from wizard.text import listing, one_line
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member = looked.mesh, looked.member
     ready = [node for node in looked.nodes if is_ready(node)]
     if not ready:
-        yield Finding(
-            "nodes",
-            member.name,
+        yield Found(
             "error",
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
@@ -31,8 +29,8 @@ def find(looked: Looked) -> Iterable[Finding]:
     keeping = [untolerated(node, (*mesh.tolerations, *passing)) for node in ready]
     if all(keeping):
         taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
-        yield Finding(
-            "nodes", member.name, "error", f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
+        yield Found(
+            "error", f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
             f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
             "NODE KEY-",
         )  # fmt: skip

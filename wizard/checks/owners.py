@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.kubeconfig_read import default_files
 from wizard.errors import Trouble
 from wizard.mesh import model
@@ -16,7 +16,7 @@ from wizard.text import one_line
 from wizard.world import World
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, world = looked.mesh, looked.member, looked.world
     files = [("kubeconfig", path) for path in _kubeconfigs(member, world)]
     if member.name == mesh.clusters[0].name:
@@ -24,8 +24,8 @@ def find(looked: Looked) -> Iterable[Finding]:
     for what, path in files:
         who = changeable(path)
         if who:
-            yield Finding(
-                "owners", member.name, "warning",
+            yield Found(
+                "warning",
                 f"the {what} {one_line(path)}, used as user {os.geteuid()}, can be changed by {who}",
                 "Let only yourself or root write it and its folders (chmod go-w, chown).",
             )  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.platform import is_openshift
 from wizard.istio.overlaid import overlaid
 from wizard.text import listing
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, cluster = looked.mesh, looked.member, looked.cluster
     if not is_openshift(cluster):
         return
@@ -21,8 +21,8 @@ def find(looked: Looked) -> Iterable[Finding]:
     ]
     if lacking:
         spec = "components: {cni: {enabled: true, namespace: kube-system}}, values: {global: {platform: openshift}}"
-        yield Finding(
-            "platform", member.name, "error",
+        yield Found(
+            "error",
             "this is OpenShift (it serves security.openshift.io), whose security context constraints refuse the users that "
             f"Istio's Pods run as by default: no file in istio.overlays sets {listing(lacking)}",
             "Name a file in istio.overlays that holds: {apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.pods import pod_addresses, pod_ranges
 from wizard.clusters.port import Cluster
 from wizard.clusters.services import overlap
@@ -17,7 +17,7 @@ from wizard.mesh.addresses import address_of
 from wizard.text import one_line
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, world = looked.mesh, looked.member, looked.world
     before = itertools.takewhile(lambda each: each.name != member.name, mesh.clusters)
     near = [each for each in before if each.network == member.network]
@@ -33,14 +33,14 @@ def find(looked: Looked) -> Iterable[Finding]:
         if same:
             more = f" and {len(same) - 3} more" if len(same) > 3 else ""
             text = f"{both} Pods of both have the same addresses: {', '.join(same[:3])}{more}"
-            yield Finding("pods", member.name, "error", text, cure)
+            yield Found("error", text, cure)
             continue
         ranges = [(one, two) for one in own.in_use() for two in theirs.in_use() if overlap(one, two)]
         if ranges:
             text = (
                 f"{both} their nodes give Pods addresses of the same range: {ranges[0][0]} and {ranges[0][1]} overlap"
             )
-            yield Finding("pods", member.name, "warning", text, cure)
+            yield Found("warning", text, cure)
 
 
 @dataclass(frozen=True)

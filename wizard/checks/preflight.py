@@ -73,8 +73,8 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
         looked = Looked(mesh, member, world, cluster, cluster.version(), cluster.identity())
         told = f"{one_line(cluster.server)} answers, Kubernetes {looked.version.git}"
         return [
-            Finding(REACHABLE, member.name, "ok", told),
+            Finding("ok", told, check=REACHABLE, cluster=member.name),
             *(finding for each in CHECKS for finding in each.findings(looked)),
         ]
     except Trouble as trouble:
-        return [Finding(REACHABLE, member.name, "error", trouble.what, trouble.remedy)]
+        return [Finding("error", trouble.what, trouble.remedy, check=REACHABLE, cluster=member.name)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.kinds import SERVICE
 from wizard.clusters.services import is_gateway, overlap, service_cidrs
 from wizard.mesh.model import SYSTEM_NAMESPACE
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, cluster = looked.mesh, looked.member, looked.cluster
     targets = mesh.routed_from(member.name)
     if not targets or any(map(is_gateway, cluster.objects(SERVICE, SYSTEM_NAMESPACE))):
@@ -20,8 +20,8 @@ def find(looked: Looked) -> Iterable[Finding]:
     for target in targets:
         shared = next((cidr for cidr in own if overlap(cidr, target.service_cidr)), None)
         if shared:
-            yield Finding(
-                "services", member.name, "error",
+            yield Found(
+                "error",
                 f"no route can lead to the Services of {target.name}: their addresses {target.service_cidr} overlap with "
                 f"{member.name}'s own, {shared}",
                 f"Choose another gateway.exposure for {target.name}, such as external-ips.",

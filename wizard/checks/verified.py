@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.text import one_line, quoted
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     member, cluster = looked.member, looked.cluster
     if not cluster.verified:
-        yield Finding(
-            "verified", member.name, "warning",
+        yield Found(
+            "warning",
             f"the certificate of its API server is not verified (insecure-skip-tls-verify, context {one_line(member.context)}): "
             "whoever stands in between gets the credentials and keys that are sent there",
             "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.clusters.kinds import (
     AUTOSCALER,
     CLUSTER_ROLE,
@@ -16,7 +16,6 @@ from wizard.clusters.kinds import (
     DISRUPTION_BUDGET,
     ISTIO_GATEWAY,
     JOB,
-    MUTATING_WEBHOOK,
     NAMESPACE,
     POD,
     ROLE,
@@ -27,16 +26,14 @@ from wizard.clusters.kinds import (
     VALIDATING_WEBHOOK,
     Ref,
 )
-from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
 from wizard.clusters.webhooks import Made, orphans
 from wizard.istio import names
-from wizard.mesh import model
-from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.text import one_line, quoted
 
 
-def find(looked: Looked) -> Iterable[Finding]:
+def find(looked: Looked) -> Iterable[Found]:
     mesh, member, cluster = looked.mesh, looked.member, looked.cluster
     ours = (SYSTEM_NAMESPACE, names.istiod_name(mesh))
     known: dict[tuple[str, str], bool] = {ours: False}
@@ -46,8 +43,8 @@ def find(looked: Looked) -> Iterable[Finding]:
             known[service] = cluster.get(Ref(SERVICE, service[1], service[0])) is None
         return known[service]
 
-    configurations = [*cluster.objects(VALIDATING_WEBHOOK), *cluster.objects(MUTATING_WEBHOOK)]
-    for orphan in orphans(configurations, is_gone, list(_made(mesh, member, cluster)), _LABELS):
+    configurations = [*cluster.objects(VALIDATING_WEBHOOK), *looked.mutating]
+    for orphan in orphans(configurations, is_gone, list(_made(looked)), _LABELS):
         kind = orphan.configuration.kind.kind
         text = f"{kind} {one_line(orphan.configuration.name)}: {orphan.told}"
         verb = "delete" if orphan.whole else "edit"
@@ -57,9 +54,9 @@ def find(looked: Looked) -> Iterable[Finding]:
         )
         if orphan.refuses:
             text += f"; it makes the API server refuse what will be made here, such as {orphan.refuses}"
-            yield Finding("webhook", member.name, "error", text, remedy, person=True)
+            yield Found("error", text, remedy, person=True)
         else:
-            yield Finding("webhook", member.name, "warning", text, remedy)
+            yield Found("warning", text, remedy)
 
 
 # What the objects may carry that are made: a webhook may select by labels.
@@ -72,19 +69,13 @@ _LABELS: tuple[dict[str, str], ...] = (
 )
 
 
-def _made(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterable[Made]:
+def _made(looked: Looked) -> Iterable[Made]:
     """What an install makes. Webhook configurations themselves are never asked about."""
-    places = {
-        SYSTEM_NAMESPACE: (_OF_INSTALL, {model.NETWORK_LABEL: member.network}),
-        mesh.verify.namespace: (_OF_SAMPLE, names.injection_labels(mesh)),
-    }
     for kind in (CRD, CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
         yield Made(kind.resource, None)
-    for name, (resources, wanted) in places.items():
-        live = ((cluster.get(Ref(NAMESPACE, name)) or {}).get("metadata") or {}).get("labels") or {}
-        labels = {"kubernetes.io/metadata.name": name, **live, **wanted}
+    for name, labels in looked.places.items():
         yield Made(NAMESPACE.resource, labels)
-        for resource in resources:
+        for resource in _OF_INSTALL if name == SYSTEM_NAMESPACE else _OF_SAMPLE:
             yield Made(resource, labels, f" in {name}")
 
 

@@ -1,4 +1,5 @@
-"""The NodePorts that a cluster's API server gives: as its own Pod tells, else as it says itself.
+"""The NodePorts of a cluster: those that Services have, and those that its API server gives, as its own Pod tells, else as it
+says itself.
 
 A dry run does not tell: in one, Kubernetes looks whether a NodePort is taken, and not whether it is in the range
 (`PortAllocationOperation.Allocate`).
@@ -7,9 +8,11 @@ A dry run does not tell: in one, Kubernetes looks whether a NodePort is taken, a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from wizard.clusters.kinds import POD, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster
+from wizard.clusters.services import is_gateway, name_of
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS
 
@@ -78,3 +81,19 @@ def _range_in(pattern: re.Pattern[str], text: str) -> range | None:
         return None
     first, last = int(found[1]), int(found[2])
     return range(first, last + 1) if 1 <= first <= last <= 65535 else None
+
+
+def used_node_ports(cluster: Cluster) -> dict[int, str]:
+    """NodePort → the Service that has it, without our own gateway's."""
+    return node_ports(cluster.objects(SERVICE))
+
+
+def node_ports(services: Iterable[Object]) -> dict[int, str]:
+    """The same of these Services."""
+    return {
+        int(port["nodePort"]): name_of(service)
+        for service in services
+        if not is_gateway(service)
+        for port in (service.get("spec") or {}).get("ports") or []
+        if port.get("nodePort")
+    }

@@ -1,10 +1,10 @@
-"""The range that a cluster's Services get their addresses from, and an address in it that is free. Changes nothing."""
+"""A cluster's Services: the range of their addresses, one that is free, and what they are called. Changes nothing."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from wizard.clusters.kinds import SERVICE, SERVICE_CIDR, Object
 from wizard.clusters.port import Cluster
@@ -90,22 +90,6 @@ def _refusal(cluster: Cluster, address: str) -> str:
     except Failed as refusal:
         return refusal.what
     return ""
-
-
-def used_node_ports(cluster: Cluster) -> dict[int, str]:
-    """NodePort → the Service that has it, without our own gateway's."""
-    return node_ports(cluster.objects(SERVICE))
-
-
-def node_ports(services: Iterable[Object]) -> dict[int, str]:
-    """The same of these Services."""
-    return {
-        int(port["nodePort"]): name_of(service)
-        for service in services
-        if not is_gateway(service)
-        for port in (service.get("spec") or {}).get("ports") or []
-        if port.get("nodePort")
-    }
 
 
 def is_gateway(service: Object) -> bool:

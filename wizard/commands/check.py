@@ -36,7 +36,8 @@ def command(settings: Settings, path: str, json: bool) -> int:
         why = session.unsettled
         if why is not None and not any(each.severity == "error" for each in findings):
             # No cluster tells of it by itself.
-            findings.append(Finding("settled", None, "error", why.what, why.remedy, isinstance(why, NeedsPerson)))
+            person = isinstance(why, NeedsPerson)
+            findings.append(Finding("error", why.what, why.remedy, person, check="settled", cluster=None))
         return findings
 
     try:

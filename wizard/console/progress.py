@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
+from wizard.answered import Answered
 from wizard.console.output import Output, echo, speaks_unicode
 from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
-from wizard.heard import Answered
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh

@@ -21,21 +21,15 @@ class Controls:
         self.attending: set[str] = set()  # steps that wait for a person
         self.consented: set[str] = set()  # of those, the ones that the person skipped
 
-    @property
-    def stopping(self) -> bool:
-        """Whether nothing new is to start any more."""
-        return self.draining
-
     def say(self, cluster: str, text: str) -> None:
         """Tell those who watch something of a cluster that is no step's, made printable."""
-        with self._changed:
-            self._progress.emit(StepSaid(step="", cluster=cluster, text=one_line(text, 1000)))
+        self._progress.tell(StepSaid(step="", cluster=cluster, text=one_line(text, 1000)))
 
     def pause(self, paused: bool = True) -> None:
         """Start no further steps until called again with False; what runs goes on."""
         with self._changed:
             self.paused = paused
-            self._progress.emit(Paused(paused=paused))
+            self._progress.tell(Paused(paused=paused))
             self._changed.notify_all()
 
     def retry(self, id: str) -> None:

@@ -97,10 +97,6 @@ class Engine:
         """Whether the run ended before it began, because it was not what was agreed to."""
         return self._refused
 
-    def _emit(self, event: Event) -> None:
-        with self._progress.changed:
-            self._progress.emit(event)
-
     # -- looking
 
     def look(self) -> dict[str, Look]:
@@ -146,10 +142,10 @@ class Engine:
 
     def _start(self, direction: _Direction) -> float:
         steps = tuple(step.id for step in self._plan.steps)
-        self._emit(
+        self._progress.tell(
             RunStarted(mesh=self._mesh, operation=direction.operation, steps=steps, simulated=self._world.simulated)
         )
-        self._progress.tell()
+        self._progress.tell_all()
         return time.monotonic()
 
     def _end(self, direction: _Direction, began: float) -> Outcome:
@@ -160,7 +156,7 @@ class Engine:
             self._progress, self.controls, direction.goal, name=self._mesh, resume=resume, seconds=seconds
         )
         self._succeeded = outcome.ok
-        self._emit(
+        self._progress.tell(
             RunEnded(
                 ok=outcome.ok,
                 exit_code=outcome.exit_code,
@@ -196,7 +192,7 @@ class Engine:
         with self._progress.changed:
             while True:
                 moves = direction.moves(self._now())
-                for id, why in (moves.blocked or {}).items():
+                for id, why in moves.blocked.items():
                     self._progress.change(self._plan.step(id), Status.BLOCKED, why)
                 for step in moves.start:
                     self._busy[step.cluster] = self._busy.get(step.cluster, 0) + 1
@@ -277,7 +273,7 @@ class Engine:
     def _done(self, step: Step, done: Done, seconds: float) -> None:
         self._record.done(step, done.note)
         for event in done.events:
-            self._emit(event)
+            self._progress.tell(event)
         self._progress.change(step, Status.DONE, done.note, seconds=seconds)
 
     def _undo(self, step: Step) -> None:
@@ -291,11 +287,12 @@ class Engine:
 
     def _fail(self, step: Step, trouble: Trouble, seconds: float) -> None:
         controls = self.controls
+        stopped = isinstance(trouble, Interrupted) and not controls.aborted
         if step.id in controls.consented:
             status = Status.SKIPPED
-        elif isinstance(trouble, Interrupted) and step.id in controls.attending and _only_draining(controls):
+        elif stopped and controls.draining and step.id in controls.attending:
             status = Status.WAITING  # left, to be gone on with; it did not fail
-        elif isinstance(trouble, Interrupted) and not controls.aborted:
+        elif stopped:
             status = Status.BLOCKED
         elif isinstance(trouble, NeedsPerson):
             status = Status.CONFLICT
@@ -325,7 +322,7 @@ class Engine:
         def emit(event: Event) -> None:
             if isinstance(event, PersonNeeded):
                 self._attend(step)
-            self._emit(event)
+            self._progress.tell(event)
 
         return Job(step, emit, stopped, self._shared, self._sleep, attended=self._attended, leaving=leaving)
 
@@ -336,10 +333,6 @@ class Engine:
                 self.controls.attending.add(step.id)
                 self._busy[step.cluster] -= 1
                 self._progress.changed.notify_all()
-
-
-def _only_draining(controls: Controls) -> bool:
-    return controls.draining and not controls.aborted
 
 
 def _summary(probe: Needed) -> str:

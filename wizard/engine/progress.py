@@ -24,22 +24,27 @@ class Progress:
     def __init__(self, plan: Plan, emit: Callable[[Event], None]) -> None:
         """`emit` is called under the lock, so that events come in the order of what they tell; it must not block."""
         self.plan = plan
-        self.emit = emit
+        self._emit = emit
         self.changed = threading.Condition()
         self.status: dict[str, Status] = {step.id: Status.WAITING for step in plan.steps}
         self.trouble: dict[str, Trouble] = {}
         self.looked: dict[str, Look] = {}  # what the first look found of a step, as long as that counts
 
-    def tell(self) -> None:
+    def tell(self, event: Event) -> None:
+        """Tell those who watch something."""
+        with self.changed:
+            self._emit(event)
+
+    def tell_all(self) -> None:
         """Tell of every step where it is."""
         for step in self.plan.steps:
-            self.emit(StepChanged(step=step.id, cluster=step.cluster, title=step.title, status=self.status[step.id]))
+            self.change(step, self.status[step.id])
 
     def change(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
         """The step takes this status. `seconds`: how long it has worked."""
         with self.changed:
             self.status[step.id] = status
-            self.emit(
+            self._emit(
                 StepChanged(
                     step=step.id,
                     cluster=step.cluster,

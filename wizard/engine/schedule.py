@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 from wizard.engine.events import FINAL, Status
@@ -21,7 +21,7 @@ class Now:
 
     status: Mapping[str, Status]
     done: Collection[str] = ()
-    busy: Mapping[str | None, int] | None = None
+    busy: Mapping[str | None, int] = field(default_factory=dict)
     holding: bool = False
 
 
@@ -30,7 +30,7 @@ class Moves:
     """`start`: steps to start, as many as there are lanes for. `blocked`: step → why it will not run as things are."""
 
     start: tuple[Step, ...] = ()
-    blocked: Mapping[str, str] | None = None
+    blocked: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.start or self.blocked)
@@ -61,7 +61,7 @@ class Schedule:
         return [step for step in self._plan.steps if now.status[step.id] is Status.WAITING]
 
     def _moves(self, now: Now, verdicts: Mapping[str, Status | str]) -> Moves:
-        busy = dict(now.busy or {})
+        busy = dict(now.busy)
         start: list[Step] = []
         for step in self._waiting(now):
             if verdicts[step.id] is not Status.PROBING or now.holding:

@@ -103,7 +103,7 @@ def renew(cluster: Cluster, mesh: model.Mesh, job: Job) -> None:
     job.wait("the gateway's new Pods", look, seconds=RENEW_SECONDS, every=0.5)
 
 
-def heal(cluster: Cluster, job: Job) -> None:
+def replace_uninjected(cluster: Cluster, job: Job) -> None:
     """Have those of the gateway's Pods made anew that were made while nothing injected, as when an uninstall was cut off after it
     took the webhook: without istiod's answer such a Pod names no image that there is, and nothing but its end helps.
     """

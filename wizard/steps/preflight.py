@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Found
 from wizard.checks.gateway_port import out_of_range
 from wizard.checks.preflight import check_cluster
 from wizard.clusters.nodeports import asked_node_ports, told_node_ports
@@ -49,7 +49,7 @@ class Preflight(Step):
         return not standing and told_node_ports(cluster) is None
 
 
-def _refuse(findings: Sequence[Finding]) -> None:
+def _refuse(findings: Sequence[Found]) -> None:
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         kind = NeedsPerson if all(finding.person for finding in errors) else Failed

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from wizard.answered import Answered
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
-from wizard.heard import Answered
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
 from wizard.text import listing, one_line, quoted

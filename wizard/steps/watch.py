@@ -13,7 +13,7 @@ from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.steps.crds import establish
-from wizard.steps.gateway import heal
+from wizard.steps.gateway import replace_uninjected
 from wizard.steps.ownership import ISTIO_OWNER
 from wizard.steps.unready import Cause, Unready, first_cause
 from wizard.text import duration
@@ -48,7 +48,7 @@ class Watch:
         if now < self._next:
             return False
         try:
-            heal(self._cluster, self._job)
+            replace_uninjected(self._cluster, self._job)
             self._unready.look()
             if now >= self._next_establish:
                 self._next_establish = now + ESTABLISH_EVERY
