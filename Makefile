@@ -9,8 +9,8 @@ N ?= 2
 ISTIO ?= 1.29.1
 MINUTES ?= 30
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-# The fast tests wait half of their time: twice as many keep the processors at work.
-WORKERS := $(shell expr 2 \* $(JOBS))
+# The fast tests wait more than half of their time: three times as many keep the processors at work.
+WORKERS := $(shell expr 3 \* $(JOBS))
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime ## the main job on two simulated clusters; in a terminal,
 	@$(BIN)/meshwizard demo
 
 test: $(VENV)/.dev ## the fast tests, no root
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

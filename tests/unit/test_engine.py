@@ -94,8 +94,8 @@ def in_thread(engine: Engine) -> tuple[threading.Thread, list[Outcome]]:
     return thread, outcomes
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.005)
