@@ -52,11 +52,11 @@ _REDACTION = {
 _OWNERSHIP = {
     "wizard/owners.py": ("tests/unit/test_owners.py",),
     "wizard/registered.py": ("tests/unit/test_registered.py",),
-    "wizard/steps/before.py": ("tests/unit/test_whose.py",),
-    "wizard/steps/foreign.py": ("tests/unit/test_foreign.py",),
-    "wizard/steps/managers.py": ("tests/unit/test_managers.py",),
-    "wizard/steps/ownership.py": ("tests/unit/test_ownership.py",),
-    "wizard/steps/removal.py": ("tests/unit/test_removal.py",),
+    "wizard/objects/before.py": ("tests/unit/test_whose.py",),
+    "wizard/objects/foreign.py": ("tests/unit/test_foreign.py",),
+    "wizard/objects/managers.py": ("tests/unit/test_managers.py",),
+    "wizard/objects/ownership.py": ("tests/unit/test_ownership.py",),
+    "wizard/objects/removal.py": ("tests/unit/test_removal.py",),
 }
 _CREDENTIALS = {
     "state/private.py": ("tests/state/test_private_folder.py", "tests/state/test_private.py"),
@@ -66,7 +66,7 @@ _CREDENTIALS = {
     "wizard/clusters/login.py": ("tests/unit/test_login.py",),
     "wizard/clusters/plugin.py": ("tests/unit/test_plugin.py",),
     "wizard/clusters/plugin_runs.py": ("tests/unit/test_plugin_runs.py",),
-    "wizard/steps/credential.py": ("tests/unit/test_credential.py",),
+    "wizard/probes/credential.py": ("tests/unit/test_credential.py",),
     "wizard/steps/pullsecret.py": ("tests/unit/test_pullsecret.py",),
     "wizard/steps/remotesecret.py": ("tests/unit/test_remotesecret.py",),
 }

@@ -11,7 +11,7 @@ from wizard.clusters.nodes import addresses_to_rely_on, is_ready
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.steps.ownership import MESH, annotation
+from wizard.objects.ownership import MESH, annotation
 from wizard.text import one_line
 
 

@@ -18,7 +18,7 @@ from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, 
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
-from wizard.steps.gateway import GATEWAY_SERVICE, node_port
+from wizard.objects.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
 from wizard.text import listing, one_line
 from wizard.world import World

@@ -15,7 +15,7 @@ from tests.faults.keys import kubeconfig
 from tests.lab.proc import wait_for
 from wizard.clusters.kinds import CRD, Ref
 from wizard.clusters.real import RealCluster
-from wizard.steps.crds import establish
+from wizard.objects.crds import establish
 
 NAME = "wasmplugins.extensions.istio.io"
 LONG = 3.0  # seconds, in which a server that looked at the definition would have served it many times over

@@ -19,7 +19,7 @@ from tests.lab.lab import Lab
 from tests.lab.proc import run
 from tests.lab.wizard import Wizard, assert_as_before, assert_untouched, assert_verified
 from wizard.clusters.real import RealCluster
-from wizard.steps.removal import READER_TOKEN
+from wizard.objects.removal import READER_TOKEN
 
 SYSTEM, OTHER, REVISION = "istio-system", "mesh-a", "other"
 READER = ("serviceaccount/istio-reader-service-account", "clusterrole/istio-reader-clusterrole-istio-system",

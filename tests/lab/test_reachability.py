@@ -13,7 +13,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 from tests.lab.test_topologies import multi_primary, primary_remote
 from tests.lab.wizard import Wizard, assert_verified, is_step
-from wizard.steps.curlpod import LIVES_SECONDS
+from wizard.probes.curlpod import LIVES_SECONDS
 
 pytestmark = pytest.mark.proves(
     "A closed port (15012, 15443, 6443) is named, from inside the cluster that needs it, before it is needed"

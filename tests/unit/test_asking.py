@@ -30,12 +30,12 @@ from wizard.clusters.wire import Route, Wire, tls_context
 from wizard.errors import Failed
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.links import Board, LinkId, LinkState
+from wizard.probes.asking import Reply, command_of, doubt, reply_of
+from wizard.probes.credential import Credential, beforehand, in_secret
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.frontdoor import authority_of
 from wizard.simulated.machine import Front
 from wizard.steps import reach
-from wizard.steps.asking import Reply, command_of, doubt, reply_of
-from wizard.steps.credential import Credential, beforehand, in_secret
 from wizard.steps.remotesecret import secret_of
 
 pytestmark = pytest.mark.inputs("7")

@@ -29,12 +29,12 @@ from wizard.mesh.document import document_of, mesh_from, mistakes_in
 from wizard.mesh.fields import cluster_field, mesh_field
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Mesh
 from wizard.mesh.tolerations import Toleration, untolerated, wrong_tolerations
+from wizard.objects.gateway import GATEWAY, GATEWAY_SERVICE
 from wizard.plan import plan_of
 from wizard.resolve import resolve
 from wizard.session import Session
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.steps.expose import ExposeIstiod, ExposeServices
-from wizard.steps.gateway import GATEWAY, GATEWAY_SERVICE
 
 OTHERS = range(20000, 22768)
 ISTIOD = Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE)
@@ -594,7 +594,7 @@ def test_a_gateway_of_an_earlier_release_is_a_difference_that_one_install_mends(
     with monkeypatch.context() as before:
         before.setattr(operators, "_ports", earlier)
         before.setattr(operators, "service_annotations", lambda cluster: {})
-        before.setattr("wizard.steps.gateway.service_annotations", lambda cluster: {})
+        before.setattr("wizard.objects.gateway.service_annotations", lambda cluster: {})
         operators.operator_yaml.cache_clear()
         assert made.run().ok
     operators.operator_yaml.cache_clear()

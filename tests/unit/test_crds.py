@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from wizard.clusters.kinds import CRD, Ref
+from wizard.objects.crds import establish
 from wizard.simulated.fields import clone
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.crds import establish
 
 NAME = "wasmplugins.extensions.istio.io"
 

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.conftest import Setting
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
+from wizard.probes.credential import Credential, beforehand, in_secret
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.steps.credential import Credential, beforehand, in_secret
 
 SERVER = "https://192.0.2.12:6443"
 PEM = "-----BEGIN CERTIFICATE-----\n"

@@ -15,10 +15,10 @@ from wizard.clusters.kinds import CRD, KINDS, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER
 from wizard.engine.step import Conflict, Done, Step
 from wizard.mesh.model import GATEWAY_NAME
+from wizard.objects.ownership import MESH
+from wizard.objects.removal import READER_TOKEN
 from wizard.resolve import check_istioctl, resolve
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.ownership import MESH
-from wizard.steps.removal import READER_TOKEN
 
 pytestmark = pytest.mark.promise(24)
 _MADE_BY = {MANAGER, "istio-operator", "istioctl"}

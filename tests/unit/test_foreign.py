@@ -30,10 +30,10 @@ from wizard.engine.step import Conflict, Done, Needed
 from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps.foreign import installed, overwritten, set_by_others, spelled
+from wizard.objects.foreign import installed, overwritten, set_by_others, spelled
+from wizard.objects.managers import ISTIOCTL, MACHINERY
+from wizard.objects.ownership import ISTIO_OWNER
 from wizard.steps.install import RECORD
-from wizard.steps.managers import ISTIOCTL, MACHINERY
-from wizard.steps.ownership import ISTIO_OWNER
 
 pytestmark = pytest.mark.promise(24)
 

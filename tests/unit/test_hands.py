@@ -20,10 +20,10 @@ from wizard.clusters.kinds import CONFIG_MAP, JOB, POD, SECRET, Object, Ref
 from wizard.clusters.port import Cluster, Conflicting, Executed, Outdated
 from wizard.engine.step import Conflict, Done, Job, Shared
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.objects.ownership import CREATED, MESH
+from wizard.objects.placing import put, take_back
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.declared import put, take_back
-from wizard.steps.ownership import CREATED, MESH
 from wizard.steps.remotesecret import RemoteSecret
 from wizard.world import World
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wizard.clusters.kinds import Object
-from wizard.steps.managers import others
+from wizard.objects.managers import others
 
 
 def written_by(*entries: Object) -> list[str]:

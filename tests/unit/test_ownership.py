@@ -8,7 +8,7 @@ import pytest
 
 from wizard.clusters.kinds import Object
 from wizard.engine.step import Difference
-from wizard.steps.ownership import (
+from wizard.objects.ownership import (
     CREATED,
     LABELS,
     MESH,

@@ -26,9 +26,9 @@ from wizard.mesh.addresses import is_ip, range_of
 from wizard.mesh.document import mesh_from
 from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh, Verify
 from wizard.mesh.tolerations import Toleration
+from wizard.objects.ownership import way_out
 from wizard.plan import plan_of
 from wizard.runbook import render
-from wizard.steps.ownership import way_out
 from wizard.text import harmless, here_document, quoted
 
 PIECES = [

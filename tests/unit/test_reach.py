@@ -27,10 +27,11 @@ from wizard.engine.events import StepSaid
 from wizard.engine.step import Done, Needed
 from wizard.errors import Failed, Interrupted, NeedsPerson, NotAllowed, Unreachable
 from wizard.mesh.model import Gateway, Mesh
-from wizard.steps import curlpod, reach
-from wizard.steps.curlpod import LABEL, answers
-from wizard.steps.gateway import GATEWAY_SERVICE
-from wizard.steps.loadbalancer import GatewayAddress, ingress_of
+from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.probes import curlpod
+from wizard.probes.curlpod import LABEL, answers
+from wizard.steps import reach
+from wizard.steps.loadbalancer import GatewayAddress
 from wizard.steps.reach import Reach, ReachApi, ReachDiscovery, ReachGateways
 from wizard.world import World
 

@@ -17,10 +17,11 @@ from wizard.engine.events import StepSaid
 from wizard.engine.step import Difference, Needed
 from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.objects import placing
+from wizard.objects.ownership import CREATED
+from wizard.probes import unready, watch
+from wizard.probes.policies import limiting
 from wizard.simulated.policies import lets_out
-from wizard.steps import declared, unready, watch
-from wizard.steps.ownership import CREATED
-from wizard.steps.policies import limiting
 
 SYSTEM = Ref(NAMESPACE, SYSTEM_NAMESPACE)
 SAMPLE = Ref(NAMESPACE, "sample")
@@ -28,7 +29,7 @@ SAMPLE = Ref(NAMESPACE, "sample")
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (unready, declared):
+    for module in (unready, placing):
         monkeypatch.setattr(module, "FINAL_SECONDS", 0.05)
     monkeypatch.setattr(unready, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(watch, "LOOK_EVERY", 0.01)
@@ -442,7 +443,7 @@ def test_what_keeps_a_namespace_is_told_when_it_is_taken_back(finished: Setting)
 def test_where_only_finalizers_are_left_the_wait_ends_with_their_names(
     two: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(declared, "GONE_SECONDS", 0.05)
+    monkeypatch.setattr(placing, "GONE_SECONDS", 0.05)
     doom(two, 1, SYSTEM, ("NamespaceFinalizersRemaining", "Some content has finalizers remaining: a.example/b in 1"))
     step = two.plan.step("cluster1/namespace")
     with pytest.raises(Failed, match=r"finalizers remaining: a\.example/b") as caught:

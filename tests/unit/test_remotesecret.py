@@ -18,10 +18,10 @@ from wizard.engine.events import Event
 from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared
 from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.objects.ownership import CREATED, MESH
+from wizard.objects.removal import READER_TOKEN
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.steps.ownership import CREATED, MESH
 from wizard.steps.remotesecret import CLUSTER, MARK, READER, RemoteSecret
-from wizard.steps.removal import READER_TOKEN
 
 NOT_FILLED = Failed('istioctl create-remote-secret: error: no "ca.crt" data found')
 

@@ -25,9 +25,9 @@ from wizard.clusters.port import Outdated
 from wizard.errors import Interrupted
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.steps.before import Before
-from wizard.steps.ownership import ISTIO_OWNER, MESH
-from wizard.steps.removal import READER_TOKEN, owned, remove_istio, remove_traces, stands
+from wizard.objects.before import Before
+from wizard.objects.ownership import ISTIO_OWNER, MESH
+from wizard.objects.removal import READER_TOKEN, owned, remove_istio, remove_traces, stands
 
 OURS = {ISTIO_OWNER: OPERATOR_NAME}
 EVERYWHERE = {"istio.io/config": "true"}

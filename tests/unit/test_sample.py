@@ -11,9 +11,9 @@ from tests.unit.conftest import Setting
 from wizard.clusters.kinds import DEPLOYMENT, POD, Kind, Object, Ref
 from wizard.engine.step import Difference, Needed
 from wizard.errors import Failed
+from wizard.objects.defaulttag import INJECTOR
 from wizard.simulated import charts
 from wizard.steps import sample
-from wizard.steps.defaulttag import INJECTOR
 from wizard.steps.sample import client_pod, has_sidecar
 
 CURL = Ref(DEPLOYMENT, "curl", "sample")

@@ -16,10 +16,10 @@ from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Needed
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.objects.ownership import CREATED, MESH
 from wizard.steps.certificates import CACERTS
 from wizard.steps.install import RECORD
 from wizard.steps.namespace import CONTROL_PLANE, SystemNamespace
-from wizard.steps.ownership import CREATED, MESH
 
 SYSTEM = Ref(NAMESPACE, SYSTEM_NAMESPACE)
 NETWORK = "topology.istio.io/network"

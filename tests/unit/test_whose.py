@@ -32,8 +32,8 @@ from wizard.engine.step import Conflict
 from wizard.errors import Failed
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps.before import Before, Found, Wanted, addresses, look_up, owner, touched_by_others
-from wizard.steps.ownership import ISTIO_OWNER, MESH
+from wizard.objects.before import Before, Found, Wanted, addresses, look_up, owner, touched_by_others
+from wizard.objects.ownership import ISTIO_OWNER, MESH
 
 OURS = {ISTIO_OWNER: OPERATOR_NAME}
 HELM = {"meta.helm.sh/release-name": "base", "meta.helm.sh/release-namespace": "mesh-a"}

@@ -36,6 +36,8 @@ _here = threading.local()
 
 PATIENT = Patience()
 HURRIED = Patience(connect=3.0, silence=8.0, total=8.0, pauses=(0.3,), plugin=15.0)  # while somebody looks on
+# How long a cause that waiting does not heal must stand, in seconds: registries stumble, a quota may be lifted.
+FINAL_SECONDS = 20.0
 PARKED_CONNECT = 2.0  # seconds to connect to a cluster that lately could not be connected to
 
 

@@ -26,7 +26,8 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed, Mistake, NeedsPerson, Trouble
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.declared import Declared, put
+from wizard.objects.placing import put
+from wizard.steps.declared import Declared
 from wizard.text import listing, printable, quoted
 from wizard.world import World
 

@@ -28,14 +28,14 @@ from wizard.istio.proxies import control_plane_version
 from wizard.istio.versions import remote_runs_istiod, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps import crds, defaulttag, foreign, gateway, removal
-from wizard.steps.before import Before, Found, Wanted, addresses, look_up, touched_by_others
-from wizard.steps.declared import put, put_missing
-from wizard.steps.discovery import discovery_address
-from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
-from wizard.steps.pods import available
-from wizard.steps.unready import Unready
-from wizard.steps.watch import Watch
+from wizard.objects import crds, defaulttag, foreign, gateway, removal
+from wizard.objects.before import Before, Found, Wanted, addresses, look_up, touched_by_others
+from wizard.objects.discovery import discovery_address
+from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
+from wizard.objects.placing import put, put_missing
+from wizard.objects.pods import available
+from wizard.probes.unready import Unready
+from wizard.probes.watch import Watch
 from wizard.text import here_document, listing, one_line, quoted
 from wizard.world import World
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import Object
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.istio.versions import host_names_of_gateways
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
-from wizard.steps.gateway import GATEWAY_SERVICE
-from wizard.steps.warnings import latest_warning
-from wizard.text import one_line
+from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.probes.warnings import latest_warning
 from wizard.world import World
 
 ADDRESS_SECONDS = 600
-
-
-def ingress_of(service: Object | None) -> str | None:
-    """The IP address or host name that the load balancer gave to this Service; None where it has none yet."""
-    status = ((service or {}).get("status") or {}).get("loadBalancer") or {}
-    for ingress in status.get("ingress") or []:
-        found = ingress.get("ip") or ingress.get("hostname")
-        if found:
-            return one_line(found)
-    return None
 
 
 class GatewayAddress(Step):

@@ -15,7 +15,7 @@ from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, St
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.ownership import differing
+from wizard.objects.ownership import differing
 from wizard.text import one_line, quoted
 from wizard.world import World
 

@@ -11,8 +11,8 @@ from wizard.engine.step import Command
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.objects.ownership import LABELS
 from wizard.steps.declared import Declared
-from wizard.steps.ownership import LABELS
 from wizard.text import quoted
 from wizard.world import World
 

@@ -11,7 +11,7 @@ from wizard.clusters.nodeports import asked_node_ports, told_node_ports
 from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
-from wizard.steps.gateway import GATEWAY_SERVICE, node_port
+from wizard.objects.gateway import GATEWAY_SERVICE, node_port
 from wizard.world import World
 
 

@@ -14,7 +14,7 @@ from wizard.istio.proxies import INJECTED, PROXY, control_plane_version, outdate
 from wizard.istio.versions import minor_of
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps.pods import is_going, is_pod_of
+from wizard.objects.pods import is_going, is_pod_of
 from wizard.steps.sample import sample_deployments
 from wizard.text import listing, one_line, quoted
 from wizard.world import World

@@ -16,8 +16,9 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.objects.placing import put, take_back
 from wizard.reading import read
-from wizard.steps.declared import Declared, put, take_back
+from wizard.steps.declared import Declared
 from wizard.text import one_line, quoted
 from wizard.world import World
 

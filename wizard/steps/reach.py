@@ -18,14 +18,13 @@ from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.asking import doubt
-from wizard.steps.credential import Credential, beforehand, in_secret
-from wizard.steps.curlpod import Answer, CurlPods, probe_labels, remove_probes
-from wizard.steps.discovery import discovery_address
-from wizard.steps.gateway import GATEWAY_SERVICE
-from wizard.steps.loadbalancer import ingress_of
-from wizard.steps.pods import is_going
-from wizard.steps.policies import limiting
+from wizard.objects.discovery import discovery_address
+from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.objects.pods import is_going
+from wizard.probes.asking import doubt
+from wizard.probes.credential import Credential, beforehand, in_secret
+from wizard.probes.curlpod import Answer, CurlPods, probe_labels, remove_probes
+from wizard.probes.policies import limiting
 from wizard.steps.remotesecret import secret_of
 from wizard.text import listing, one_line
 from wizard.world import World

@@ -13,11 +13,11 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.steps.before import owner
-from wizard.steps.credential import in_secret
-from wizard.steps.declared import put, take_back
-from wizard.steps.ownership import is_ours, of_another
-from wizard.steps.removal import READER_TOKEN
+from wizard.objects.before import owner
+from wizard.objects.ownership import is_ours, of_another
+from wizard.objects.placing import put, take_back
+from wizard.objects.removal import READER_TOKEN
+from wizard.probes.credential import in_secret
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 

@@ -12,7 +12,7 @@ from wizard.errors import Failed
 from wizard.mesh import model
 from wizard.mesh.addresses import bracketed
 from wizard.mesh.model import Mesh
-from wizard.steps.curlpod import CurlPods, remove_probes
+from wizard.probes.curlpod import CurlPods, remove_probes
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
 from wizard.world import World

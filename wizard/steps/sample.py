@@ -16,11 +16,13 @@ from wizard.istio import names
 from wizard.istio.proxies import outdated
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
+from wizard.objects.ownership import CREATED, MESH, annotation, is_of, label
+from wizard.objects.placing import await_ended, put_missing, take_back
+from wizard.objects.pods import available, is_going, is_pod_of
+from wizard.probes.curlpod import curl_image
+from wizard.probes.unready import Unready
 from wizard.steps import pullsecret
-from wizard.steps.declared import Declared, await_ended, put_missing, take_back
-from wizard.steps.ownership import CREATED, MESH, annotation, is_of, label
-from wizard.steps.pods import available, is_going, is_pod_of
-from wizard.steps.unready import Unready
+from wizard.steps.declared import Declared
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 
@@ -28,24 +30,14 @@ SERVICE = "helloworld"
 CLIENT = "curl"
 PORT = 5000
 HELLO_TAG = "1.0"
-CURL_TAG = "8.16.0"
 SIDECAR = "istio-proxy"
 READY_SECONDS = 180
 REPLACING_PAUSE_SECONDS = 1.0  # after the first attempt
-_UPSTREAM_HUB = "docker.io/istio"
 
 
 def sample_deployments(mesh: Mesh, cluster: str) -> tuple[str, str]:
     """The names of the sample's Deployments in this cluster."""
     return f"{SERVICE}-{mesh.sample_version(cluster)}", CLIENT
-
-
-def curl_image(mesh: Mesh) -> str:
-    """The client's image: as chosen, else curl's own beside Istio's public hub, else `curl` in the private one."""
-    if mesh.verify.curl_image:
-        return mesh.verify.curl_image
-    repository = "docker.io/curlimages/curl" if mesh.verify.hub == _UPSTREAM_HUB else f"{mesh.verify.hub}/curl"
-    return f"{repository}:{CURL_TAG}"
 
 
 class Sample(Declared):

@@ -27,8 +27,8 @@ from wizard.clusters.kinds import (
     Ref,
 )
 from wizard.mesh.model import GATEWAY_NAME, NETWORK_LABEL, SYSTEM_NAMESPACE
+from wizard.objects.ownership import ISTIO_OWNER, is_ours, label
 from wizard.simulated.machine import Machine
-from wizard.steps.ownership import ISTIO_OWNER, is_ours, label
 
 STATE = "state.json"
 

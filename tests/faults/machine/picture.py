@@ -12,9 +12,9 @@ from typing import Any
 from wizard import yamltext
 from wizard.clusters.kinds import CONFIG_MAP, EVENT, KINDS, LEASE, POD, SECRET, SERVICE, Object, Ref
 from wizard.mesh.model import Mesh
+from wizard.objects.removal import READER_TOKEN
 from wizard.simulated.machine import Machine
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.removal import READER_TOKEN
 
 Picture = dict[str, Any]
 _DRAWN = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")

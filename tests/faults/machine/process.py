@@ -242,7 +242,7 @@ class Process:
             for where, what in (
                 ("wizard.session.Engine", engine),
                 ("wizard.engine.step.time", self.waits),
-                ("wizard.steps.curlpod.time", self.waits),
+                ("wizard.probes.curlpod.time", self.waits),
                 ("wizard.steps.reach.time", self.waits),
                 ("wizard.clusters.lease.time", self.place.lease_clock),
                 ("wizard.clusters.lease.TIMES", lease_times),

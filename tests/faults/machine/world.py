@@ -22,9 +22,9 @@ from wizard.engine.schedule import dependants
 from wizard.engine.step import Plan
 from wizard.errors import BadInput, Trouble
 from wizard.mesh.model import Cluster, Mesh
+from wizard.probes import curlpod
 from wizard.session import Session, saved_mesh, wanted_mesh
 from wizard.simulated.machine import Machine
-from wizard.steps import curlpod
 
 CACERTS = Ref(SECRET, "cacerts", "istio-system")
 SYSTEM = Ref(NAMESPACE, "istio-system")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from wizard.istio.operator import planned_discovery
 from wizard.mesh.model import Cluster, Mesh
-from wizard.steps.gateway import GATEWAY_SERVICE
-from wizard.steps.loadbalancer import ingress_of
+from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
 from wizard.world import World
 
 

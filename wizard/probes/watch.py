@@ -12,10 +12,10 @@ from wizard.errors import Failed, Unreachable
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.steps.crds import establish
-from wizard.steps.gateway import replace_uninjected
-from wizard.steps.ownership import ISTIO_OWNER
-from wizard.steps.unready import Cause, Unready, first_cause
+from wizard.objects.crds import establish
+from wizard.objects.gateway import replace_uninjected
+from wizard.objects.ownership import ISTIO_OWNER
+from wizard.probes.unready import Cause, Unready, first_cause
 from wizard.text import duration
 
 LOOK_EVERY = 3.0

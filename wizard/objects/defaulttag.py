@@ -11,7 +11,7 @@ import copy
 from wizard.clusters.kinds import MUTATING_WEBHOOK, VALIDATING_WEBHOOK, Ref
 from wizard.clusters.port import Cluster
 from wizard.istio.operator import OPERATOR_NAME
-from wizard.steps.ownership import ISTIO_OWNER, label
+from wizard.objects.ownership import ISTIO_OWNER, label
 
 TAG = "istio.io/tag"
 REVISION = "istio.io/rev"

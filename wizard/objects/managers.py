@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import MANAGER
-from wizard.steps.ownership import ISTIOD_MANAGER
+from wizard.objects.ownership import ISTIOD_MANAGER
 
 # As istioctl calls itself: where it applies on the server's side, and (before Istio 1.12) where it did not.
 ISTIOCTL = frozenset({"istio-operator", "istioctl"})

@@ -10,10 +10,10 @@ from wizard.istio.operator import OPERATOR_NAME, service_annotations
 from wizard.istio.proxies import PROXY, outdated
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
-from wizard.steps import foreign
-from wizard.steps.declared import wait_gone
-from wizard.steps.ownership import ISTIO_OWNER, annotation, label, show
-from wizard.steps.pods import available, is_going, is_pod_of
+from wizard.objects import foreign
+from wizard.objects.ownership import ISTIO_OWNER, annotation, label, show
+from wizard.objects.placing import wait_gone
+from wizard.objects.pods import available, is_going, is_pod_of
 from wizard.text import listing, one_line
 
 GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
@@ -143,6 +143,16 @@ def node_port(service: Object | None) -> int | None:
         if port.get("port") == GATEWAY_TLS_PORT:
             found = port.get("nodePort")
             return int(found) if found else None
+    return None
+
+
+def ingress_of(service: Object | None) -> str | None:
+    """The IP address or host name that the load balancer gave to this Service; None where it has none yet."""
+    status = ((service or {}).get("status") or {}).get("loadBalancer") or {}
+    for ingress in status.get("ingress") or []:
+        found = ingress.get("ip") or ingress.get("hostname")
+        if found:
+            return one_line(found)
     return None
 
 

@@ -24,12 +24,11 @@ from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
-from wizard.steps.asking import Reply, command_of, reply_of
-from wizard.steps.credential import Credential
-from wizard.steps.declared import put
-from wizard.steps.ownership import is_of
-from wizard.steps.sample import curl_image
-from wizard.steps.unready import Unready
+from wizard.objects.ownership import is_of
+from wizard.objects.placing import put
+from wizard.probes.asking import Reply, command_of, reply_of
+from wizard.probes.credential import Credential
+from wizard.probes.unready import Unready
 from wizard.text import listing, one_line
 from wizard.world import World
 
@@ -37,6 +36,8 @@ log = logging.getLogger(__name__)
 
 LABEL = "meshwizard/reach"  # on the Job and its Pods: whose they are
 CONTAINER = "curl"
+CURL_TAG = "8.16.0"
+_UPSTREAM_HUB = "docker.io/istio"
 SLEEP_SECONDS = 90  # within which one is asked
 # Where the API server was away, controllers and scheduler may notice a minute late that it is back.
 START_SECONDS = 120
@@ -59,6 +60,14 @@ _REFUSED = "refused"
 # curl's own words. Only its verbose output tells why a connection failed.
 _FAILED = re.compile(r"connect to (\S+) port (\d+)(?: from \S+ port -?\d+)? failed: ([^\r\n]+)")
 _CONNECTED = re.compile(r"(?:Connected to|Established connection to) (\S+) \(\S+?\)? port (\d+)")
+
+
+def curl_image(mesh: Mesh) -> str:
+    """The client's image: as chosen, else curl's own beside Istio's public hub, else `curl` in the private one."""
+    if mesh.verify.curl_image:
+        return mesh.verify.curl_image
+    repository = "docker.io/curlimages/curl" if mesh.verify.hub == _UPSTREAM_HUB else f"{mesh.verify.hub}/curl"
+    return f"{repository}:{CURL_TAG}"
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from wizard.clusters.port import Cluster, Outdated
 from wizard.engine.step import Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.steps.before import Before
-from wizard.steps.declared import wait_gone
-from wizard.steps.ownership import ISTIO_OWNER, ISTIOD_MANAGER, is_ours, label
+from wizard.objects.before import Before
+from wizard.objects.ownership import ISTIO_OWNER, ISTIOD_MANAGER, is_ours, label
+from wizard.objects.placing import wait_gone
 from wizard.text import listing, one_line
 
 READER_TOKEN = Ref(SECRET, "istio-reader-service-account-istio-remote-secret-token", SYSTEM_NAMESPACE)

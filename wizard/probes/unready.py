@@ -15,18 +15,16 @@ from typing import Literal, TypeVar
 
 from wizard.clusters.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, Object, Ref
 from wizard.clusters.namespaces import going
+from wizard.clusters.patience import FINAL_SECONDS
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import Place, kubectl
 from wizard.errors import Failed, NotAllowed, Unreachable
-from wizard.steps.pods import is_going, is_pod_of
-from wizard.steps.warnings import Warned, warnings
+from wizard.objects.pods import is_going, is_pod_of
+from wizard.probes.warnings import Warned, warnings
 from wizard.text import one_line, quoted
 
 T = TypeVar("T")
 LOOK_EVERY = 2.0  # seconds: causes are read from several objects
-FINAL_SECONDS = (
-    20.0  # how long a cause that waiting does not heal must stand: registries stumble, a quota may be lifted
-)
 _OLD = 3  # times as long where it stood already when the wait began, and nothing tells whether it was met anew
 LAST_LINES = 5
 WORDS = 600  # characters of a container's last words

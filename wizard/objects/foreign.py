@@ -29,8 +29,8 @@ from wizard.clusters.kinds import (
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Difference
 from wizard.istio.operator import OPERATOR_NAME
-from wizard.steps.managers import ISTIOCTL, is_machinery
-from wizard.steps.ownership import ISTIO_OWNER, Path, same, show
+from wizard.objects.managers import ISTIOCTL, is_machinery
+from wizard.objects.ownership import ISTIO_OWNER, Path, same, show
 from wizard.text import one_line
 
 _INSTALLED = (

@@ -39,8 +39,8 @@ from wizard.engine.step import Conflict, Difference
 from wizard.errors import Failed
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.steps.managers import ISTIOCTL, others
-from wizard.steps.ownership import ISTIO_OWNER, MESH, annotation, label, owned_by
+from wizard.objects.managers import ISTIOCTL, others
+from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, label, owned_by
 from wizard.text import listing, one_line, quoted
 
 SHARED = (SERVICE_ACCOUNT, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from wizard.clusters.port import Executed
 from wizard.errors import Failed
 from wizard.mesh.addresses import bracketed
-from wizard.steps.credential import Credential
+from wizard.probes.credential import Credential
 from wizard.text import one_line, word
 
 IDENTITY_PATH = "/api/v1/namespaces/kube-system"  # istiod's reader may read Namespaces
