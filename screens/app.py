@@ -30,28 +30,26 @@ from wizard.text import one_line
 
 if TYPE_CHECKING:
     from screens.draft import Draft
-    from screens.run import Run, SessionLike
+    from screens.run import Run
     from state import StateFolder
     from wizard.mesh.model import Mesh
+    from wizard.operations.operation import Operation
+    from wizard.operations.prepared import Prepared
     from wizard.outside import Outside
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 STOP_SECONDS = 15.0  # how long a run that was given up may take to end
 
-MakeSession = Callable[["Mesh", "Outside", "StateFolder", "str | None"], "SessionLike"]
 
-
-def real_session(mesh: Mesh, outside: Outside, folder: StateFolder, istioctl: str | None) -> SessionLike:
-    """The session that works on this mesh."""
+def _is_given(folder: StateFolder) -> bool:
+    """Whether the folder is another than the default one."""
     from state import default_folder
-    from wizard.session import Session
 
     try:
-        given = folder.folder != default_folder()
+        return folder.folder != default_folder()
     except RuntimeError:  # this user has no home
-        given = True
-    return Session(mesh, outside, folder, istioctl=istioctl, given_folder=given)
+        return True
 
 
 def screen_of(stage: str) -> WizardScreen:
@@ -82,7 +80,6 @@ class WizardApp(App[int]):
         resume: str | None = None,
         auto: bool = False,
         log_file: Path | None = None,
-        make_session: MakeSession = real_session,
         auto_pause: float = 0.3,
     ) -> None:
         """`document`: answers given beforehand. `resume`: go straight to the install of this saved mesh. `auto`: play it
@@ -96,13 +93,12 @@ class WizardApp(App[int]):
         self.folder = folder
         self.log_file = log_file
         self._given = (document, istioctl)
-        self.session: SessionLike | None = None
+        self.prepared: Prepared | None = None
         self.active_run: Run | None = None
         self.farewell = ""
         self.broke_down: Trouble | None = None
         self._resume = resume
         self._resume_code = EXIT_CODE
-        self._make_session = make_session
         self._auto = auto
         self._auto_pause = auto_pause
         self._leaving = False
@@ -191,22 +187,28 @@ class WizardApp(App[int]):
 
     # -- the run
 
-    def make_session(self, mesh: Mesh) -> SessionLike:
-        """A session for this mesh; the one before is closed."""
-        if self.session and not (self.active_run and self.active_run.session is self.session):
-            threading.Thread(target=self.session.close, daemon=True).start()  # closing may wait for connections
-        self.session = self._make_session(mesh, self.outside, self.folder, self.draft.istioctl)
-        TRAIL.of(self.session)
-        return self.session
+    def prepare(self, mesh: Mesh) -> Prepared:
+        """This mesh, prepared for an operation; what was prepared before is closed, unless a run works with it. Blocks and raises
+        Trouble: for `background`.
+        """
+        from wizard.operations.options import RunOptions
+        from wizard.operations.prepared import prepare
 
-    def start_run(self) -> None:
-        """Begin the install of the session that was reviewed."""
+        if self.prepared and not (self.active_run and self.active_run.prepared is self.prepared):
+            threading.Thread(target=self.prepared.close, daemon=True).start()  # closing may wait for connections
+        TRAIL.of(mesh)
+        options = RunOptions(istioctl=self.draft.istioctl, given_folder=_is_given(self.folder))
+        made = self.prepared = prepare(mesh, self.outside, self.folder, options)
+        TRAIL.of(made.mesh, made.plan)
+        return made
+
+    def start_run(self, operation: Operation) -> None:
+        """Do this, and what follows it, in a thread of its own."""
         from screens.run import Run
 
-        if self.session is None or self.running:
-            return
-        self.active_run = Run(self.session)
-        self.active_run.start()
+        if not self.running:
+            self.active_run = Run(operation)
+            self.active_run.start()
 
     @property
     def running(self) -> bool:
@@ -220,7 +222,7 @@ class WizardApp(App[int]):
         view = self.active_run.view
         needs = " needs you" if view.wanted or (view.broken and not view.active) else ""
         sign = "*" if self.ascii else "●"
-        return f"{sign} {self.active_run.session.mesh.name} is running{needs} {view.passed}/{len(view.steps)} · Ctrl+R"
+        return f"{sign} {self.active_run.prepared.mesh.name} is running{needs} {view.passed}/{len(view.steps)} · Ctrl+R"
 
     def _drain(self) -> None:
         run = self.active_run
@@ -243,22 +245,23 @@ class WizardApp(App[int]):
     def resume(self, name: str) -> None:
         """Go on with a saved mesh: connect, then install."""
 
-        def load() -> SessionLike:
+        def load() -> Operation:
             from wizard.clusters.consents import Consents
             from wizard.mesh.document import document_of
-            from wizard.session import saved_mesh, wanted_mesh
+            from wizard.operations.recorded import saved_mesh, wanted_mesh
+            from wizard.operations.resumed import first
             from wizard.sharedstate import refuse_files
 
             # What was leaving had been agreed to; the run goes on with it.
-            mesh = wanted_mesh(*saved_mesh(self.folder, name))
+            saved, state = saved_mesh(self.folder, name)
+            mesh = wanted_mesh(saved, state)
             refuse_files(mesh, self.folder, Consents())
-            session = self.make_session(mesh)
-            session.prepare()
-            self.draft.fill(document_of(session.mesh))
-            return session
+            made = self.prepare(mesh)
+            self.draft.fill(document_of(made.mesh))
+            return first(made, state)
 
-        def loaded(_: SessionLike) -> None:
-            self.start_run()
+        def loaded(operation: Operation) -> None:
+            self.start_run(operation)
             self.go("install")
 
         def failed(trouble: Trouble) -> None:
@@ -379,6 +382,6 @@ class WizardApp(App[int]):
             where = f"The log {self.log_file} says where." if self.log_file else again
             remedy = f"{where} Please report this with it."
             if self.active_run and not self.outside.simulated:
-                remedy += f" What was done is recorded; go on with: {self.active_run.session.resume_command}"
+                remedy += f" What was done is recorded; go on with: {self.active_run.prepared.resume_command}"
             self.broke_down = Failed(what, remedy)
         self._close_messages_no_wait()

@@ -42,7 +42,7 @@ class DoneScreen(WizardScreen):
         run = self.wizard.active_run
         if run is None:
             return
-        self.query_one(Picture).draw(run.session.mesh, run.view.board.links, run.view.board.counts)
+        self.query_one(Picture).draw(run.prepared.mesh, run.view.board.links, run.view.board.counts)
         self.query_one("#summary", Lines).show(self._summary())
         self.query_one("#next").focus()
 
@@ -50,11 +50,11 @@ class DoneScreen(WizardScreen):
         run = self.wizard.active_run
         if run is None:
             return
-        mesh, view = run.session.mesh, run.view
+        mesh, view = run.prepared.mesh, run.view
         sign = "+" if self.wizard.ascii else "✓"
         said = f" is verified: {view.passed} steps in {duration(view.elapsed)}, {len(mesh.clusters)} clusters"
         yield [Piece(f"{sign} Mesh {mesh.name}", "ok"), Piece(f"{said}, Istio {mesh.istio.version or '?'}")]
-        yield [Piece("Root key   ", "muted"), Piece(one_line(run.session.world.roots.place)),
+        yield [Piece("Root key   ", "muted"), Piece(one_line(run.prepared.world.roots.place)),
                Piece("  keep it: a new cluster needs it", "muted")]  # fmt: skip
         if not self.wizard.outside.simulated:
             yield [Piece("State      ", "muted"), Piece(one_line(self.wizard.folder.place))]
@@ -85,7 +85,7 @@ class DoneScreen(WizardScreen):
         from screens.saving import save_mesh
 
         if self.wizard.active_run:
-            save_mesh(self, self.wizard.active_run.session.mesh)
+            save_mesh(self, self.wizard.active_run.prepared.mesh)
 
     def action_copy(self) -> None:
         """The next commands into the clipboard."""

@@ -16,11 +16,11 @@ NOTHING = "Nothing was changed."
 
 def farewell(run: Run, log_file: Path | None, *, simulated: bool, ascii_only: bool) -> str:
     """How the run went: done, stopped, or still not at its end."""
-    ended, session = run.view.ended, run.session
+    ended, prepared = run.view.ended, run.prepared
     if ended is not None and ended.ok:
         return summary(run, simulated=simulated, ascii_only=ascii_only)
     if ended is None:
-        said = f"The install did not end in time; it is recorded.\nGo on with: {session.resume_command}"
+        said = f"The install did not end in time; it is recorded.\nGo on with: {prepared.resume_command}"
     elif simulated:
         said = f"{ended.what}\nIt was the demo: simulated clusters, nothing is left behind."
     else:
@@ -32,14 +32,14 @@ def stopped(run: Run, *, simulated: bool) -> str:
     """A signal ended the run."""
     if simulated:
         return "Stopped by a signal. It was the demo: simulated clusters, nothing is left behind."
-    return f"Stopped by a signal; what was done is recorded.\nGo on with: {run.session.resume_command}"
+    return f"Stopped by a signal; what was done is recorded.\nGo on with: {run.prepared.resume_command}"
 
 
 def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
     """What stands now, and what to do next."""
     from wizard.mesh.drawing import draw
 
-    view, mesh = run.view, run.session.mesh
+    view, mesh = run.view, run.prepared.mesh
     picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=ascii_only).plain()
     demo = "Demo on simulated clusters: nothing outside this terminal was touched.\n" if simulated else ""
     said = f"Mesh {mesh.name} is verified: {view.passed} steps in {duration(view.elapsed)}."
@@ -51,10 +51,8 @@ def next_commands(run: Run, *, simulated: bool) -> list[tuple[str, str]]:
     """(command, what it does) for a mesh that stands."""
     if simulated:
         return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
-    name = quoted(run.session.mesh.name)
-    place = run.session.resume_command.removeprefix(
-        f"meshwizard resume {name}"
-    )  # the options that say where its state is
+    name = quoted(run.prepared.mesh.name)
+    place = run.prepared.place
     return [
         (f"meshwizard status {name}{place}", "every step probed afresh"),
         (f"meshwizard verify {name}{place}", "traffic from every cluster to every cluster"),

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from screens.draft import Draft
-    from screens.run import Run, SessionLike
+    from screens.run import Run
     from state import StateFolder
     from wizard.errors import Trouble
     from wizard.mesh.model import Mesh
+    from wizard.operations.operation import Operation
+    from wizard.operations.prepared import Prepared
     from wizard.outside import Outside
 
 T = TypeVar("T")
@@ -44,11 +46,11 @@ class Host(Protocol):
     def go(self, stage: str) -> None:
         """Show that stage."""
 
-    def make_session(self, mesh: Mesh) -> SessionLike:
-        """A session for this mesh; the one before is closed."""
+    def prepare(self, mesh: Mesh) -> Prepared:
+        """This mesh, prepared for an operation; what was prepared before is closed. Blocks, and raises Trouble."""
 
-    def start_run(self) -> None:
-        """Begin the install of the session that was reviewed."""
+    def start_run(self, operation: Operation) -> None:
+        """Do this, and what follows it, in a thread of its own."""
 
     def resume(self, name: str) -> None:
         """Go on with a saved mesh."""

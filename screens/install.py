@@ -92,7 +92,7 @@ class InstallScreen(RunScreen):
     def _draw(self, view: RunView) -> None:
         run = self.run_of_app
         if run:
-            self.query_one(Picture).draw(run.session.mesh, view.board.links, view.board.counts or None)
+            self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts or None)
 
     def _log_lines(self, view: RunView) -> list[list[Piece]]:
         lines = [

@@ -20,10 +20,10 @@ from wizard.errors import BadInput, Trouble
 from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
-    from screens.run import SessionLike
-    from wizard.engine.approval import Approval
     from wizard.engine.progress import Look
     from wizard.engine.step import Plan, Step
+    from wizard.operations.operation import Operation
+    from wizard.operations.prepared import Prepared
 
 MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from the first line on
 Found = tuple["Step", list[Line]]  # a step, and what is shown of it
@@ -56,8 +56,7 @@ class ReviewScreen(WizardScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._session: SessionLike | None = None
-        self._shown: Approval | None = None  # what is agreed to when the install begins
+        self._operation: Operation | None = None  # what begins where it is agreed to
         self._obstacles: list[str] = []
         self._looking = False
         self._looked = False
@@ -102,18 +101,21 @@ class ReviewScreen(WizardScreen):
         self._looking, self._looked, self._obstacles = True, False, []
         self.say("Looking at the clusters; this changes nothing …")
         self.query_one("#summary", Lines).show([[Piece("Comparing every step with the clusters …", "working")]])
-        session = self.wizard.make_session(mesh)
         signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
-        def look() -> tuple[dict[str, Look], Approval, list[Found], list[Found]]:
-            session.prepare()
-            looks = session.look()
-            shown = session.approval(looks, AGAIN)
-            # Fifty clusters make some fifty thousand lines: the keys should not wait for them.
-            steps = [(step, list(_step(step, looks.get(step.id), signs))) for step in session.plan.steps]
-            return looks, shown, steps, [(step, list(_commands(step))) for step in session.plan.steps]
+        def look() -> tuple[Operation, dict[str, Look], list[Found], list[Found]]:
+            from wizard.operations.recorded import state_of
+            from wizard.operations.resumed import first
 
-        self.wizard.background(look, lambda found: self._compared(session, *found), self._refused)
+            made = self.wizard.prepare(mesh)
+            looks = made.look()
+            shown = made.approval(looks, AGAIN)
+            operation = first(made, state_of(made.folder, made.mesh.name), agreed=shown)
+            # Fifty clusters make some fifty thousand lines: the keys should not wait for them.
+            steps = [(step, list(_step(step, looks.get(step.id), signs))) for step in made.plan.steps]
+            return operation, looks, steps, [(step, list(_commands(step))) for step in made.plan.steps]
+
+        self.wizard.background(look, lambda found: self._compared(*found), self._refused)
 
     def _refused(self, trouble: Trouble) -> None:
         self._looking, self._looked = False, True
@@ -131,15 +133,14 @@ class ReviewScreen(WizardScreen):
     def _sign(self, role: str) -> str:
         return (PLAIN_SIGNS if self.wizard.ascii else SIGNS)[role]
 
-    def _compared(
-        self, session: SessionLike, looks: dict[str, Look], shown: Approval, steps: list[Found], typed: list[Found]
-    ) -> None:
-        self._looking, self._looked, self._session, self._shown = False, True, session, shown
+    def _compared(self, operation: Operation, looks: dict[str, Look], steps: list[Found], typed: list[Found]) -> None:
+        self._looking, self._looked, self._operation = False, True, operation
         if not self.stands:
             return
-        self._obstacles = list(_obstacles(session.plan, looks))
-        self.query_one(Picture).draw(session.mesh)
-        self.query_one("#summary", Lines).show(self._summary(session, looks))
+        prepared = operation.prepared
+        self._obstacles = list(_obstacles(prepared.plan, looks))
+        self.query_one(Picture).draw(prepared.mesh)
+        self.query_one("#summary", Lines).show(self._summary(prepared, looks))
         self._steps, self._typed = steps, typed
         self._show_only("")
         if self._obstacles:
@@ -148,20 +149,20 @@ class ReviewScreen(WizardScreen):
             self.say("")
             self.query_one("#next").focus()
 
-    def _summary(self, session: SessionLike, looks: dict[str, Look]) -> Iterator[Line]:
+    def _summary(self, prepared: Prepared, looks: dict[str, Look]) -> Iterator[Line]:
         from wizard.engine.step import Done, Needed
         from wizard.mesh.files import files_of
 
         done = sum(isinstance(look, Done) for look in looks.values())
         needed = sum(isinstance(look, Needed) for look in looks.values())
-        istio = session.mesh.istio
+        istio = prepared.mesh.istio
         yield [Piece(f"Istio {istio.version or '?'}", "name"), Piece(f" from {one_line(istio.hub)} with "),
-               Piece(one_line(session.world.istioctl.path))]  # fmt: skip
-        clusters = listing(cluster.name for cluster in session.mesh.clusters[:6])
-        more = f" and {len(session.mesh.clusters) - 6} more" if len(session.mesh.clusters) > 6 else ""
-        yield [Piece(f"{len(session.plan.steps)} steps", "name"), Piece(f" for {clusters}{more}: "),
+               Piece(one_line(prepared.world.istioctl.path))]  # fmt: skip
+        clusters = listing(cluster.name for cluster in prepared.mesh.clusters[:6])
+        more = f" and {len(prepared.mesh.clusters) - 6} more" if len(prepared.mesh.clusters) > 6 else ""
+        yield [Piece(f"{len(prepared.plan.steps)} steps", "name"), Piece(f" for {clusters}{more}: "),
                Piece(f"{needed} to do", "working"), Piece(", "), Piece(f"{done} done already", "ok")]  # fmt: skip
-        for file in files_of(session.mesh):
+        for file in files_of(prepared.mesh):
             yield [Piece("file ", "muted"), Piece(one_line(file, 600))]
         for obstacle in self._obstacles:
             yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
@@ -218,7 +219,7 @@ class ReviewScreen(WizardScreen):
 
     def leave(self) -> None:
         """Begin, once it was agreed to what leaves the mesh."""
-        leaving = self._session.leaving if self._session else ()
+        leaving = self._operation.prepared.leaving if self._operation else ()
         if not leaving:
             self._begin(True)
             return
@@ -232,9 +233,8 @@ class ReviewScreen(WizardScreen):
         self.app.push_screen(Confirm(f"Take {names} out of the mesh?", text, "Take it out", "Back"), self._begin)
 
     def _begin(self, agreed: bool | None) -> None:
-        if agreed and self._session:
-            self._session.agreed = self._shown
-            self.wizard.start_run()
+        if agreed and self._operation:
+            self.wizard.start_run(self._operation)
             self.wizard.go("install")
 
     def action_tab(self, tab: str) -> None:
@@ -255,10 +255,10 @@ class ReviewScreen(WizardScreen):
         """As a mesh file."""
         from screens.saving import save_mesh
 
-        if self._session is None:
+        if self._operation is None:
             self.say("The mesh is saved once it was looked at.", wrong=True)
             return
-        save_mesh(self, self._session.mesh)
+        save_mesh(self, self._operation.prepared.mesh)
 
 
 def _step(step: Step, look: Look | None, signs: Mapping[str, str]) -> Iterator[Line]:

@@ -10,11 +10,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wizard.answered import Answered
 from wizard.console.report import TRAIL
@@ -32,15 +31,12 @@ from wizard.engine.events import (
 )
 from wizard.errors import Trouble
 from wizard.mesh.links import Board
+from wizard.operations.working import working
 from wizard.text import one_line
 
 if TYPE_CHECKING:
-    from wizard.engine.approval import Approval
     from wizard.engine.engine import Engine
-    from wizard.engine.progress import Look
-    from wizard.engine.step import Plan
-    from wizard.mesh.model import Cluster, Mesh
-    from wizard.world import World
+    from wizard.operations.operation import Operation
 
 log = logging.getLogger(__name__)
 
@@ -48,28 +44,6 @@ BROKEN = frozenset({Status.FAILED, Status.CONFLICT})
 ACTIVE = frozenset({Status.PROBING, Status.RUNNING, Status.UNDOING})
 PASSED = frozenset({Status.DONE, Status.SKIPPED, Status.UNDONE})
 MOST_EVENTS = 4000  # drained in one go, so that a flood never blocks the keys
-
-
-class SessionLike(Protocol):
-    """What the screens need of `wizard.session.Session`."""
-
-    mesh: Mesh
-    plan: Plan
-    leaving: tuple[Cluster, ...]
-    agreed: Approval | None
-
-    @property
-    def world(self) -> World: ...
-    @property
-    def resume_command(self) -> str: ...
-    def prepare(self) -> None: ...
-    def look(self) -> dict[str, Look]: ...
-    def approval(self, looks: Mapping[str, Look], again: str) -> Approval: ...
-    def engine(
-        self, listener: Callable[[Event], None], *, linger: bool = False, attended: bool = False
-    ) -> AbstractContextManager[Engine]: ...
-    def departure(self, listener: Callable[[Event], None]) -> AbstractContextManager[Engine]: ...
-    def close(self) -> None: ...
 
 
 @dataclass
@@ -197,9 +171,12 @@ class RunView:
 class Run:
     """The engine in a thread of its own."""
 
-    def __init__(self, session: SessionLike) -> None:
-        self.session = session
-        self.view = RunView(Board(session.mesh))
+    def __init__(self, operation: Operation) -> None:
+        """`operation`: what is done, and then what follows it."""
+        self.again = operation
+        """What goes on with it where it ended before all was done."""
+        self.prepared = operation.prepared
+        self.view = RunView(Board(self.prepared.mesh))
         self.engine: Engine | None = None
         self._stopping = threading.Lock()
         self._given_up = False
@@ -262,19 +239,19 @@ class Run:
             else:
                 self._events.put(event)
 
-        heard = TRAIL.watch(self.session, listen)
+        following: Operation | None = self.again
         try:
-            if self.session.leaving:
-                # Agreed to at the review.
-                with self.session.departure(heard) as engine:
+            while following:
+                operation = self.again = following
+                heard = TRAIL.watch(operation.mesh, operation.plan, listen)
+                with working(operation, heard, linger=operation.direction == "forward", attended=True) as engine:
                     self._steer(engine)
-                    left = engine.undo().ok
-                if not left:
+                    outcome = operation.run(engine)
+                if outcome.refused:
+                    self.stale = True
                     return
-            with self.session.engine(heard, linger=True, attended=True) as engine:
-                self._steer(engine)
-                engine.run()
-                self.stale = engine.refused
+                self.again = operation.again()
+                following = operation.then() if outcome.ok else None
         except Trouble as trouble:
             self.stale = isinstance(trouble, Stale)
             seconds = time.monotonic() - began
@@ -284,7 +261,7 @@ class Run:
         except Exception as error:
             log.exception("run")
             what = f"unexpected {type(error).__name__}: {one_line(error)}"
-            remedy = f"Please report this, with the log. Go on with: {self.session.resume_command}"
+            remedy = f"Please report this, with the log. Go on with: {self.prepared.resume_command}"
             ended = RunEnded(ok=False, exit_code=1, what=what, remedy=remedy, seconds=time.monotonic() - began)
         finally:
             self._events.put(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))

@@ -207,7 +207,7 @@ class RunScreen(WizardScreen):
                 self.wizard.go("review")
             elif run.view.ended and not run.view.ended.ok:
                 self._end_told, self._seen = False, 0
-                self.wizard.start_run()
+                self.wizard.start_run(run.again)
                 self.say("Going on where it stopped.")
                 self.restarted()
             return

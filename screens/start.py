@@ -67,7 +67,7 @@ class StartScreen(WizardScreen):
         """List what is recorded; that reads files, so not here."""
         self.query_one(Picture).draw(EMBLEM)
         if self.wizard.running and self.wizard.active_run:
-            name = self.wizard.active_run.session.mesh.name
+            name = self.wizard.active_run.prepared.mesh.name
             self._options().add_option(Option(_prompt(f"Back to {name}", "its install goes on"), id=RUNNING))
             self._options().highlighted = 1
         else:
@@ -82,7 +82,7 @@ class StartScreen(WizardScreen):
         if not self.stands:
             return
         run = self.wizard.active_run
-        busy = run.session.mesh.name if run and run.alive else ""
+        busy = run.prepared.mesh.name if run and run.alive else ""
         from state import MeshState
 
         for state in sorted(found, key=lambda state: isinstance(state, MeshState) and state.finished):
@@ -173,7 +173,7 @@ def _prompt(title: str, rest: str) -> Content:
 
 
 def _can_go_on(state: MeshState | Unreadable) -> bool:
-    return getattr(state, "operation", "") == "apply"
+    return getattr(state, "operation", "uninstall") != "uninstall"
 
 
 def _told(state: MeshState | Unreadable) -> tuple[str, str]:

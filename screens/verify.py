@@ -53,7 +53,7 @@ class VerifyScreen(RunScreen):
         run = self.run_of_app
         if run is None or not news:
             return
-        self.query_one(Picture).draw(run.session.mesh, view.board.links, view.board.counts)
+        self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts)
         self.query_one("#answers", Lines).show(self._answers(view))
         broken = [step for step in view.broken if step.id.endswith("/verify")]
         if broken:
@@ -76,7 +76,7 @@ class VerifyScreen(RunScreen):
         run = self.run_of_app
         if run is None:
             return
-        mesh = run.session.mesh
+        mesh = run.prepared.mesh
         versions = {mesh.sample_version(cluster.name): cluster.name for cluster in mesh.clusters}
         for cluster in mesh.clusters:
             step = view.steps.get(f"{cluster.name}/verify")

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from .folder import StateFolder, default_folder
     from .guard import redact
     from .journal import Journal
-    from .records import EndStatus, MeshState, Operation, Status, StepRecord, Unreadable
+    from .records import EndStatus, MeshState, Status, StepRecord, Unreadable
 
 __all__ = [
     "EndStatus",
     "Journal",
     "MeshState",
     "NotAName",
-    "Operation",
     "StateBusy",
     "StateDamaged",
     "StateError",
@@ -49,7 +48,7 @@ _HOMES = {
     "folder": ("StateFolder", "default_folder"),
     "guard": ("redact",),
     "journal": ("Journal",),
-    "records": ("EndStatus", "MeshState", "Operation", "Status", "StepRecord", "Unreadable"),
+    "records": ("EndStatus", "MeshState", "Status", "StepRecord", "Unreadable"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -150,6 +150,7 @@ class StateFolder:
             updated=moment,
             written_by=self.program,
             operation="apply",
+            payload={},
             finished=False,
             document={},
             options={},

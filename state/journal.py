@@ -10,7 +10,7 @@ from .errors import WrongCluster
 from .files import Directory
 from .guard import plain, text
 from .medium import Medium
-from .records import END_STATUSES, OPERATIONS, EndStatus, MeshState, Operation, StepRecord, now
+from .records import END_STATUSES, OPERATION, EndStatus, MeshState, StepRecord, now
 from .writer import Writer
 
 LONGEST_DETAIL = 500  # characters; the rest belongs into the log
@@ -56,24 +56,25 @@ class Journal:
 
     def start(
         self,
-        operation: Operation,
+        operation: str,
         document: Mapping[str, Any],
         options: Mapping[str, Any],
         clusters: Mapping[str, Mapping[str, Any]],
         *,
+        payload: Mapping[str, Any] | None = None,
         anew: Collection[str] = (),
     ) -> None:
         """Begin a run or go on with one; must come before anything else is recorded.
 
         Step records are kept, except by an apply after an uninstall that ended well. Facts about clusters are merged
         into the known ones, as `identify` does; a cluster that is not named any more is kept, for uninstall needs it.
-        `anew`: clusters of which the person says that they are others under the old name. What was known of them, and of
-        the steps in them, is forgotten.
+        `payload`: what the operation is about, beside the mesh. `anew`: clusters of which the person says that they are others
+        under the old name. What was known of them, and of the steps in them, is forgotten.
         """
-        if operation not in OPERATIONS:
+        if not OPERATION.fullmatch(operation):
             raise ValueError(f"{operation!r} is not an operation")
         new_document, new_options = plain(document, "document"), plain(options, "options")
-        new_clusters = plain(clusters, "clusters")
+        new_clusters, new_payload = plain(clusters, "clusters"), plain(payload or {}, "payload")
 
         def change(state: MeshState) -> MeshState:
             afresh = operation == "apply" and state.operation == "uninstall" and state.finished
@@ -85,6 +86,7 @@ class Journal:
                 operation=operation,
                 finished=False,
                 document=new_document,
+                payload=new_payload,
                 options=new_options,
                 steps={} if afresh else state.steps,
             )
@@ -92,8 +94,8 @@ class Journal:
         self._writer.record(change)
         self._started = True
 
-    def begin(self, step_id: str, inputs: str) -> None:
-        """Record the intent to run a step ("undoing" during an uninstall, else "running"). Call before any effect."""
+    def begin(self, step_id: str, inputs: str, *, undo: bool = False) -> None:
+        """Record the intent to run a step, or to take it back. Call before any effect."""
         self._require_start()
         text(step_id, "the step's id")
         text(inputs, "the step's inputs")
@@ -101,7 +103,7 @@ class Journal:
         def change(state: MeshState) -> MeshState:
             old = state.steps.get(step_id)
             record = StepRecord(
-                status="undoing" if state.operation == "uninstall" else "running",
+                status="undoing" if undo else "running",
                 inputs=inputs,
                 attempt=old.attempt + 1 if old else 1,
                 began=now(),

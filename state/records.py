@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +10,10 @@ from typing import Any, Literal
 
 Status = Literal["running", "done", "failed", "skipped", "undoing", "undone"]
 EndStatus = Literal["done", "failed", "skipped", "undone"]
-Operation = Literal["apply", "uninstall"]
 
 STATUSES = frozenset(("running", "done", "failed", "skipped", "undoing", "undone"))
 END_STATUSES = frozenset(("done", "failed", "skipped", "undone"))
-OPERATIONS = frozenset(("apply", "uninstall"))
+OPERATION = re.compile(r"[a-z][a-z-]{0,62}")  # what the program that works calls what it does
 
 
 def now() -> str:
@@ -45,9 +45,10 @@ class MeshState:
     created: str
     updated: str
     written_by: str  # program version
-    operation: Operation
+    operation: str  # apply, departure, uninstall, ...
     finished: bool  # the operation ended well
     document: Mapping[str, Any]  # the mesh document as resolved, plain JSON data
+    payload: Mapping[str, Any]  # what the operation is about, e.g. the clusters that leave, plain JSON data
     options: Mapping[str, Any]  # what the run was told besides, e.g. {"istioctl": "/usr/bin/istioctl"}
     clusters: Mapping[str, Mapping[str, Any]]  # cluster name -> {"uid": kube-system UID, ...}
     steps: Mapping[str, StepRecord]

@@ -2,7 +2,7 @@
 
 The envelope never changes, whatever the schema: these three keys, and a checksum over the schema number and the
 canonical JSON (sorted keys, no spaces, ASCII) of the state. Within one schema fields may be added, and a program that
-does not know them keeps them. A new status or operation needs a new schema.
+does not know them keeps them. A new status needs a new schema.
 """
 
 from __future__ import annotations
@@ -16,13 +16,22 @@ from math import isfinite
 from typing import Any, TypeVar, cast
 
 from .errors import StateError, StateTooNew
-from .records import OPERATIONS, STATUSES, MeshState, Operation, Status, StepRecord
+from .records import OPERATION, STATUSES, MeshState, Status, StepRecord
 
-SCHEMA = 1
+SCHEMA = 2
 LIMIT = 16 * 1024 * 1024  # bytes; far above 50 clusters (some 200 kB), far below what hurts to read
 
+
+def _with_payload(body: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 recorded clusters that leave a mesh as options of an apply."""
+    options = dict(_field(body, "options", dict))
+    payload = {key: options.pop(key) for key in ("leaving", "untouched") if key in options}
+    operation = "departure" if payload.get("leaving") else body.get("operation")
+    return {**body, "operation": operation, "options": options, "payload": payload if operation == "departure" else {}}
+
+
 # from schema N to N + 1: takes the state object of the older file, which it may change, and returns the newer one
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_payload}
 
 _T = TypeVar("_T")
 
@@ -128,8 +137,8 @@ def _refuse(constant: str) -> float:
 
 def _mesh(body: dict[str, Any]) -> MeshState:
     operation = _field(body, "operation", str)
-    if operation not in OPERATIONS:
-        raise Damaged("names an unknown operation")
+    if not OPERATION.fullmatch(operation):
+        raise Damaged("has no proper operation")
     clusters = _field(body, "clusters", dict)
     steps = _field(body, "steps", dict)
     if not all(type(facts) is dict for facts in clusters.values()):
@@ -146,9 +155,10 @@ def _mesh(body: dict[str, Any]) -> MeshState:
         created=_time(body, "created"),
         updated=_time(body, "updated"),
         written_by=_field(body, "written_by", str),
-        operation=cast(Operation, operation),
+        operation=operation,
         finished=_field(body, "finished", bool),
         document=_field(body, "document", dict),
+        payload=_field(body, "payload", dict),
         options=_field(body, "options", dict),
         clusters=clusters,
         steps={step: _step(record) for step, record in steps.items()},

@@ -173,6 +173,7 @@ def _copy(state: MeshState) -> MeshState:
     return replace(
         state,
         document=deepcopy(state.document),
+        payload=deepcopy(state.payload),
         options=deepcopy(state.options),
         clusters=deepcopy(state.clusters),
         steps=dict(state.steps),

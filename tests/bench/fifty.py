@@ -13,7 +13,9 @@ from pathlib import Path
 
 from state import StateFolder
 from wizard.mesh.model import Cluster, Gateway, Mesh
-from wizard.session import Session
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import prepare
+from wizard.operations.working import working
 from wizard.simulated.outside import SimulatedOutside
 
 CLUSTERS = 50
@@ -37,20 +39,21 @@ def mesh(outside: SimulatedOutside, primaries: int) -> Mesh:
 def measured(clusters: int, primaries: int, folder: Path) -> tuple[int, list[float]]:
     """(steps, the seconds of a plan, of a run, and of a plan when all is done)."""
     outside = SimulatedOutside(clusters=clusters, speed=0)
-    session = Session(mesh(outside, primaries), outside, StateFolder(folder))
+    wished, states = mesh(outside, primaries), StateFolder(folder)
+    made = prepare(wished, outside, states)
     times = []
     for work in (False, True, False):
         began = time.monotonic()
         if work:
-            with session.engine(lambda event: None) as engine:
+            with working(Apply(made), lambda event: None) as engine:
                 outcome = engine.run()
             if not outcome.ok:
                 raise SystemExit(outcome.what)
         else:
-            session.prepare()
-            session.look()
+            made = prepare(wished, outside, states)
+            made.look()
         times.append(time.monotonic() - began)
-    return len(session.plan.steps), times
+    return len(made.plan.steps), times
 
 
 def main() -> int:

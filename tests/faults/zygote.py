@@ -107,8 +107,8 @@ def _warm() -> None:
     import wizard.commands.main
     import wizard.commands.resume
     import wizard.console.working
+    import wizard.operations.working
     import wizard.real
-    import wizard.session
 
     _ = (kubernetes, websocket, wizard)
 

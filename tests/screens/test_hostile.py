@@ -17,6 +17,7 @@ from tests.unit.hostile import owned, waiting
 from wizard.answered import Answered
 from wizard.engine.events import RunEnded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.errors import Failed
+from wizard.operations.apply import Apply
 from wizard.outside import ContextEntry, ContextFacts
 from wizard.simulated.outside import SimulatedOutside
 
@@ -54,9 +55,8 @@ def test_hostile_events(tmp_path: Path) -> None:
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.straight("review")
-            session = driver.app.session
-            assert session is not None
-            run = driver.app.active_run = Run(session)
+            assert driver.app.prepared is not None
+            run = driver.app.active_run = Run(Apply(driver.app.prepared))
             step = "cluster1/install"
             for event in (
                 RunStarted(mesh="m", operation="apply", steps=(step,), simulated=True),
@@ -113,7 +113,7 @@ def test_a_whole_install_in_a_hostile_town(tmp_path: Path, how: str, monkeypatch
                 harmless(driver)
                 await driver.press("escape")
             app = driver.app
-            await driver.until(lambda: app.session is not None)
+            await driver.until(lambda: app.prepared is not None)
             await asyncio.sleep(0.3)
             harmless(driver)
             await driver.press("ctrl+n")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import pytest
 
@@ -16,11 +14,10 @@ from screens.run import Run
 from state import StateFolder
 from tests.screens.driving import Driver, driving
 from tests.unit.conftest import setting
-from wizard.engine.engine import Engine
-from wizard.engine.events import Event, RunEnded, Status, StepChanged
-from wizard.engine.step import Plan
+from wizard.engine.events import RunEnded, Status, StepChanged
 from wizard.errors import Failed
-from wizard.session import Session
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import prepare
 from wizard.simulated.outside import SimulatedOutside
 
 INSTALL = "cluster1/install"
@@ -250,26 +247,19 @@ def test_trouble_at_the_review_blocks_the_install(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
-def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path) -> None:
-    """A session whose calls hang leaves the keys working."""
+def test_the_engine_is_never_waited_for_on_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that hang leave the keys working."""
 
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.straight("networks")
             free = threading.Event()
 
-            class Hangs:
-                mesh = world = None
-                plan = Plan(())
-                resume_command = "meshwizard resume mesh1"
+            def hangs(*_: object) -> NoReturn:
+                free.wait(60)
+                raise Failed("it hung", "Try again.")
 
-                def prepare(self) -> None:
-                    free.wait(60)
-                    raise Failed("it hung", "Try again.")
-
-                def close(self) -> None: ...
-
-            driver.app._make_session = lambda *_: Hangs()  # type: ignore[assignment,return-value]
+            monkeypatch.setattr("wizard.operations.prepared.prepare", hangs)
             await driver.press("ctrl+n")
             for key, tab in (("2", "steps"), ("3", "commands"), ("1", "drawing")):
                 await driver.press(key)
@@ -299,8 +289,8 @@ def test_an_install_that_was_over_at_the_first_look_waits_for_the_key(tmp_path: 
     async def play() -> None:
         async with driving(tmp_path) as driver:
             await driver.straight("review")
-            assert driver.app.session is not None
-            run = driver.app.active_run = Run(driver.app.session)
+            assert driver.app.prepared is not None
+            run = driver.app.active_run = Run(Apply(driver.app.prepared))
             driver.app.go("install")
             await driver.until(lambda: driver.stage == "install" and driver.app.stage.stands)
             for step in (INSTALL, "cluster1/verify"):
@@ -323,17 +313,12 @@ def test_a_stop_before_the_run_has_an_engine_is_not_lost(tmp_path: Path) -> None
     made = setting(2)
     opening, go_on = threading.Event(), threading.Event()
 
-    class Slow(Session):
-        @contextmanager
-        def engine(self, listener: Callable[[Event], None], **options: Any) -> Iterator[Engine]:
+    class Slow(Apply):
+        def check(self) -> None:
             opening.set()
             go_on.wait(20)
-            with super().engine(listener, **options) as engine:
-                yield engine
 
-    session = Slow(made.mesh, made.outside, StateFolder(tmp_path))
-    session.prepare()
-    run = Run(session)
+    run = Run(Slow(prepare(made.mesh, made.outside, StateFolder(tmp_path))))
     run.start()
     assert opening.wait(20)
     run.give_up()

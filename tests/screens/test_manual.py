@@ -14,6 +14,7 @@ from screens.run import Run, RunView
 from tests.screens.driving import SIZES, Driver, driving
 from wizard.engine.events import PersonNeeded, Status, StepChanged, StepWaits
 from wizard.engine.step import Job
+from wizard.operations.apply import Apply
 from wizard.simulated.outside import SimulatedOutside
 
 
@@ -130,8 +131,8 @@ REMEDY = "\n".join(f"{number}. remedy line {number} [/b]" for number in range(1,
 async def with_events(driver: Driver, *events: StepChanged | StepWaits | PersonNeeded) -> Run:
     """The install screen over a run of just these events."""
     await driver.straight("review")
-    assert driver.app.session is not None
-    run = driver.app.active_run = Run(driver.app.session)
+    assert driver.app.prepared is not None
+    run = driver.app.active_run = Run(Apply(driver.app.prepared))
     for event in events:
         run._events.put(event)
     driver.app.go("install")

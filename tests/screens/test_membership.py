@@ -12,7 +12,10 @@ from state import StateFolder
 from tests.screens.driving import SIZES, Driver, driving
 from wizard.clusters.kinds import NAMESPACE, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.session import Session, saved_mesh
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import prepare
+from wizard.operations.recorded import saved_mesh
+from wizard.operations.working import working
 from wizard.simulated.outside import SimulatedOutside
 
 
@@ -21,9 +24,8 @@ def installed(outside: SimulatedOutside, folder: Path, count: int) -> None:
         Cluster(f"cluster{number}", entry.context, f"network{number}", kubeconfig=entry.kubeconfig)
         for number, entry in enumerate(outside.contexts()[:count], 1)
     )
-    session = Session(Mesh("mesh1", clusters), outside, StateFolder(folder))
-    session.prepare()
-    with session.engine(lambda event: None) as engine:
+    session = prepare(Mesh("mesh1", clusters), outside, StateFolder(folder))
+    with working(Apply(session), lambda event: None) as engine:
         assert engine.run().ok
 
 

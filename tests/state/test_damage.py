@@ -41,7 +41,7 @@ def test_every_truncation_gives_the_generation_before(folder: StateFolder, mesh:
 
 
 def test_every_bit_flipped_is_noticed() -> None:
-    data = (Path(__file__).parent / "golden" / "schema-1.json").read_bytes()
+    data = (Path(__file__).parent / "golden" / "schema-2.json").read_bytes()
     good = schema.decode(data, MESH, "x")
     refused = 0
     for position in range(len(data)):
@@ -177,7 +177,7 @@ def test_one_bad_mesh_does_not_hide_the_others(folder: StateFolder, mesh: Path) 
     for file in GENERATIONS:
         (mesh / file).write_bytes(b"{")
     remember(folder, "newer")
-    (folder.path_of("newer") / "state.json").write_bytes(b'{"schema": 2}')
+    (folder.path_of("newer") / "state.json").write_bytes(b'{"schema": 99}')
     (folder.folder / "linked").symlink_to(mesh)
     found = {entry.name: type(entry) for entry in folder.summaries()}
     assert found == {"good": MeshState, MESH: Unreadable, "newer": Unreadable, "linked": Unreadable}

@@ -36,7 +36,8 @@ def golden_state() -> MeshState:
         created="2026-01-02T03:04:05.678Z",
         updated="2026-01-02T03:05:06.789Z",
         written_by="0.1.0",
-        operation="apply",
+        operation="departure",
+        payload={"leaving": ["cluster1"], "untouched": []},
         finished=False,
         document={"name": MESH, "note": "Gruß 网格", "ratio": 0.5, "none": None, "list": [1, True]},
         options={"istioctl": "/usr/bin/istioctl"},
@@ -49,7 +50,7 @@ def golden_state() -> MeshState:
     )
 
 
-def envelope(body: dict[str, Any], number: int = 1) -> bytes:
+def envelope(body: dict[str, Any], number: int = 2) -> bytes:
     """A file as any release may write it: independent of the code under test."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     checksum = "sha256:" + sha256(f"{number} {canonical}".encode()).hexdigest()
@@ -57,20 +58,42 @@ def envelope(body: dict[str, Any], number: int = 1) -> bytes:
 
 
 def golden_body() -> dict[str, Any]:
-    body = json.loads((GOLDEN / "schema-1.json").read_bytes())["state"]
+    body = json.loads((GOLDEN / "schema-2.json").read_bytes())["state"]
     assert isinstance(body, dict)
     return body
 
 
 @pytest.mark.promise(6)
-def test_schema_1_is_read_and_written_as_ever() -> None:
-    data = (GOLDEN / "schema-1.json").read_bytes()
-    assert schema.decode(data, MESH, "x") == (golden_state(), 1)
+def test_schema_1_is_read_as_ever() -> None:
+    then = replace(golden_state(), operation="apply", payload={})
+    assert schema.decode((GOLDEN / "schema-1.json").read_bytes(), MESH, "x") == (then, 1)
+
+
+@pytest.mark.promise(6)
+def test_schema_2_is_read_and_written_as_ever() -> None:
+    data = (GOLDEN / "schema-2.json").read_bytes()
+    assert schema.decode(data, MESH, "x") == (golden_state(), 2)
     assert schema.encode(golden_state()) == data
 
 
+@pytest.mark.promise(6)
+def test_clusters_that_leave_were_options_in_schema_1() -> None:
+    body = json.loads((GOLDEN / "schema-1.json").read_bytes())["state"]
+    body["options"] |= {"leaving": ["cluster1"], "untouched": []}
+    assert schema.decode(envelope(body, 1), MESH, "x") == (golden_state(), 1)
+
+
+@pytest.mark.parametrize("options", [None, [], {"leaving": 3}])
+def test_options_of_another_kind_are_damage_or_nothing_worse(options: Any) -> None:
+    body = json.loads((GOLDEN / "schema-1.json").read_bytes())["state"]
+    try:
+        schema.decode(envelope({**body, "options": options}, 1), MESH, "x")
+    except schema.Damaged:
+        assert not isinstance(options, dict)
+
+
 def test_layout_does_not_matter_to_the_checksum() -> None:
-    assert schema.decode(envelope(golden_body()), MESH, "x") == (golden_state(), 1)
+    assert schema.decode(envelope(golden_body()), MESH, "x") == (golden_state(), 2)
 
 
 @given(PLAIN, st.text(), st.text())
@@ -122,7 +145,8 @@ def test_what_is_no_state_file(data: bytes, why: str) -> None:
         {"serial": 0},
         {"serial": "7"},
         {"finished": 1},
-        {"operation": "install"},
+        {"operation": "Install!"},
+        {"operation": ""},
         {"name": "mesh2"},
         {"created": "yesterday"},
         {"document": []},
@@ -166,7 +190,7 @@ def test_unknown_fields_survive_writing(folder: StateFolder) -> None:
 
 @pytest.mark.promise(6)
 @pytest.mark.parametrize("file", ["state.json", "state.json.2"])
-@pytest.mark.parametrize("data", [envelope({"what": "ever"}, 2), b'{"schema": 99}'])
+@pytest.mark.parametrize("data", [envelope({"what": "ever"}, 3), b'{"schema": 99}'])
 def test_a_newer_schema_is_refused_and_not_touched(folder: StateFolder, data: bytes, file: str) -> None:
     remember(folder)
     path = folder.path_of(MESH)
@@ -183,19 +207,19 @@ def test_an_older_schema_is_migrated_and_backed_up(folder: StateFolder, monkeypa
     remember(folder)
     path = folder.path_of(MESH)
     old = (path / "state.json").read_bytes()
-    monkeypatch.setattr(schema, "SCHEMA", 3)
-    monkeypatch.setattr("state.folder.SCHEMA", 3)
-    monkeypatch.setitem(schema.MIGRATIONS, 1, lambda body: {**body, "via": [2]})
-    monkeypatch.setitem(schema.MIGRATIONS, 2, lambda body: {**body, "via": [*body["via"], 3]})
+    monkeypatch.setattr(schema, "SCHEMA", 4)
+    monkeypatch.setattr("state.folder.SCHEMA", 4)
+    monkeypatch.setitem(schema.MIGRATIONS, 2, lambda body: {**body, "via": [3]})
+    monkeypatch.setitem(schema.MIGRATIONS, 3, lambda body: {**body, "via": [*body["via"], 4]})
 
     state = folder.read(MESH)
     assert state is not None
-    assert state.extra == {"via": [2, 3]}
+    assert state.extra == {"via": [3, 4]}
     assert (path / "state.json").read_bytes() == old
     for _ in range(3):
         start(folder).close()
-    assert (path / "state.json.schema-1").read_bytes() == old
-    assert json.loads((path / "state.json").read_bytes())["schema"] == 3
+    assert (path / "state.json.schema-2").read_bytes() == old
+    assert json.loads((path / "state.json").read_bytes())["schema"] == 4
 
 
 @pytest.mark.promise(6)

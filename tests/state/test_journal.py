@@ -82,7 +82,7 @@ def test_uninstall_keeps_what_was_made_and_a_new_apply_after_it_starts_clean(fol
         journal.finish(True)
         journal.start("uninstall", DOCUMENT, {}, {})
         assert not journal.state.finished
-        journal.begin("namespace/cluster1", "abc")
+        journal.begin("namespace/cluster1", "abc", undo=True)
         assert journal.state.steps["namespace/cluster1"].status == "undoing"
         assert journal.state.steps["namespace/cluster1"].attempt == 2
         journal.start("apply", DOCUMENT, {}, {})
@@ -153,7 +153,7 @@ def test_wrong_use(folder: StateFolder) -> None:
         with pytest.raises(ValueError, match="does not end"):
             journal.end("a", "running")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="not an operation"):
-            journal.start("destroy", DOCUMENT, {}, {})  # type: ignore[arg-type]
+            journal.start("Destroy!", DOCUMENT, {}, {})
     journal.close()
     for use in uses:
         with pytest.raises(StateError, match="closed"):

@@ -166,7 +166,7 @@ def test_a_nonsense_pid_is_not_believed(folder: StateFolder, text: str) -> None:
 
 def test_a_failed_open_leaves_no_lock_and_no_descriptor(folder: StateFolder) -> None:
     remember(folder)
-    (folder.path_of(MESH) / "state.json").write_bytes(b'{"schema": 2}')
+    (folder.path_of(MESH) / "state.json").write_bytes(b'{"schema": 99}')
     before = os.dup(0)
     os.close(before)
     for _ in range(3):

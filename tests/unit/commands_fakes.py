@@ -145,10 +145,10 @@ def put_in_place(
     put = put or directly
     toy = outside or ToyOutside()
     put("wizard.console.settings", "outside_of", lambda settings: toy)
-    put("wizard.session", "plan_of", lambda mesh, version_step: Plan(tuple(steps)))
-    put("wizard.session", "resolve", lambda mesh, world, wished, **_: mesh)
-    put("wizard.session", "identities", lambda mesh, world, **_: {})
-    put("wizard.session", "check_istioctl", lambda mesh, world: "1.29.1")
+    put("wizard.operations.prepared", "plan_of", lambda mesh, version_step: Plan(tuple(steps)))
+    put("wizard.operations.prepared", "resolve", lambda mesh, world, wished, **_: mesh)
+    put("wizard.operations.prepared", "identities", lambda mesh, world, **_: {})
+    put("wizard.operations.prepared", "check_istioctl", lambda mesh, world: "1.29.1")
 
 
 def child(arguments: list[str], **behaviours: str) -> None:

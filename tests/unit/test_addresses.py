@@ -25,8 +25,12 @@ from wizard.istio.operator import mesh_networks
 from wizard.mesh.document import document_of, mesh_from, mistakes_in
 from wizard.mesh.model import GATEWAY_NAME, Cluster, Gateway, Mesh
 from wizard.mesh.rules import value_at
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import prepare
+from wizard.operations.recorded import saved_mesh, wanted_mesh
+from wizard.operations.uninstall import Uninstall
+from wizard.operations.working import working
 from wizard.resolve import resolve
-from wizard.session import Session, saved_mesh, wanted_mesh
 from wizard.simulated.outside import SimulatedOutside
 
 NAT = "10.0.2.15"  # of every node that Vagrant makes
@@ -132,10 +136,9 @@ def test_what_would_be_refused_now_is_still_taken_back(tmp_path: Path) -> None:
     for number in (1, 2):
         readdress(home.outside, number, "192.0.2.11")
     with pytest.raises(BadInput):
-        Session(home.recorded, home.outside, home.folder).prepare()
-    session = Session(home.recorded, home.outside, home.folder)
-    session.prepare(undo=True)
-    with session.engine(lambda event: None, operation="uninstall") as engine:
+        prepare(home.recorded, home.outside, home.folder)
+    session = prepare(home.recorded, home.outside, home.folder, undo=True)
+    with working(Uninstall(session), lambda event: None) as engine:
         assert engine.undo().ok
 
 
@@ -327,9 +330,8 @@ class Home:
         self.apply(self.file)
 
     def apply(self, mesh: Mesh) -> None:
-        session = Session(mesh, self.outside, self.folder)
-        session.prepare()
-        with session.engine(lambda event: None) as engine:
+        session = prepare(mesh, self.outside, self.folder)
+        with working(Apply(session), lambda event: None) as engine:
             outcome = engine.run()
         assert outcome.ok, outcome.what
 
@@ -344,8 +346,7 @@ class Home:
         return wanted_mesh(*saved_mesh(self.folder, "mesh1"))
 
     def look(self, mesh: Mesh) -> dict[str, Look]:
-        session = Session(mesh, self.outside, self.folder)
-        session.prepare()
+        session = prepare(mesh, self.outside, self.folder)
         return {step: look for step, look in session.look().items() if not isinstance(look, Done)}
 
 

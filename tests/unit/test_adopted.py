@@ -13,15 +13,16 @@ from tests.unit.conftest import Setting, setting
 from wizard.clusters.kinds import DEPLOYMENT, MUTATING_WEBHOOK, POD, Ref, ref_of
 from wizard.errors import Failed
 from wizard.mesh.model import Gateway, Mesh
-from wizard.session import Session
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import Prepared, prepare
+from wizard.operations.working import working
 
 
-def worked(session: Session) -> set[str]:
+def worked(session: Prepared) -> set[str]:
     """The steps that changed something in a run that went well."""
     steps: set[str] = set()
-    session.prepare()
-    with session.engine(
-        lambda event: steps.add(event.step) if getattr(event, "status", "") == "running" else None
+    with working(
+        Apply(session), lambda event: steps.add(event.step) if getattr(event, "status", "") == "running" else None
     ) as engine:
         outcome = engine.run()
     assert outcome.ok, outcome.what
@@ -39,9 +40,9 @@ def test_without_its_state_a_run_keeps_sample_versions_that_do_not_follow_from_t
     mesh = unsettled(made.mesh)
     first, second, third = mesh.clusters
     folder = StateFolder(tmp_path / "state")
-    assert worked(Session(mesh, made.outside, folder))
+    assert worked(prepare(mesh, made.outside, folder))
     shutil.rmtree(folder.folder)
-    turned = Session(replace(mesh, clusters=(third, first, second)), made.outside, folder)
+    turned = prepare(replace(mesh, clusters=(third, first, second)), made.outside, folder)
     assert worked(turned) == set()
     assert [cluster.sample for cluster in turned.mesh.clusters] == ["v3", "v1", "v2"]
 
@@ -52,25 +53,24 @@ def test_without_its_state_a_run_keeps_the_port_on_which_a_gateway_stands(tmp_pa
     mesh = unsettled(made.mesh)
     chosen = mesh.with_cluster(replace(mesh.clusters[0], gateway=Gateway(port=32001)))
     folder = StateFolder(tmp_path / "state")
-    assert worked(Session(chosen, made.outside, folder))
+    assert worked(prepare(chosen, made.outside, folder))
     shutil.rmtree(folder.folder)
-    assert worked(Session(mesh, made.outside, folder)) == set()
+    assert worked(prepare(mesh, made.outside, folder)) == set()
 
 
 @pytest.mark.promise(15, 17)
 def test_an_install_that_was_cut_off_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
     made = setting()
     folder = StateFolder(tmp_path / "state")
-    assert worked(Session(made.mesh, made.outside, folder))
+    assert worked(prepare(made.mesh, made.outside, folder))
     other = replace(made.mesh, istio=replace(made.mesh.istio, image_pull_policy="Always"))
     made.outside.istioctl.fail_at["IngressGateways"] = "cut off"
-    session = Session(other, made.outside, folder)
-    session.prepare()
-    with session.engine(lambda event: None) as engine:
+    session = prepare(other, made.outside, folder)
+    with working(Apply(session), lambda event: None) as engine:
         assert not engine.run().ok
     made.outside.istioctl.fail_at.clear()
     assert policies(made) == {"Always"}
-    assert {"cluster1/install", "cluster2/install"} <= worked(Session(made.mesh, made.outside, folder))
+    assert {"cluster1/install", "cluster2/install"} <= worked(prepare(made.mesh, made.outside, folder))
     assert policies(made) == {"IfNotPresent"}
 
 
@@ -78,14 +78,14 @@ def test_an_install_that_was_cut_off_is_not_taken_for_the_one_before(tmp_path: P
 def test_a_gateway_whose_pod_was_made_while_nothing_injected_gets_another(tmp_path: Path) -> None:
     made = setting()
     folder = StateFolder(tmp_path / "state")
-    assert worked(Session(made.mesh, made.outside, folder))
+    assert worked(prepare(made.mesh, made.outside, folder))
     machine = made.machine(1)
     gateways = machine.listed(POD, "istio-system", "app=istio-eastwestgateway")
     with machine.settled():
         for live in (*machine.listed(MUTATING_WEBHOOK), *gateways):
             machine.store.remove(ref_of(live))
     assert images(made) == {"auto"}
-    assert "cluster1/install" in worked(Session(made.mesh, made.outside, folder))
+    assert "cluster1/install" in worked(prepare(made.mesh, made.outside, folder))
     assert images(made) == {"docker.io/istio/proxyv2:1.29.1"}
 
 

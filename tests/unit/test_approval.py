@@ -23,7 +23,10 @@ from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
 from wizard.errors import Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.session import Session
+from wizard.operations.operation import Operation
+from wizard.operations.prepared import prepare
+from wizard.operations.resumed import first
+from wizard.operations.working import working
 from wizard.simulated.outside import SimulatedOutside
 from wizard.world import World
 
@@ -96,7 +99,7 @@ def test_what_was_not_shown_is_not_done(then: Probe | Unreachable, now: Probe, t
     assert told in outcome.what
     assert "nothing was changed" in outcome.what
     assert outcome.remedy == "Look again: R."
-    assert (step.applied, begun, engine.refused) == (False, [], True)
+    assert (step.applied, begun, outcome.refused) == (False, [], True)
     assert outcome.statuses == {"a": Status.WAITING}
 
 
@@ -162,17 +165,10 @@ def town(tmp_path: Path) -> Town:
     return Town(tmp_path, outside, mesh_of(members(outside, "node-port", [None, None])))
 
 
-def session_of(town: Town) -> Session:
-    session = Session(town.mesh, town.outside, town.folder)
-    session.prepare()
-    return session
-
-
-def agreed(town: Town) -> Session:
-    """A session whose plan somebody agreed to."""
-    session = session_of(town)
-    session.agreed = session.approval(session.look(), "Look again: R on the review screen.")
-    return session
+def agreed(town: Town) -> Operation:
+    """What somebody agreed to."""
+    made = prepare(town.mesh, town.outside, town.folder)
+    return first(made, None, agreed=made.approval(made.look(), "Look again: R on the review screen."))
 
 
 def relabel(town: Town) -> None:
@@ -183,11 +179,11 @@ def relabel(town: Town) -> None:
 
 
 def test_an_approved_install_is_done(town: Town) -> None:
-    session = agreed(town)
-    with session.engine(town.events.append) as engine:
+    operation = agreed(town)
+    with working(operation, town.events.append) as engine:
         outcome = engine.run()
     assert outcome.ok, outcome.what
-    assert session.agreed is None
+    assert not outcome.refused
 
 
 def test_while_things_start_a_plan_stays_what_it_was(town: Town) -> None:
@@ -196,38 +192,38 @@ def test_while_things_start_a_plan_stays_what_it_was(town: Town) -> None:
     town.outside.cluster("cluster1", town.mesh.cluster("cluster1").context).delete(
         Ref(DEPLOYMENT, "istiod", SYSTEM_NAMESPACE)
     )
-    session = agreed(town)
+    operation = agreed(town)
     for pod in town.machine("cluster1").listed(POD, "sample"):
         town.machine("cluster1").store.remove(Ref(POD, pod["metadata"]["name"], "sample"))
-    with session.engine(town.events.append) as engine:
+    with working(operation, town.events.append) as engine:
         outcome = engine.run()
     assert outcome.ok, outcome.what
 
 
 def test_drift_after_the_look_is_refused_and_nothing_is_recorded(town: Town) -> None:
     assert town.run().ok
-    session = agreed(town)
+    operation = agreed(town)
     relabel(town)
     before, recorded = town.changes(), town.folder.read("mesh1")
-    with session.engine(town.events.append) as engine:
+    with working(operation, town.events.append) as engine:
         outcome = engine.run()
     assert outcome.exit_code == 3
     assert "cluster2: Namespace and network label: was done then, and now" in outcome.what
     assert f"labels.{NETWORK}: elsewhere (set by kubectl-label) → network2" in outcome.what
     assert outcome.remedy == "Look again: R on the review screen."
     assert (town.changes(), town.folder.read("mesh1")) == (before, recorded)
-    assert session.agreed is not None
-    with agreed(town).engine(town.events.append) as engine:
+    assert outcome.refused
+    with working(agreed(town), town.events.append) as engine:
         assert engine.run().ok
 
 
 def test_an_approved_run_that_was_interrupted_needs_no_approval_to_go_on(town: Town) -> None:
-    session = agreed(town)
+    operation = agreed(town)
     town.outside.istioctl.fail_at = {"Pilot": "no"}
-    with session.engine(town.events.append) as engine:
+    with working(operation, town.events.append) as engine:
         assert not engine.run().ok
     town.outside.istioctl.fail_at = {}
-    with session.engine(town.events.append) as engine:
+    with working(operation.again(), town.events.append) as engine:
         outcome = engine.run()
     assert outcome.ok, outcome.what
 
@@ -238,18 +234,21 @@ def test_a_departure_that_was_agreed_to_is_compared_before_it_begins(tmp_path: P
     town = Town(tmp_path, outside, three)
     assert town.run().ok
     town.mesh = replace(three, clusters=three.clusters[:2])
-    session = agreed(town)
+    operation = agreed(town)
     relabel(town)
     before = town.changes()
-    with pytest.raises(Stale, match="cluster2: Namespace"), session.departure(town.events.append):
+    with pytest.raises(Stale, match="cluster2: Namespace"), working(operation, town.events.append):
         pass
     assert town.changes() == before
-    session = agreed(town)
-    with session.departure(town.events.append) as engine:
-        assert engine.undo().ok
-    with session.engine(town.events.append) as engine:
-        outcome = engine.run()
-    assert outcome.ok, outcome.what
+    following: Operation | None = agreed(town)
+    names = []
+    while following:
+        names.append(following.name)
+        with working(following, town.events.append) as engine:
+            outcome = following.run(engine)
+        assert outcome.ok, outcome.what
+        following = following.then()
+    assert names == ["departure", "apply"]
 
 
 # -- in a file

@@ -30,9 +30,9 @@ from wizard.mesh.fields import cluster_field, mesh_field
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Mesh
 from wizard.mesh.tolerations import Toleration, untolerated, wrong_tolerations
 from wizard.objects.gateway import GATEWAY, GATEWAY_SERVICE
+from wizard.operations.prepared import prepare
 from wizard.plan import plan_of
 from wizard.resolve import resolve
-from wizard.session import Session
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.steps.expose import ExposeIstiod, ExposeServices
 
@@ -202,7 +202,7 @@ def test_one_mesh_has_one_cluster_domain(two: Setting, overlay: Callable[[str], 
     assert domain_mistakes(everywhere) == ()
     for mesh in (of_its_own(two.mesh, 2, corp), of_its_own(two.mesh, 1, bad), overlaid(two.mesh, bad)):
         with pytest.raises(BadInput) as caught:
-            Session(mesh, two.outside, StateFolder(tmp_path / "state")).prepare()
+            prepare(mesh, two.outside, StateFolder(tmp_path / "state"))
         assert "overlays" in caught.value.mistakes[0].path
         assert "domain" in caught.value.mistakes[0].text
     # The later file wins, and a cluster's own over the mesh's.
@@ -256,28 +256,28 @@ BY_NAME = {
 def test_selectors_that_leave_our_namespaces_out_are_refused(
     two: Setting, overlay: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    def prepare(spec: object) -> list[str]:
+    def refused(spec: object) -> list[str]:
         mesh = overlaid(two.mesh, overlay(operator(spec)))
         try:
-            Session(mesh, two.outside, StateFolder(tmp_path / "state")).prepare()
+            prepare(mesh, two.outside, StateFolder(tmp_path / "state"))
         except BadInput as bad:
             return [f"{each.path} {each.text}" for each in bad.mistakes]
         return []
 
-    told = prepare({"meshConfig": {"discoverySelectors": [SELECTED]}})
+    told = refused({"meshConfig": {"discoverySelectors": [SELECTED]}})
     assert len(told) == 2
     assert all(each.startswith("istio.overlays[0] ") for each in told)
     assert "namespace istio-system" in told[0]
     assert "namespace sample" in told[1]
-    assert len(prepare({"values": {"meshConfig": {"discoverySelectors": [SELECTED]}}})) == 2
-    assert prepare({"meshConfig": {"discoverySelectors": [SELECTED, BY_NAME]}}) == []
+    assert len(refused({"values": {"meshConfig": {"discoverySelectors": [SELECTED]}}})) == 2
+    assert refused({"meshConfig": {"discoverySelectors": [SELECTED, BY_NAME]}}) == []
     for number in (1, 2):
         for name in ("sample", "istio-system"):
             labels = {"istio-discovery": "enabled"}
             two.machine(number).apply_as(
                 "kubectl", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             )
-    assert prepare({"meshConfig": {"discoverySelectors": [SELECTED]}}) == []
+    assert refused({"meshConfig": {"discoverySelectors": [SELECTED]}}) == []
 
 
 @pytest.mark.parametrize(

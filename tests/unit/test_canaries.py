@@ -89,7 +89,7 @@ def test_a_run_whose_tools_repeat_a_credential(
     ):
         run([*common, *words])
     outside.istioctl.fail_at.clear()
-    monkeypatch.setattr("wizard.session.resolve", _broken)
+    monkeypatch.setattr("wizard.operations.prepared.resolve", _broken)
     assert run([*common, "--report", str(left / "report"), "status"]) == 1
     said = capsys.readouterr()
     assert "[withheld]" in said.out

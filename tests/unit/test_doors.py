@@ -498,7 +498,7 @@ def test_what_keeps_a_mesh_from_being_settled_is_a_finding(
     def unsettled(*_: object, **__: object) -> None:
         raise NeedsPerson("cluster2: no ready node has an InternalIP", "Give the address.")
 
-    monkeypatch.setattr("wizard.session.resolve", unsettled)
+    monkeypatch.setattr("wizard.operations.prepared.resolve", unsettled)
     assert run(["--state-dir", str(tmp_path / "state"), "check", "-f", mesh_file]) == 3
     told = capsys.readouterr().out
     assert "no ready node has an InternalIP" in told

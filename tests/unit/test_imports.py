@@ -49,7 +49,9 @@ def test_a_mesh_file_with_mistakes_needs_no_client() -> None:
     assert not found & {"textual", "kubernetes", "questionary", "prompt_toolkit", "screens"}
 
 
-@pytest.mark.parametrize("module", ["wizard.engine.engine", "wizard.plan", "wizard.session", "wizard.console.working"])
+@pytest.mark.parametrize(
+    "module", ["wizard.engine.engine", "wizard.plan", "wizard.operations.working", "wizard.console.working"]
+)
 def test_the_engine_knows_no_front_end(module: str) -> None:
     found = imported(f"import {module}")
     assert not found & {"textual", "questionary", "prompt_toolkit", "screens"}

@@ -20,7 +20,12 @@ from wizard.engine.events import Event, Status, StepChanged, StepSaid
 from wizard.engine.outcome import Outcome
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.fence import Fence
-from wizard.session import Session
+from wizard.operations.apply import Apply
+from wizard.operations.departure import Departure
+from wizard.operations.operation import Operation
+from wizard.operations.prepared import Prepared, prepare
+from wizard.operations.uninstall import Uninstall
+from wizard.operations.working import working
 from wizard.simulated.machine import Machine
 
 pytestmark = pytest.mark.promise(14)
@@ -30,19 +35,25 @@ WRITING = ("apply", "create", "replace", "delete")
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
+    monkeypatch.setattr("wizard.operations.working.Delivery", AtOnce)
     yield from quick_and_quiet(monkeypatch)
 
 
-def session(two: Setting, folder: Path) -> Session:
-    fresh = Session(two.mesh, two.outside, StateFolder(folder))
-    fresh.prepare()
-    return fresh
+def session(two: Setting, folder: Path) -> Prepared:
+    return prepare(two.mesh, two.outside, StateFolder(folder))
 
 
-def run(session: Session, listener: Callable[[Event], None] = lambda _: None, operation: str = "apply") -> Outcome:
-    with session.engine(listener, operation=operation) as engine:
-        return engine.undo() if operation == "uninstall" else engine.run()
+def run(
+    made: Prepared, listener: Callable[[Event], None] = lambda _: None, operation: type[Operation] = Apply
+) -> Outcome:
+    doing = operation(made)
+    with working(doing, listener) as engine:
+        return doing.run(engine)
+
+
+def taking_over(made: Prepared) -> Prepared:
+    """The same, by consent."""
+    return replace(made, options=replace(made.options, take_over=True))
 
 
 def standing(machine: Machine) -> dict[str, str]:
@@ -75,7 +86,7 @@ def test_a_run_holds_all_clusters_while_it_works_and_leaves_no_lease(two: Settin
     before = [writes(two.machine(number)) for number in (1, 2)]
     assert run(session(two, tmp_path)).ok
     assert [writes(two.machine(number)) for number in (1, 2)] == before, "a finished mesh costs no writing request"
-    assert run(session(two, tmp_path), operation="uninstall").ok
+    assert run(session(two, tmp_path), operation=Uninstall).ok
     assert [two.machine(number).found(PLACE) for number in (1, 2)] == [None, None]
 
 
@@ -104,7 +115,7 @@ def test_the_second_machine_is_refused_before_anything_is_touched(
     assert entered.wait(60)
     time.sleep(0.2)  # what the first began before it was held up comes to its end
     before = [standing(two.machine(number)) for number in (1, 2)]
-    second.take_over = True
+    second = taking_over(second)
     refused = run(second)
     assert (refused.ok, refused.exit_code) == (False, 5)
     assert "holds Lease meshwizard-mesh1 in kube-system since" in refused.what
@@ -126,7 +137,7 @@ def test_a_dead_machine_is_taken_over_by_consent_only(two: Setting, tmp_path: Pa
     assert [standing(two.machine(number)) for number in (1, 2)] == before
     assert any(isinstance(event, StepSaid) and "bob@two/2" in event.text for event in heard)
     assert two.machine(1).found(PLACE) is None, "what was taken already is given up"
-    fresh.take_over = True
+    fresh = taking_over(fresh)
     assert run(fresh).ok
 
 
@@ -186,7 +197,7 @@ def test_a_run_that_was_stopped_and_taken_over_changes_nothing_when_it_goes_on(
     assert entered.wait(60)
     monkeypatch.setattr(leases, "TIMES", Times(look=0.01))
     second = session(two, tmp_path / "second")
-    second.take_over = True
+    second = taking_over(second)
     finished = run(second)
     assert finished.ok, finished.what
     after = [standing(two.machine(number)) for number in (1, 2)]
@@ -245,10 +256,9 @@ def test_a_cluster_that_leaves_is_held_and_given_back_and_a_forgotten_one_is_not
     three = setting(3)
     assert run(session(three, tmp_path)).ok
     smaller = replace(three.mesh, clusters=three.mesh.clusters[:2])
-    fresh = Session(smaller, three.outside, StateFolder(tmp_path))
-    fresh.prepare()
+    fresh = prepare(smaller, three.outside, StateFolder(tmp_path))
     before = writes(three.machine(3))
-    with fresh.departure(lambda _: None, untouched=["cluster3"]) as engine:
+    with working(Departure(fresh, untouched=["cluster3"]), lambda _: None) as engine:
         assert engine.undo().ok
     assert writes(three.machine(3)) == before
     assert [three.machine(number).found(PLACE) for number in (1, 2, 3)] == [None, None, None]

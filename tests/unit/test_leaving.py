@@ -17,7 +17,10 @@ from wizard.console import settings as doors
 from wizard.engine.events import Event, StepChanged
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.model import GATEWAY_NAME, NETWORK_LABEL, SYSTEM_NAMESPACE, Gateway
-from wizard.session import Session, saved_mesh
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import Prepared, prepare
+from wizard.operations.recorded import saved_mesh
+from wizard.operations.working import working
 
 
 class House:
@@ -170,21 +173,20 @@ def test_another_exposure_takes_no_address_from_the_one_before(house: House) -> 
     mesh, _ = saved_mesh(StateFolder(house.folder / "state"), "mesh1")
     assert mesh.clusters[0].gateway.port == 31443
     changed = replace(mesh.clusters[0], gateway=replace(mesh.clusters[0].gateway, exposure="external-ips", port=None))
-    session = Session(mesh.with_cluster(changed), house.made.outside, StateFolder(house.folder / "state"))
-    session.prepare()
+    session = prepare(mesh.with_cluster(changed), house.made.outside, StateFolder(house.folder / "state"))
     assert session.mesh.clusters[0].gateway.port is None
     assert session.mesh.clusters[0].gateway.tls_port == 15443
     assert _run(session) == ["cluster1/install", "cluster2/mesh-networks"]
 
 
-def _run(session: Session) -> Sequence[str]:
+def _run(session: Prepared) -> Sequence[str]:
     worked: dict[str, None] = {}
 
     def listen(event: Event) -> None:
         if isinstance(event, StepChanged) and event.status == "running" and "reach" not in event.step:
             worked[event.step] = None
 
-    with session.engine(listen) as engine:
+    with working(Apply(session), listen) as engine:
         assert engine.run().ok
     return sorted(step for step in worked if not step.endswith("verify") and step != "cluster1/mesh-networks")
 

@@ -27,7 +27,9 @@ from wizard.commands.main import run
 from wizard.console import settings as doors
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
-from wizard.session import Session, saved_mesh, wanted_mesh
+from wizard.operations.prepared import prepare
+from wizard.operations.recorded import saved_mesh, wanted_mesh
+from wizard.operations.resumed import first
 
 pytestmark = pytest.mark.promise(21)
 
@@ -148,9 +150,8 @@ def test_screens_too_leave_untouched_what_a_person_said_to_forget(
     assert house.apply(replace(mesh, clusters=mesh.clusters[:2]), "--forget", "cluster3") == 1
     house.made.machine(2).unreachable = False
     before = _versions(house, 3)
-    session = Session(wanted_mesh(*saved_mesh(house.state, mesh.name)), house.made.outside, house.state)
-    session.prepare()
-    screens = Run(session)
+    saved, state = saved_mesh(house.state, mesh.name)
+    screens = Run(first(prepare(wanted_mesh(saved, state), house.made.outside, house.state), state))
     screens.start()
     screens.join(60)
     while screens.drain():

@@ -19,8 +19,8 @@ from wizard.clusters.kinds import SECRET, Ref
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Conflict, Done, Job, Needed, Shared
 from wizard.errors import BadInput, Failed
+from wizard.operations.prepared import prepare
 from wizard.plan import plan_of
-from wizard.session import Session
 from wizard.steps.pullsecret import KEY, KIND, MAX_BYTES, PullSecret, copy, differences, file_mistakes
 
 CONTENT = {"auths": {"registry.example.org": {"auth": base64.b64encode(b"me:canary-password").decode()}}}
@@ -132,9 +132,8 @@ def test_what_is_no_pull_secret_is_refused_and_not_sent(two: Setting, tmp_path: 
     assert "canary" not in mistakes[0].text
     from state import StateFolder
 
-    session = Session(made.mesh, made.outside, StateFolder(tmp_path / "state"))
     with pytest.raises(BadInput) as refused:
-        session.prepare()
+        prepare(made.mesh, made.outside, StateFolder(tmp_path / "state"))
     assert refused.value.exit_code == 2
     assert not made.run().ok, "nor by an engine that was not asked before"
     assert all(machine.found(Ref(SECRET, "pull", "istio-system")) is None for machine in made.outside.machines)

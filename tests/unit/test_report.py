@@ -100,10 +100,10 @@ def test_no_canary_is_in_it_and_all_that_helps_is(mesh: Path, capsys: pytest.Cap
 
 
 def test_of_what_broke_the_command_itself_the_place_is_told(mesh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wizard.session.resolve", lambda mesh, *_, **__: mesh.nothing_of_this_name)
+    monkeypatch.setattr("wizard.operations.prepared.resolve", lambda mesh, *_, **__: mesh.nothing_of_this_name)
     assert apply(mesh, "--report", "report.txt") == 1
     text = Path("report.txt").read_text()
-    assert re.search(r"wizard/session.py:\d+:Session.prepare", text)
+    assert re.search(r"wizard/operations/prepared.py:\d+:_settled", text)
     # Of its words, those that stand in the source or are Python's own.
     assert re.search(r"AttributeError: '…' object has no attribute '…'", text)
 

@@ -23,7 +23,10 @@ from wizard.engine.events import Event, Status, StepChanged
 from wizard.engine.outcome import Outcome
 from wizard.mesh.meshfile import read_meshfile
 from wizard.mesh.model import Mesh
-from wizard.session import Session, saved_mesh
+from wizard.operations.apply import Apply
+from wizard.operations.prepared import prepare
+from wizard.operations.recorded import saved_mesh
+from wizard.operations.working import working
 from wizard.simulated.outside import SimulatedOutside
 from wizard.world import World
 
@@ -119,15 +122,14 @@ def test_a_second_machine_is_refused_and_does_not_disturb_the_first(
     outside: SimulatedOutside, mesh: str, place: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "TIMES", Times(renew=0.05, look=0.01))
-    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
+    monkeypatch.setattr("wizard.operations.working.Delivery", AtOnce)
     outside.istioctl.fail_at["Pilot"] = "no memory"
     assert shell("laptop1", "apply", "-f", mesh, "--state", place)[0] == 1
     outside.istioctl.fail_at.clear()
     context = outside.machines[1].context
     shelf = StateSecrets(outside.cluster(context, context), context, "default")
     folder = StateFolder(tmp_path / "laptop1", shelf=shelf)
-    first = Session(saved_mesh(folder, "mesh1")[0], outside, folder)
-    first.prepare()
+    first = prepare(saved_mesh(folder, "mesh1")[0], outside, folder)
     entered, leave = threading.Event(), threading.Event()
     outcomes: list[Outcome] = []
 
@@ -137,7 +139,7 @@ def test_a_second_machine_is_refused_and_does_not_disturb_the_first(
             assert leave.wait(60)
 
     def work() -> None:
-        with first.engine(listen) as engine:
+        with working(Apply(first), listen) as engine:
             outcomes.append(engine.run())
 
     thread = threading.Thread(target=work)
@@ -158,19 +160,18 @@ def test_a_second_machine_is_refused_and_does_not_disturb_the_first(
 def test_a_run_whose_state_cannot_be_written_any_more_stops(
     outside: SimulatedOutside, mesh: str, place: str, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wizard.session.Delivery", AtOnce)
+    monkeypatch.setattr("wizard.operations.working.Delivery", AtOnce)
     monkeypatch.setattr("wizard.engine.step.SILENT_SECONDS", 0)
     machine = outside.machines[1]
     context = machine.context
     folder = StateFolder(tmp_path / "a", shelf=StateSecrets(outside.cluster("keeper", context), context, "default"))
-    session = Session(read_meshfile(Path(mesh)), outside, folder)
-    session.prepare()
+    session = prepare(read_meshfile(Path(mesh)), outside, folder)
 
     def listen(event: Event) -> None:
         if isinstance(event, StepChanged) and event.step == "cluster1/install" and event.status is Status.RUNNING:
             machine.unreachable = True
 
-    with session.engine(listen) as engine:
+    with working(Apply(session), listen) as engine:
         outcome = engine.run()
     assert (outcome.ok, outcome.exit_code) == (False, 1)
     # Which of two steps is told first is open: the one whose record could not be written, or one that looked at it after that.
@@ -262,7 +263,7 @@ def test_a_state_of_this_machine_keeps_its_paths(
     assert shell("laptop1", "apply", "-f", mesh)[0] == 0
     used: list[object] = []
     world = outside.world
-    monkeypatch.setattr("wizard.session.is_there", lambda path: True)
+    monkeypatch.setattr("wizard.operations.recorded.is_there", lambda path: True)
     monkeypatch.setattr(outside, "world", lambda wanted, told=None: (used.append(told), world(wanted, told))[1])
     assert shell("laptop1", "status")[0] == 0
     assert used == [outside.istioctl.path]

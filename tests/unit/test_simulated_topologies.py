@@ -35,13 +35,18 @@ from wizard.engine.outcome import Outcome
 from wizard.engine.step import Job
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Istio, Mesh
-from wizard.session import Session
+from wizard.operations.apply import Apply
+from wizard.operations.operation import Operation
+from wizard.operations.prepared import prepare
+from wizard.operations.resumed import first
+from wizard.operations.uninstall import Uninstall
+from wizard.operations.working import working
 from wizard.simulated.machine import Machine
 from wizard.simulated.outside import SimulatedOutside
 
 
 class Town:
-    """Simulated clusters and a mesh over them, worked on by sessions."""
+    """Simulated clusters and a mesh over them, worked on by runs."""
 
     def __init__(self, folder: Path, outside: SimulatedOutside, mesh: Mesh) -> None:
         self.outside = outside
@@ -51,8 +56,7 @@ class Town:
         self.before = [contents(machine) for machine in outside.machines]
 
     def run(self, *, attended: bool = False, listener: Callable[[Event], None] | None = None) -> Outcome:
-        session = Session(self.mesh, self.outside, self.folder)
-        session.prepare()
+        session = prepare(self.mesh, self.outside, self.folder)
         self.events.clear()
 
         def heard(event: Event) -> None:
@@ -60,13 +64,12 @@ class Town:
             if listener:
                 listener(event)
 
-        with session.engine(heard, attended=attended) as engine:
+        with working(Apply(session), heard, attended=attended) as engine:
             return engine.run()
 
     def undo(self) -> Outcome:
-        session = Session(self.mesh, self.outside, self.folder)
-        session.prepare()
-        with session.engine(self.events.append, operation="uninstall") as engine:
+        session = prepare(self.mesh, self.outside, self.folder)
+        with working(Uninstall(session), self.events.append) as engine:
             return engine.undo()
 
     def machine(self, name: str) -> Machine:
@@ -232,14 +235,16 @@ def test_a_cluster_joins_and_leaves(tmp_path: Path) -> None:
     assert town.heard("cluster1") == town.heard("cluster3") == {"v1", "v2", "v3"}
 
     town.mesh = replace(three, clusters=three.clusters[:2])
-    session = Session(town.mesh, outside, town.folder)
-    session.prepare()
-    with pytest.raises(NeedsPerson, match="cluster3"), session.engine(town.events.append):
+    session = prepare(town.mesh, outside, town.folder)
+    with pytest.raises(NeedsPerson, match="cluster3"), working(Apply(session), town.events.append):
         pass
-    with session.departure(town.events.append) as engine:
-        left = engine.undo()
+    departure = first(session, None)
+    with working(departure, town.events.append) as engine:
+        left = departure.run(engine)
     assert left.ok, left.what
-    with session.engine(town.events.append) as engine:
+    following = departure.then()
+    assert following
+    with working(following, town.events.append) as engine:
         done = engine.run()
     assert done.ok, done.what
     assert contents(outside.machines[2]) - town.before[2] == set()
@@ -287,12 +292,12 @@ def test_with_its_last_remote_goes_what_a_primary_had_only_for_it(tmp_path: Path
     assert town.machine("cluster1").found(shown)
     primary = town.machine("cluster1")
     town.mesh = mesh(whole.clusters[:2])
-    session = Session(town.mesh, outside, town.folder)
-    session.prepare()
-    with session.departure(town.events.append) as engine:
-        assert engine.undo().ok
-    with session.engine(town.events.append) as engine:
-        assert engine.run().ok
+    session = prepare(town.mesh, outside, town.folder)
+    following: Operation | None = first(session, None)
+    while following:
+        with working(following, town.events.append) as engine:
+            assert following.run(engine).ok
+        following = following.then()
     assert primary.found(shown) is None
     assert primary.found(Ref(ISTIO_GATEWAY, "cross-network-gateway", SYSTEM_NAMESPACE))
     assert town.heard("cluster1") == {"v1", "v2"}

@@ -14,14 +14,21 @@ import pytest
 
 from state import StateFolder, schema
 from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh
+from wizard.operations.operation import Operation
+from wizard.operations.prepared import prepare
+from wizard.operations.recorded import saved_mesh, wanted_mesh
+from wizard.operations.resumed import kind_of, resumed
+from wizard.operations.working import working
 from wizard.plan import plan_of
-from wizard.session import Session, saved_mesh, wanted_mesh
 from wizard.simulated.outside import SimulatedOutside
 
 pytestmark = pytest.mark.promise(25)
 GOLDEN = Path(__file__).parent / "golden"
 RELEASES = sorted(GOLDEN.glob("steps-*.json"))
 STATES = sorted(GOLDEN.glob("state-*.json"))
+EXPECTED = {  # what resuming each state does
+    "state-0.1": ["apply"], "state-0.1-departure": ["departure", "apply"], "state-0.1-uninstall": ["uninstall"],
+}  # fmt: skip
 
 
 def clusters(exposure: str, *primaries: int, networks: tuple[int, ...] = ()) -> tuple[Cluster, ...]:
@@ -78,9 +85,9 @@ def test_there_is_a_list_of_this_release() -> None:
 
 @pytest.mark.parametrize("recorded", STATES, ids=lambda path: path.stem)
 def test_what_a_release_left_half_done_is_resumed(tmp_path: Path, recorded: Path) -> None:
-    outside = SimulatedOutside(2, 0)
     state, _ = schema.decode(recorded.read_bytes(), "mesh1", recorded)
-    assert {record.status for record in state.steps.values()} >= {"done", "running"}, "killed half-way"
+    assert {record.status for record in state.steps.values()} & {"running", "undoing"}, "killed half-way"
+    outside = SimulatedOutside(len(state.clusters), 0)
     # The clusters of that run are gone; these are other ones, and empty.
     pinned = {
         name: {**facts, "uid": outside.cluster(name, machine.context).identity()}
@@ -92,14 +99,29 @@ def test_what_a_release_left_half_done_is_resumed(tmp_path: Path, recorded: Path
     folder.folder.chmod(0o700)
     (place / "state.json").write_bytes(schema.encode(replace(state, clusters=pinned)))
     saved, found = saved_mesh(folder, "mesh1")
-    session = Session(wanted_mesh(saved, found), outside, folder)
-    session.prepare()
-    with session.engine(lambda event: None) as engine:
-        assert engine.run().ok
+    takes_back = kind_of(found).takes_back
+    mesh = saved if takes_back else wanted_mesh(saved, found)
+    following: Operation | None = resumed(prepare(mesh, outside, folder, undo=takes_back), found)
+    done = []
+    while following:
+        done.append(following.name)
+        with working(following, lambda event: None) as engine:
+            outcome = following.run(engine)
+        assert outcome.ok, outcome.what
+        following = following.then()
+    assert done == EXPECTED[recorded.stem]
     after = folder.read("mesh1")
+    if takes_back:
+        assert after is None
+        return
     assert after is not None
+    assert after.finished
     assert set(state.steps) <= set(after.steps)
-    assert {record.status for record in after.steps.values()} == {"done"}
+    statuses = {step: record.status for step, record in after.steps.items()}
+    assert set(statuses.values()) <= {"done", "undone"}
+    gone = {each.name for each in saved.clusters} - {each.name for each in mesh.clusters}
+    assert {statuses[f"{name}/install"] for name in gone} <= {"undone"}
+    assert {statuses[f"{each.name}/verify"] for each in mesh.clusters} == {"done"}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -58,18 +59,17 @@ def command(
     what was not shown. Interrupted, it is gone on with by `resume`, which needs no plan.
     """
     from wizard.console import planfile
-    from wizard.console.leaving import take_leave
-    from wizard.console.working import prepared, work
+    from wizard.console.consent import agreed
+    from wizard.console.working import carry_out, prepared
+    from wizard.operations.resumed import wanted
 
-    session = settings.session(from_file(path, settings))
-    session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
-    session.unverified = unverified
+    mesh = from_file(path, settings)
+    approval = None
     if plan is not None:
-        again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{session.place}"
-        session.agreed = planfile.load(plan, session.wished.name, again)
-    try:
-        prepared(session)
-        code = take_leave(session, settings.out, remove=remove, forget=forget, json=json)
-        return code or work(session, settings.out, json=json)
-    finally:
-        session.close()
+        again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{settings.place}"
+        approval = planfile.load(plan, mesh.name, again)
+    options = settings.options(take_over=take_over, rebuilt=rebuilt, version_step=version_step, unverified=unverified)
+    with closing(prepared(settings, mesh, options)) as made:
+        operation = wanted(made, agreed=approval, remove=remove, forget=forget)
+        agreed(operation, settings.out, json=json)
+        return carry_out(operation, settings.out, json=json).exit_code

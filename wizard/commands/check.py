@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from wizard.commands.names import from_file
@@ -26,30 +28,28 @@ def command(settings: Settings, path: str, json: bool) -> int:
     from wizard.checks.preflight import check
     from wizard.console.background import reading
     from wizard.console.consent import consenting
+    from wizard.console.working import prepared
 
     out = settings.out
-    session = settings.session(from_file(path, settings, looking=True))
+    made = prepared(settings, from_file(path, settings, looking=True), looking=True)
 
     def work() -> list[Finding]:
-        session.prepare(looking=True)
-        findings = check(session.mesh, session.world)
-        why = session.unsettled
+        findings = check(made.mesh, made.world)
+        why = made.unsettled
         if why is not None and not any(each.severity == "error" for each in findings):
             # No cluster tells of it by itself.
             person = isinstance(why, NeedsPerson)
             findings.append(Finding("error", why.what, why.remedy, person, check="settled", cluster=None))
         return findings
 
-    try:
+    with closing(made):
         findings = consenting(lambda: reading(work))
-    finally:
-        session.close()
     broken = [finding for finding in findings if finding.severity == "error"]
     errors = len(broken)
     warnings = sum(finding.severity == "warning" for finding in findings)
     if json:
         shape = {
-            "mesh": session.mesh.name,
+            "mesh": made.mesh.name,
             "ok": not errors,
             "findings": [
                 {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -66,24 +66,21 @@ def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
     """The demo as lines: the drawing, the run, the outcome; gives the exit code."""
     from wizard.console import planned
     from wizard.console.choosing import proposals
-    from wizard.console.working import looked, work
+    from wizard.console.working import carry_out, looked
     from wizard.mesh.document import mesh_from
+    from wizard.operations.apply import Apply
 
     document = {"apiVersion": API_VERSION, "kind": "Mesh", "name": "demo", "clusters": proposals(outside.contexts())}
-    session = settings.session(mesh_from(document), outside, folder)
-    session.passing = True
     out = settings.out
-    try:
-        looks = looked(session)
-        steps = planned.found(session.plan, looks)
-        out.line(planned.drawing(session.mesh, steps))
+    options = settings.options(ephemeral=True)
+    made, looks = looked(settings, mesh_from(document), options, outside=outside, folder=folder)
+    with closing(made):
+        out.line(planned.drawing(made.mesh, planned.found(made.plan, looks)))
         out.line()
-        code = work(session, out)
+        code = carry_out(Apply(made), out).exit_code
         if code:
             out.remark("It was the demo: simulated clusters, nothing is left behind.")
         return code
-    finally:
-        session.close()
 
 
 @contextmanager

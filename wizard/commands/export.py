@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,5 @@ def _settled(settings: Settings, mesh: Mesh) -> tuple[Mesh, Plan]:
         return mesh, plan_of(mesh)
     from wizard.console.working import prepared
 
-    session = settings.session(mesh)
-    try:
-        prepared(session)
-        return session.mesh, session.plan
-    finally:
-        session.close()
+    with closing(prepared(settings, mesh)) as made:
+        return made.mesh, made.plan

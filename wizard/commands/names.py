@@ -16,7 +16,6 @@ from wizard.text import one_line
 if TYPE_CHECKING:
     from state import MeshState
     from wizard.mesh.model import Mesh
-    from wizard.session import Session
 
 
 def the_name(settings: Settings, name: str | None) -> str:
@@ -36,17 +35,18 @@ def the_name(settings: Settings, name: str | None) -> str:
     raise BadInput(f"{len(names)} meshes are recorded in {place}; say which", f"One of: {', '.join(names)}.")
 
 
-def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tuple[Session, MeshState]:
-    """A session for the recorded mesh of that name (or the only one), and its state. `whole`: with the clusters that were
+def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tuple[Mesh, MeshState]:
+    """The recorded mesh of that name (or the only one), and its state. `whole`: with the clusters that were
     being taken out of it.
     """
-    from wizard.session import saved_mesh, wanted_mesh
+    from wizard.operations.recorded import saved_mesh, wanted_mesh
+    from wizard.operations.resumed import kind_of
 
     folder = settings.folder()
     mesh, state = saved_mesh(folder, the_name(settings, name))
     if folder.shelf:
-        _look_at_shared(settings, mesh, state, undo=whole or state.operation == "uninstall")
-    return settings.session(mesh if whole else wanted_mesh(mesh, state), folder=folder), state
+        _look_at_shared(settings, mesh, state, undo=whole or kind_of(state).takes_back)
+    return mesh if whole else wanted_mesh(mesh, state), state
 
 
 def _look_at_shared(settings: Settings, mesh: Mesh, state: MeshState, *, undo: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -43,44 +44,38 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
     from wizard.console.working import looked
     from wizard.mesh.files import files_of
 
-    session = settings.session(from_file(path, settings))
-    session.version_step = version_step
-    try:
-        looks = looked(session)
-        steps = planned.found(session.plan, looks)
+    made, looks = looked(settings, from_file(path, settings), settings.options(version_step=version_step))
+    with closing(made):
+        mesh, steps = made.mesh, planned.found(made.plan, looks)
         if kept is not None:
-            planfile.save(kept, session.mesh.name, session.approval(looks, ""), overwrite=force)
-    finally:
-        session.close()
+            planfile.save(kept, mesh.name, made.approval(looks, ""), overwrite=force)
     out = settings.out
-    leaving = [cluster.name for cluster in session.leaving]
+    leaving = [cluster.name for cluster in made.leaving]
     if json:
         needed = sum(each.state == "needed" for each in steps)
         shape = {
-            "mesh": session.mesh.name,
+            "mesh": mesh.name,
             "steps": [each.as_dict() for each in steps],
             "needed": needed,
             "leaving": leaving,
-            "files": [
-                {"field": each.field, "path": str(each.path), "use": each.use} for each in files_of(session.mesh)
-            ],
+            "files": [{"field": each.field, "path": str(each.path), "use": each.use} for each in files_of(mesh)],
             "halfLinked": planned.half_linked(steps),
         }
         out.json(shape)
     else:
-        out.line(planned.drawing(session.mesh, steps))
+        out.line(planned.drawing(mesh, steps))
         out.line()
         for line in planned.lines(steps, out):
             out.line(line)
-        for line in planned.files(session.mesh):
+        for line in planned.files(mesh):
             out.line(line)
-        for line in planned.halves(steps, f"meshwizard apply -f {quoted(path)}{session.place}"):
+        for line in planned.halves(steps, f"meshwizard apply -f {quoted(path)}{made.place}"):
             out.line(line)
         if leaving:
             out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
         out.line(planned.summary(steps))
         if kept is not None:
             step = " --version-step" if version_step else ""
-            do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{step}{session.place}"
+            do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{step}{made.place}"
             out.line(f"Kept in {one_line(kept)}. This does it, and nothing else: {one_line(do, 600)}")
     return planned.exit_code(steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from wizard.commands.names import recorded, the_name
@@ -10,6 +12,7 @@ from wizard.console.offered import meshes
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, consent_options, version_option, with_settings
 from wizard.errors import BadInput
+from wizard.text import quoted
 
 
 @click.command("resume")
@@ -35,35 +38,24 @@ def command(
             what = "--take-over, --rebuilt, --unverified and --version-step are for the command line only"
             raise BadInput(what, "Leave out --screens.")
         return on_screens(settings, the_name(settings, name))
-    from wizard.commands.uninstall import take_back
-    from wizard.console.leaving import take_leave
-    from wizard.console.working import prepared, work
+    from wizard.console.working import carry_out, prepared
+    from wizard.operations.resumed import kind_of, resumed
 
-    session, state = recorded(settings, name)
-    session.take_over, session.rebuilt, session.version_step = take_over, rebuilt, version_step
-    session.unverified = unverified
-    try:
-        prepared(session, undo=state.operation == "uninstall")
-        if state.operation == "uninstall":
-            # It was agreed to when it began.
-            return take_back(session, settings.out, json=json)
-        # So was a cluster's leaving.
-        forget = [str(name) for name in state.options.get("untouched") or ()]
-        remove = [cluster.name for cluster in session.leaving if cluster.name not in forget]
-        code = take_leave(session, settings.out, remove=remove, forget=forget, json=json)
-        return code or work(session, settings.out, json=json)
-    finally:
-        session.close()
+    mesh, state = recorded(settings, name)
+    options = settings.options(take_over=take_over, rebuilt=rebuilt, version_step=version_step, unverified=unverified)
+    with closing(prepared(settings, mesh, options, undo=kind_of(state).takes_back)) as made:
+        return carry_out(resumed(made, state), settings.out, json=json).exit_code
 
 
 def on_screens(settings: Settings, name: str) -> int:
     """Go on with this mesh on the whole screen. Raises BadInput where that cannot be."""
     from wizard.commands.screens import open_screens
+    from wizard.operations.resumed import kind_of
 
-    session, state = recorded(settings, name)
-    lines = f"Leave out --screens: {session.resume_command}"
+    _, state = recorded(settings, name)
+    lines = f"Leave out --screens: meshwizard resume {quoted(name)}{settings.place}"
     if not has_terminal() or is_dumb():
         raise BadInput("there is no terminal here that can show whole screens", lines)
-    if state.operation == "uninstall":
+    if kind_of(state).takes_back:
         raise BadInput(f"{name} is being uninstalled, which goes on line by line", lines)
     return open_screens(settings, doors.outside_of(settings), settings.folder(), resume=name)

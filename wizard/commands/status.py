@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,12 +32,10 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
     from wizard.console import planned
     from wizard.console.working import looked
 
-    session, state = recorded(settings, name)
-    try:
-        looks = looked(session)
-        steps = planned.found(session.plan, looks)
-    finally:
-        session.close()
+    mesh, state = recorded(settings, name)
+    made, looks = looked(settings, mesh)
+    with closing(made):
+        steps = planned.found(made.plan, looks)
     out = settings.out
     if json:
         shape = {
@@ -49,17 +48,17 @@ def command(settings: Settings, name: str | None, json: bool) -> int:
         }
         out.json(shape)
     else:
-        out.line(planned.drawing(session.mesh, steps))
+        out.line(planned.drawing(made.mesh, steps))
         out.line()
         ended = "finished" if state.finished else "not finished"
         out.line(f"mesh {state.name}: last {state.operation} {ended}, {state.updated}")
         for line in _table(steps, state):
             out.line(line)
-        for line in planned.halves(steps, session.resume_command):
+        for line in planned.halves(steps, made.resume_command):
             out.line(line)
         out.line(planned.summary(steps))
         if not state.finished:
-            out.line(f"Go on with: {session.resume_command}")
+            out.line(f"Go on with: {made.resume_command}")
     code = planned.exit_code(steps)
     return code or int(any(each.state != "done" for each in steps))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,24 +35,19 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     from wizard.console.background import reading
     from wizard.console.consent import consenting
     from wizard.console.progress import Lines, heard
+    from wizard.console.working import prepared
     from wizard.verification import failure, verify
 
     out = settings.out
     if junit:
         files.check(junit)
-    session, _ = recorded(settings, name)
-
-    def work() -> list[Verdict]:
-        session.prepare()
-        listener = _nobody if json else Lines(out, session.mesh)
-        return verify(session.plan, session.world, listener)
-
-    try:
-        verdicts = consenting(lambda: reading(work))
-    finally:
-        session.close()
+    mesh, _ = recorded(settings, name)
+    made = prepared(settings, mesh)
+    listener = _nobody if json else Lines(out, made.mesh)
+    with closing(made):
+        verdicts = consenting(lambda: reading(lambda: verify(made.plan, made.world, listener)))
     if json:
-        out.json(_shape(session.mesh, verdicts))
+        out.json(_shape(made.mesh, verdicts))
     else:
         for verdict in verdicts:
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")
@@ -59,7 +55,7 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     failed = failure(verdicts)
     if junit:
         try:
-            files.write(junit, junit_report(session.mesh, verdicts), overwrite=True, mode=0o644)
+            files.write(junit, junit_report(made.mesh, verdicts), overwrite=True, mode=0o644)
         except Trouble as unwritten:
             if not failed:
                 raise

@@ -1,4 +1,4 @@
-"""Asks a person who is there for what is otherwise given by --consent."""
+"""Asks a person who is there for what is otherwise given by an option."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TypeVar
 import click
 
 from wizard.clusters.consents import Unconsented
-from wizard.console.output import echo, has_terminal
+from wizard.console.output import Output, echo, has_terminal
+from wizard.operations.operation import Operation
 from wizard.text import printable, shown
 
 T = TypeVar("T")
@@ -28,3 +29,22 @@ def consenting(work: Callable[[], T]) -> T:
             if not click.confirm("Do you trust it?", default=False, err=True):
                 raise
             missing.agree()
+
+
+def agreed(operation: Operation, out: Output, *, json: bool = False) -> bool:
+    """Whether the operation may begin: what it needs a consent for is shown and asked. NeedsPerson where nobody can be asked, or
+    where something else must be done first.
+    """
+    consent = operation.consent()
+    if consent is None:
+        return True
+    if json or not has_terminal():
+        raise consent.unasked
+    for line in consent.lines:
+        out.line(line)
+    if click.confirm(consent.question, default=False):
+        return True
+    if consent.declined:
+        raise consent.declined
+    out.line("Nothing was changed.")
+    return False

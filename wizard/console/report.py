@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import CodeType, TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wizard import __version__
 from wizard.engine.events import Event, RunEnded, StepChanged
@@ -68,13 +68,6 @@ class Defect:
     chain: tuple[tuple[str, str, tuple[str, ...]], ...]  # (type, words of its message, frames)
 
 
-class Known(Protocol):
-    """What the trail needs of a session."""
-
-    mesh: Mesh
-    plan: Plan
-
-
 class Trail:
     """What a report would hold, kept as the program runs. One for the process: defects may be met anywhere."""
 
@@ -91,14 +84,14 @@ class Trail:
         self._statuses: dict[str, str] = {}
         self._events: deque[str] = deque(maxlen=MOST_EVENTS)
 
-    def of(self, session: Known) -> None:
-        """This mesh is worked on."""
-        self._mesh = session.mesh
-        self._kinds |= {step.id: type(step).__name__ for step in session.plan.steps}
+    def of(self, mesh: Mesh, plan: Plan | None = None) -> None:
+        """This mesh is worked on, by these steps."""
+        self._mesh = mesh
+        self._kinds |= {step.id: type(step).__name__ for step in (plan.steps if plan else ())}
 
-    def watch(self, session: Known, listener: Callable[[Event], None]) -> Callable[[Event], None]:
+    def watch(self, mesh: Mesh, plan: Plan, listener: Callable[[Event], None]) -> Callable[[Event], None]:
         """The listener, with the kinds of its events kept."""
-        self.of(session)
+        self.of(mesh, plan)
 
         def heard(event: Event) -> None:
             self._hear(event)

@@ -17,15 +17,14 @@ from wizard.console.completion import files
 from wizard.console.output import Output, losable
 from wizard.errors import BadInput
 from wizard.paths import of_this_user
-from wizard.text import printable, quoted
+from wizard.text import printable
 
 if TYPE_CHECKING:
     from state import StateFolder
     from wizard.clusters.consents import Consents
     from wizard.clusters.statesecret import StateSecrets
-    from wizard.mesh.model import Mesh
+    from wizard.operations.options import RunOptions
     from wizard.outside import Outside
-    from wizard.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,8 +95,9 @@ class Settings:
     @property
     def place(self) -> str:
         """The options, after a space, that say where the states are; empty where they are in their usual place."""
-        shared = f" --state {quoted(self.state)}" if self.state else ""
-        return shared + (f" --state-dir {quoted(self.folder().folder)}" if self.state_dir else "")
+        from wizard.operations.options import place_options
+
+        return place_options(self.folder(), given=self.state_dir is not None)
 
     def _shelf(self) -> StateSecrets | None:
         if not self.state:
@@ -111,17 +111,11 @@ class Settings:
         kubeconfig = next((entry.kubeconfig for entry in entries if entry.context == context), None)
         return StateSecrets(outside.cluster(context, context), context, namespace, kubeconfig)
 
-    def session(self, mesh: Mesh, outside: Outside | None = None, folder: StateFolder | None = None) -> Session:
-        """A session for this mesh, on this machine unless another outside is given."""
-        from wizard.session import Session
+    def options(self, **consents: Any) -> RunOptions:
+        """What the person says of a run: with these `consents`, as `RunOptions` names them."""
+        from wizard.operations.options import RunOptions
 
-        return Session(
-            mesh,
-            outside or outside_of(self),
-            folder or self.folder(),
-            istioctl=self.istioctl,
-            given_folder=self.state_dir is not None,
-        )
+        return RunOptions(istioctl=self.istioctl, given_folder=self.state_dir is not None, **consents)
 
 
 def outside_of(settings: Settings) -> Outside:
@@ -180,7 +174,7 @@ _OPTIONS = (
 
 
 def consent_options(function: F) -> F:
-    """Give a click command `take_over`, `rebuilt` and `unverified`, for `Session`."""
+    """Give a click command `take_over`, `rebuilt` and `unverified`, for `RunOptions`."""
     function = click.option(
         "--unverified",
         multiple=True,
@@ -201,7 +195,7 @@ def consent_options(function: F) -> F:
 
 
 def version_option(function: F) -> F:
-    """Give a click command `version_step`, for `Session`."""
+    """Give a click command `version_step`, for `RunOptions`."""
     return click.option(
         "--version-step",
         is_flag=True,

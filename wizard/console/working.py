@@ -1,4 +1,4 @@
-"""Runs a session's engine for the commands: progress as it comes, signals obeyed, the outcome told at the end."""
+"""Prepares and carries out operations for the commands: progress as it comes, signals obeyed, the outcome told at the end."""
 
 from __future__ import annotations
 
@@ -7,40 +7,70 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from state import StateFolder
 from wizard import process
+from wizard.console import settings as doors
 from wizard.console.background import in_background, reading
 from wizard.console.consent import consenting
 from wizard.console.output import Output, has_terminal, losable
 from wizard.console.progress import JsonLines, Lines
 from wizard.console.report import TRAIL
+from wizard.console.settings import Settings
 from wizard.engine.delivery import Unheard
 from wizard.engine.engine import Engine
 from wizard.engine.events import Event
 from wizard.engine.outcome import Outcome
 from wizard.engine.progress import Look
-from wizard.session import Session
+from wizard.mesh.model import Mesh
+from wizard.operations.operation import Operation
+from wizard.operations.options import RunOptions
+from wizard.operations.prepared import Prepared, prepare
+from wizard.operations.working import working
+from wizard.outside import Outside
 from wizard.text import printable
 
 TOLD_SECONDS = 0.5  # that a signal's words may take
 
 
-def prepared(session: Session, *, undo: bool = False) -> None:
-    """Prepare the session; Ctrl-C gives up at once. `undo`: to take back, which needs no files of the person's."""
-    TRAIL.of(session)
-    consenting(lambda: reading(lambda: session.prepare(undo=undo)))
-    TRAIL.of(session)
+def prepared(
+    settings: Settings,
+    mesh: Mesh,
+    options: RunOptions | None = None,
+    *,
+    outside: Outside | None = None,
+    folder: StateFolder | None = None,
+    undo: bool = False,
+    looking: bool = False,
+) -> Prepared:
+    """The mesh prepared for an operation, to be closed; on this machine unless another outside is given. Ctrl-C gives up at once.
+    `undo`, `looking`: as `wizard.operations.prepared.prepare` says.
+    """
+    TRAIL.of(mesh)
+    place, states, given = (
+        outside or doors.outside_of(settings),
+        folder or settings.folder(),
+        options or settings.options(),
+    )
+    made = consenting(lambda: reading(lambda: prepare(mesh, place, states, given, undo=undo, looking=looking)))
+    TRAIL.of(made.mesh, made.plan)
+    return made
 
 
-def looked(session: Session) -> dict[str, Look]:
-    """Prepare the session and look at every step; Ctrl-C gives up at once."""
-
-    def both() -> dict[str, Look]:
-        session.prepare()
-        TRAIL.of(session)
-        return session.look()
-
-    TRAIL.of(session)
-    return consenting(lambda: reading(both))
+def looked(
+    settings: Settings,
+    mesh: Mesh,
+    options: RunOptions | None = None,
+    *,
+    outside: Outside | None = None,
+    folder: StateFolder | None = None,
+) -> tuple[Prepared, dict[str, Look]]:
+    """The same, to be closed, and what every step looks like."""
+    made = prepared(settings, mesh, options, outside=outside, folder=folder)
+    try:
+        return made, reading(made.look)
+    except BaseException:
+        made.close()
+        raise
 
 
 def leave_now(code: int) -> None:
@@ -111,27 +141,44 @@ def shown() -> Iterator[None]:
         leave_now(unheard.exit_code)
 
 
-def work(session: Session, out: Output, *, operation: str = "apply", json: bool = False) -> int:
-    """Do the operation of a prepared session, shown as lines or as JSON; gives the exit code. The outcome is told: on
-    stdout where all went well, else on stderr with what to do next.
+def carry_out(operation: Operation, out: Output, *, json: bool = False) -> Outcome:
+    """Do the operation and what follows it, shown as lines or as JSON, until one does not end well; gives the last outcome. Each
+    is told: on stdout where all went well, else on stderr with what to do next.
     """
-    lines = Lines(out, session.mesh)
+    while True:
+        outcome = _work(operation, out, json=json)
+        following = operation.then() if outcome.ok else None
+        if following is None:
+            return outcome
+        operation = following
+
+
+def _work(operation: Operation, out: Output, *, json: bool) -> Outcome:
+    lines = Lines(out, operation.mesh)
     listener: Callable[[Event], None] = JsonLines() if json else lines
-    brake = Brake(out.remark, session.resume_command)
+    brake = Brake(out.remark, operation.prepared.resume_command)
 
     def body() -> Outcome:
-        attended = has_terminal() and not json
-        with shown(), session.engine(TRAIL.watch(session, listener), attended=attended, operation=operation) as engine:
+        heard = TRAIL.watch(operation.mesh, operation.plan, listener)
+        with shown(), working(operation, heard, attended=has_terminal() and not json) as engine:
             brake.attach(engine)
-            outcome = engine.undo() if operation == "uninstall" else engine.run()
+            outcome = operation.run(engine)
         # Here, where a signal is heard but ends nothing: it must not take the last words away.
         with losable():
-            if not json and operation == "apply":
+            if not json and operation.direction == "forward":
                 lines.picture()
             tell(outcome, out, json=json)
+            _tell_more(operation.after(outcome), outcome, out, json=json)
         return outcome
 
-    return in_background(body, brake.press).exit_code
+    return in_background(body, brake.press)
+
+
+def _tell_more(text: str, outcome: Outcome, out: Output, *, json: bool) -> None:
+    if text and not outcome.ok:
+        out.remark(text)
+    elif text and not json:
+        out.line(text)
 
 
 def tell(outcome: Outcome, out: Output, *, json: bool = False) -> None:

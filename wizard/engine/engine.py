@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wizard.engine.approval import Approval
 from wizard.engine.controls import Controls
@@ -92,11 +92,6 @@ class Engine:
         """Whether the run that ended did all it set out to do."""
         return self._succeeded
 
-    @property
-    def refused(self) -> bool:
-        """Whether the run ended before it began, because it was not what was agreed to."""
-        return self._refused
-
     # -- looking
 
     def look(self) -> dict[str, Look]:
@@ -119,9 +114,9 @@ class Engine:
 
     # -- working
 
-    def run(self) -> Outcome:
-        """Make every step done. Returns when nothing more can be done; never raises."""
-        forward = _Direction("apply", SATISFIED, self._schedule.forward, self._apply)
+    def run(self, operation: str = "apply") -> Outcome:
+        """Make every step done. Returns when nothing more can be done; never raises. `operation`: what events call it."""
+        forward = _Direction(operation, SATISFIED, self._schedule.forward, self._apply)
         began = self._start(forward)
         with self._pool() as pool:
             looked = self._look(pool)
@@ -132,9 +127,11 @@ class Engine:
                 self._work(pool, forward)
         return self._end(forward, began)
 
-    def undo(self) -> Outcome:
-        """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done."""
-        backward = _Direction("uninstall", frozenset({Status.UNDONE}), self._schedule.backward, self._undo)
+    def undo(self, operation: str = "uninstall") -> Outcome:
+        """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done; never raises.
+        `operation`: what events call it.
+        """
+        backward = _Direction(operation, frozenset({Status.UNDONE}), self._schedule.backward, self._undo)
         began = self._start(backward)
         with self._pool() as pool:
             self._work(pool, backward)
@@ -155,6 +152,7 @@ class Engine:
         outcome = outcome_of(
             self._progress, self.controls, direction.goal, name=self._mesh, resume=resume, seconds=seconds
         )
+        outcome = replace(outcome, refused=self._refused)
         self._succeeded = outcome.ok
         self._progress.tell(
             RunEnded(

@@ -45,7 +45,7 @@ class Event:
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
     mesh: str
-    operation: str  # apply, uninstall
+    operation: str  # apply, departure, uninstall
     steps: tuple[str, ...]
     simulated: bool
 

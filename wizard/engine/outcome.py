@@ -16,13 +16,16 @@ _GRAVEST = (1, 2, 5, 3, 4)  # one plain failure outweighs what waits for a perso
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went. `statuses` holds the last status of every step."""
+    """How a run went. `statuses` holds the last status of every step; `refused`: it ended before it began, since it was not what
+    was agreed to.
+    """
 
     ok: bool
     exit_code: int
     what: str
     remedy: str
     statuses: dict[str, Status]
+    refused: bool = False
 
 
 def outcome_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,20 +12,20 @@ from wizard.console import settings as doors
 from wizard.console.files import write
 from wizard.console.flags import prefilled
 from wizard.console.settings import Settings
-from wizard.console.working import looked, prepared, work
+from wizard.console.working import carry_out, looked, prepared
 from wizard.engine.approval import Stale
 from wizard.errors import Interrupted, Trouble
 from wizard.mesh.document import Document, mesh_from, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.rules import is_remote, value_at
+from wizard.operations.apply import Apply
 from wizard.outside import ContextFacts, Outside
 from wizard.paths import expanded
 from wizard.plain import contexts
 from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
 from wizard.proposal import DEPENDENT, propose_exposure, serves_remotes, worth_asking
-from wizard.session import Session
 from wizard.text import one_line, quoted
 
 _GO, _MESH, _WRITE, _LEAVE = "go", "mesh", "write", "leave"
@@ -66,11 +67,11 @@ class Flow:
         self._fill(document, facts)
         refused = 0
         while True:
-            session = self._review(document, outside)
+            reviewed = self._review(document, outside)
             try:
-                choice = self._menu(session is not None, document)
-                if choice == _GO and session:
-                    code, again = self._go(session)
+                choice = self._menu(reviewed is not None, document)
+                if choice == _GO and reviewed:
+                    code, again = self._go(reviewed, outside)
                     if not again:
                         return code
                     refused = code
@@ -80,8 +81,8 @@ class Flow:
                     return refused  # answers that come from a pipe are over
                 raise
             finally:
-                if session:
-                    session.close()
+                if reviewed:
+                    reviewed.prepared.close()
             if choice == _WRITE:
                 self._write(document)
             elif choice == _LEAVE:
@@ -174,30 +175,25 @@ class Flow:
 
     # -- review
 
-    def _review(self, document: Document, outside: Outside) -> Session | None:
-        """Show what would be done. None where it cannot be done as it stands; why was told."""
-        session = None
+    def _review(self, document: Document, outside: Outside) -> Apply | None:
+        """Show what would be done; gives what does just that. None where it cannot be done as it stands; why was told."""
         try:
-            session = self._settings.session(mesh_from(document), outside)
-            looks = looked(session)
-            steps = planned.found(session.plan, looks)
+            made, looks = looked(self._settings, mesh_from(document), outside=outside)
         except Interrupted:
             raise
         except Trouble as trouble:
             self._out.trouble(trouble)
-            if session:
-                session.close()
             return None
+        steps = planned.found(made.plan, looks)
         self._out.line()
-        self._out.line(planned.drawing(session.mesh, steps))
+        self._out.line(planned.drawing(made.mesh, steps))
         self._out.line()
         for line in planned.lines(steps, self._out):
             self._out.line(line)
-        for line in planned.files(session.mesh):
+        for line in planned.files(made.mesh):
             self._out.line(line)
         self._out.line(planned.summary(steps))
-        session.agreed = session.approval(looks, "Look at it again, below.")
-        return session
+        return Apply(made, agreed=made.approval(looks, "Look at it again, below."))
 
     def _menu(self, ready: bool, document: Document) -> str:
         entries = [(_GO, Option("Do it now", "" if ready else "what is said above comes first"))]
@@ -223,22 +219,24 @@ class Flow:
 
     # -- the run
 
-    def _go(self, session: Session) -> tuple[int, bool]:
+    def _go(self, reviewed: Apply, outside: Outside) -> tuple[int, bool]:
         """Do what was agreed to; gives the exit code, and whether it was refused and must be looked at again first."""
-        while True:
-            try:
-                code = work(session, self._out)
-            except Stale as stale:
-                self._out.trouble(stale)
-                return stale.exit_code, True
-            if session.agreed:
-                return code, True  # refused before it began
-            if code in (0, 130):
-                return code, False
+        try:
+            outcome = carry_out(reviewed, self._out)
+        except Stale as stale:
+            self._out.trouble(stale)
+            return stale.exit_code, True
+        if outcome.refused:
+            return outcome.exit_code, True
+        while outcome.exit_code not in (0, 130) and self._tries_again():
+            made = prepared(self._settings, reviewed.prepared.wished, outside=outside)
+            with closing(made):
+                outcome = carry_out(Apply(made), self._out)
+        return outcome.exit_code, False
+
+    def _tries_again(self) -> bool:
+        try:
             options = [Option("Try again what failed"), Option("Leave; it can be resumed")]
-            try:
-                if self._asker.choose("What now", options) == 1:
-                    return code, False
-            except (KeyboardInterrupt, EOFError):
-                return code, False  # the run told what to do next
-            prepared(session)
+            return self._asker.choose("What now", options) == 0
+        except (KeyboardInterrupt, EOFError):
+            return False  # the run told what to do next

@@ -240,7 +240,7 @@ class Process:
         engine = lambda *args, **kwargs: MortalEngine(self, *args, **kwargs)  # noqa: E731
         with ExitStack() as stack:
             for where, what in (
-                ("wizard.session.Engine", engine),
+                ("wizard.operations.working.Engine", engine),
                 ("wizard.engine.step.time", self.waits),
                 ("wizard.probes.curlpod.time", self.waits),
                 ("wizard.steps.reach.time", self.waits),
@@ -449,7 +449,7 @@ class DoorToRoots(RootStore):
 
 
 class DoorToAll:
-    """The outside as this run sees it: implements what `wizard.session` needs of `wizard.outside.Outside`."""
+    """The outside as this run sees it: implements what `wizard.operations` needs of `wizard.outside.Outside`."""
 
     simulated = False  # so that certificates are read from the person's folder
 

@@ -22,8 +22,15 @@ from wizard.engine.schedule import dependants
 from wizard.engine.step import Plan
 from wizard.errors import BadInput, Trouble
 from wizard.mesh.model import Cluster, Mesh
+from wizard.operations.apply import Apply
+from wizard.operations.operation import Operation
+from wizard.operations.options import RunOptions
+from wizard.operations.prepared import Prepared, prepare
+from wizard.operations.recorded import saved_mesh, state_of, wanted_mesh
+from wizard.operations.resumed import first, kind_of, resumed
+from wizard.operations.uninstall import Uninstall
+from wizard.operations.working import working
 from wizard.probes import curlpod
-from wizard.session import Session, saved_mesh, wanted_mesh
 from wizard.simulated.machine import Machine
 
 CACERTS = Ref(SECRET, "cacerts", "istio-system")
@@ -93,10 +100,9 @@ class Place:
     def rival(self) -> None:
         """Another run of the same mesh begins while one works."""
         other = Process(self)
-        session = Session(self.mesh, DoorToAll(other), StateFolder(self.folder.folder))
         try:
-            session.prepare()
-            with session.engine(other.hear):
+            made = prepare(self.mesh, DoorToAll(other), StateFolder(self.folder.folder))
+            with working(Apply(made), other.hear):
                 raise self.violation("a second run could begin while the first one works")
         except Trouble as trouble:
             count(f"rival:{type(trouble).__name__}")
@@ -154,13 +160,13 @@ class Place:
                 self.leaving = ()
         return process, ended
 
-    def _session(self, process: Process, mesh: Mesh) -> Session:
-        session = Session(mesh, DoorToAll(process), StateFolder(self.folder.folder))
-        session.take_over = self.take_over
-        return session
+    def _prepared(self, process: Process, mesh: Mesh, *, undo: bool = False) -> Prepared:
+        options = RunOptions(take_over=self.take_over)
+        return prepare(mesh, DoorToAll(process), StateFolder(self.folder.folder), options, undo=undo)
 
     def _apply(self, process: Process) -> Ended:
-        return self._work(process, self._session(process, self.mesh))
+        made = self._prepared(process, self.mesh)
+        return self._work(process, first(made, state_of(made.folder, NAME)))
 
     def _resume(self, process: Process) -> Ended:
         """As `meshwizard resume` does; with nothing to go on with, a person applies the mesh file again."""
@@ -168,43 +174,40 @@ class Place:
             mesh, state = saved_mesh(StateFolder(self.folder.folder), NAME)
         except BadInput:
             return self._apply(process)
-        if state.operation == "uninstall":
+        if kind_of(state).takes_back:
             return self._uninstall(process)
-        return self._work(process, self._session(process, wanted_mesh(mesh, state)))
+        return self._work(process, resumed(self._prepared(process, wanted_mesh(mesh, state)), state))
 
     def _uninstall(self, process: Process) -> Ended:
         mesh, _ = saved_mesh(StateFolder(self.folder.folder), NAME)
-        session = self._session(process, mesh)
-        session.prepare(undo=True)
+        operation = Uninstall(self._prepared(process, mesh, undo=True))
         self.taken_back = True
-        with session.engine(process.hear, operation="uninstall") as engine:
-            outcome = engine.undo()
-        self._orderly(process, session.plan, outcome, engine.controls.fatal, undo=True)
+        with working(operation, process.hear) as engine:
+            outcome = operation.run(engine)
+        self._orderly(process, operation.plan, outcome, engine.controls.fatal, undo=True)
         return _ended(outcome)
 
-    def _work(self, process: Process, session: Session) -> Ended:
-        session.prepare()
-        self.settled = session.mesh
-        if session.leaving:
-            self.taken_back = True
-            with session.departure(process.hear) as engine:
-                outcome = engine.undo()
-            if not outcome.ok:
-                return _ended(outcome)
-            count("run:departure")
-        with session.engine(process.hear) as engine:
-            outcome = engine.run()
-        self._orderly(process, session.plan, outcome, engine.controls.fatal)
+    def _work(self, process: Process, operation: Operation) -> Ended:
+        self.settled = operation.prepared.mesh
+        while True:
+            self.taken_back = self.taken_back or operation.direction == "backward"
+            with working(operation, process.hear) as engine:
+                outcome = operation.run(engine)
+            following = operation.then() if outcome.ok else None
+            if following is None:
+                break
+            count(f"run:{operation.name}")
+            operation = following
+        if operation.direction == "forward":
+            self._orderly(process, operation.plan, outcome, engine.controls.fatal)
         return _ended(outcome)
 
     def _look(self, process: Process) -> Ended:
         """What plan and status do."""
         before = self._files()
-        session = self._session(process, self.mesh)
         self.folder.summaries()
         try:
-            session.prepare()
-            session.look()
+            self._prepared(process, self.mesh).look()
         finally:
             if process.writes or process.met.get("file"):
                 raise self.violation(f"looking changed something: {process.writes}, {process.met}")
@@ -224,7 +227,7 @@ class Place:
             session = self._session(other, self.mesh)
             try:
                 session.prepare()
-                with session.engine(other.hear):
+                with working(Apply(session), other.hear):
                     if not all(child.done.wait(0.5) for child in orphans):  # one may just have come to its end
                         raise self.violation("a run could begin while an orphaned istioctl still works")
             except Trouble as trouble:
