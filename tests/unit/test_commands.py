@@ -314,10 +314,17 @@ def test_check_lists_findings(shell: Shell) -> None:
     shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning])
     assert shell("check", "-f", shell.mesh) == 0
     assert "Set it." in shell.out
+    assert "docs/checks.md" not in shell.out
+    assert shell("-v", "check", "-f", shell.mesh) == 0
+    assert "docs/checks.md#clock" in shell.out
     error = Finding("error", "may not", "Be an administrator.", check="rights", cluster="cluster2")
     shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning, error])
     assert shell("check", "-f", shell.mesh, "--json") == 1
     assert [finding["severity"] for finding in shell.json()["findings"]] == ["warning", "error"]
+    assert [finding["docs"] for finding in shell.json()["findings"]] == [
+        "docs/checks.md#clock",
+        "docs/checks.md#rights",
+    ]
     assert shell.json()["ok"] is False
 
 

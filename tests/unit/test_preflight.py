@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import Setting, setting
-from wizard.checks.finding import Finding
+from wizard.checks.check import Check
+from wizard.checks.finding import Finding, Found
 from wizard.checks.needed_rights import RIGHTS
-from wizard.checks.preflight import CHECKS, REACHABLE, check
+from wizard.checks.preflight import CHECKS, check
 from wizard.clusters.kinds import NODE, Ref
 from wizard.clusters.pods import pod_ranges
 from wizard.clusters.port import Right
@@ -320,5 +321,11 @@ def test_a_version_that_no_test_ran_is_a_warning_once(two: Setting, version: str
 
 
 def test_every_check_has_an_id_of_its_own() -> None:
-    ids = [REACHABLE, *(each.id for each in CHECKS)]
+    ids = [each.id for each in CHECKS]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_finding_is_as_bad_as_its_check_unless_it_says_otherwise() -> None:
+    check = Check("toy", "cluster", "warning", lambda _: ())
+    assert check.finding(Found("odd"), "cluster1") == Finding("warning", "odd", check="toy", cluster="cluster1")
+    assert check.finding(Found("well", severity="ok"), None) == Finding("ok", "well", check="toy", cluster=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from wizard.checks.finding import Finding, Found
+from wizard.checks.finding import Finding, Found, Severity
 from wizard.checks.needed_rights import LEASE_RIGHTS, RIGHTS
 from wizard.clusters.kinds import MUTATING_WEBHOOK, NAMESPACE, NODE, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster, Right, ServerVersion
@@ -17,7 +17,7 @@ from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.world import World
 
-Layer = Literal["connection", "versions", "rights", "gateway", "network", "cluster"]
+Layer = Literal["mesh", "connection", "versions", "rights", "gateway", "network", "cluster"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,15 @@ class Looked:
 
 @dataclass(frozen=True)
 class Check:
-    """`id`: its stable name; `layer`: what of the cluster it is about. `find` yields what it
-    finds and writes nothing; it may raise Trouble where it cannot look. `optional`: where the context may not look, nothing
-    is said, because `rights` tells of it. `at_gateways`: asked only where the cluster has a gateway.
+    """`id`: its stable name, and the anchor of its section in docs/checks.md; `layer`: what it is about; `severity`: the worst
+    that it finds, and what a finding is that says nothing else. `find` yields what it finds and writes nothing; it may raise
+    Trouble where it cannot look. `optional`: where the context may not look, nothing is said, because `rights` tells of it.
+    `at_gateways`: asked only where the cluster has a gateway.
     """
 
     id: str
     layer: Layer
+    severity: Severity
     find: Callable[[Looked], Iterable[Found]]
     optional: bool = False
     at_gateways: bool = False
@@ -84,9 +86,13 @@ class Check:
         if self.at_gateways and not looked.mesh.has_gateway(looked.member.name):
             return []
         try:
-            found = list(self.find(looked))
+            return [self.finding(found, looked.member.name) for found in self.find(looked)]
         except NotAllowed:
             if self.optional:
                 return []
             raise
-        return [Finding(**vars(each), check=self.id, cluster=looked.member.name) for each in found]
+
+    def finding(self, found: Found, cluster: str | None) -> Finding:
+        """This answer as a finding of the check. `cluster`: None where it is about the mesh."""
+        severity = found.severity or self.severity
+        return Finding(severity, found.text, found.remedy, found.person, check=self.id, cluster=cluster)

@@ -16,18 +16,19 @@ CLOCK_WARNING = 10.0
 def find(looked: Looked) -> Iterable[Found]:
     version = looked.version
     if version.date is None:
-        yield Found("warning", "the API server does not tell its time")
+        yield Found("the API server does not tell its time", severity="warning")
         return
     offset = clock_offset(version)
     if offset is None or abs(offset) < CLOCK_WARNING:
-        yield Found("ok", "its clock agrees with this machine's")
+        yield Found("its clock agrees with this machine's", severity="ok")
         return
     where = "ahead of" if offset > 0 else "behind"
     severity: Severity = "error" if abs(offset) >= CLOCK_ERROR else "warning"
     yield Found(
-        severity, f"its clock is {abs(offset):.0f} s {where} this machine's; certificates depend on it",
+        f"its clock is {abs(offset):.0f} s {where} this machine's; certificates depend on it",
         "Turn on time synchronisation on its nodes, such as `timedatectl set-ntp true` or chrony, and on this machine.",
-    )  # fmt: skip
+        severity=severity,
+    )
 
 
-CHECK = Check("clock", "versions", find)
+CHECK = Check("clock", "versions", "error", find)

@@ -31,10 +31,10 @@ def find(looked: Looked) -> Iterable[Found]:
         raise
     except Failed as refusal:
         yield Found(
-            "error", f"Services with externalIPs are refused here: {refusal.what}",
+            f"Services with externalIPs are refused here: {refusal.what}",
             f"Choose another gateway.exposure for {member.name}, or have it allowed: the admission plugin "
             "DenyServiceExternalIPs, or a policy, refuses it.",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("external-ips", "gateway", find, at_gateways=True)
+CHECK = Check("external-ips", "gateway", "error", find, at_gateways=True)

@@ -27,10 +27,10 @@ def _of_a_service(member: model.Cluster, services: Sequence[Object]) -> Iterable
     for service in services:
         if not is_gateway(service) and member.gateway.address in addresses_of(service):
             yield Found(
-                "error",
                 f"Service address {member.gateway.address} is taken by {name_of(service)}",
-                "Choose another in gateway.address, or leave it out so that a free one is found.", person=True,
-            )  # fmt: skip
+                "Choose another in gateway.address, or leave it out so that a free one is found.",
+                person=True,
+            )
 
 
 def warn_of_node(looked: Looked, what: str, addresses: Sequence[str]) -> Iterable[Found]:
@@ -40,14 +40,16 @@ def warn_of_node(looked: Looked, what: str, addresses: Sequence[str]) -> Iterabl
     for address in addresses if answering else ():
         if canonical(address) not in of_any:
             yield Found(
-                "warning", f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
+                f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
                 "That is right only where something forwards it to a node.",
-            )  # fmt: skip
+                severity="warning",
+            )
         elif canonical(address) not in all_addresses(node for node in nodes if is_ready(node)):
             yield Found(
-                "warning", f"{what} {address} is that of a node that is not Ready",
+                f"{what} {address} is that of a node that is not Ready",
                 f"Look at it: {kubectl(member)} get nodes -o wide. Or choose another, such as {one_line(answering[0])}.",
-            )  # fmt: skip
+                severity="warning",
+            )
 
 
-CHECK = Check("gateway-address", "gateway", find, at_gateways=True)
+CHECK = Check("gateway-address", "gateway", "error", find, at_gateways=True)

@@ -15,4 +15,4 @@ def find(looked: Looked) -> Iterable[Found]:
         yield from warn_of_node(looked, "gateway node", (gateway.node,))
 
 
-CHECK = Check("gateway-node", "gateway", find, at_gateways=True)
+CHECK = Check("gateway-node", "gateway", "warning", find, at_gateways=True)

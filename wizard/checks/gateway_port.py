@@ -18,9 +18,10 @@ def find(looked: Looked) -> Iterable[Found]:
     taken = node_ports(looked.services).get(member.gateway.port or 0)
     if taken:
         yield Found(
-            "error", f"NodePort {member.gateway.port} is taken by {taken}",
-            "Choose another in gateway.port, or leave it out so that a free one is found.", person=True,
-        )  # fmt: skip
+            f"NodePort {member.gateway.port} is taken by {taken}",
+            "Choose another in gateway.port, or leave it out so that a free one is found.",
+            person=True,
+        )
 
 
 def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Iterable[Found]:
@@ -31,10 +32,10 @@ def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Itera
     taken = used_node_ports(cluster)
     free = next((port for port in preferred(ports) if port not in taken), None)
     yield Found(
-        "error",
         f"NodePort {wanted} is none of those that the API server of {member.name} gives, {spelled(ports)}",
-        f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."), person=True,
-    )  # fmt: skip
+        f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."),
+        person=True,
+    )
 
 
-CHECK = Check("gateway-port", "gateway", find, at_gateways=True)
+CHECK = Check("gateway-port", "gateway", "error", find, at_gateways=True)

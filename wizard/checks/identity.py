@@ -18,9 +18,9 @@ def find(looked: Looked) -> Iterable[Found]:
             continue  # its own finding tells
         if same:
             yield Found(
-                "error", f"{member.name} and {other.name} are one cluster under two contexts",
+                f"{member.name} and {other.name} are one cluster under two contexts",
                 "Take one of them out of the mesh.",
-            )  # fmt: skip
+            )
 
 
-CHECK = Check("identity", "connection", find)
+CHECK = Check("identity", "connection", "error", find)

@@ -26,11 +26,11 @@ def find(looked: Looked) -> Iterable[Found]:
                 told[ref] = (f"Service {one_line(service[1])} in {one_line(service[0])}", made.where)
     for ref, (leads, where) in told.items():
         yield Found(
-            "error",
             f"{ref.kind.kind} {one_line(ref.name)}, which leads to {leads}, would inject our Pods{where}, too",
             "Give this mesh a revision of its own (istio.revision); or have that Istio select only its own namespaces, or if it "
-            f"is gone: {kubectl(member)} delete {ref.kind.kind.lower()} {quoted(ref.name)}", person=True,
-        )  # fmt: skip
+            f"is gone: {kubectl(member)} delete {ref.kind.kind.lower()} {quoted(ref.name)}",
+            person=True,
+        )
 
 
 def _injects(configuration: Object) -> bool:
@@ -53,4 +53,4 @@ def _made(looked: Looked, namespace: str) -> Made:
     return Made(POD.resource, looked.places[namespace], f" in {namespace}")
 
 
-CHECK = Check("injector", "cluster", find, optional=True)
+CHECK = Check("injector", "cluster", "error", find, optional=True)

@@ -18,11 +18,11 @@ def find(looked: Looked) -> Iterable[Found]:
         if is_newer(str(mesh.istio.version)):
             why = f"is newer than what this release of meshwizard knows, Istio {NEWEST[0]}.{NEWEST[1]}"
         what = f"Istio {mesh.istio.version} {why}"
-        yield Found("warning", what, "Try it on clusters that may break first.")
+        yield Found(what, "Try it on clusters that may break first.")
     trouble = step_trouble(control_plane_version(cluster, mesh), str(mesh.istio.version))
     if trouble:
         remedy = "Give another istioctl with --istioctl, or consent to it: meshwizard apply with --version-step."
-        yield Found("warning", trouble, remedy)
+        yield Found(trouble, remedy)
 
 
-CHECK = Check("istio", "versions", find)
+CHECK = Check("istio", "versions", "warning", find)

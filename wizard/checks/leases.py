@@ -15,10 +15,9 @@ def find(looked: Looked) -> Iterable[Found]:
     unguarded = [right for right in looked.lacking if right in LEASE_RIGHTS]
     if unguarded:
         yield Found(
-            "warning",
             f"context {one_line(member.context)} may not {listing(map(str, unguarded))}: runs on other machines are not kept out",
             "Ask for that right, or make sure that nobody else works on this mesh meanwhile.",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("leases", "rights", find)
+CHECK = Check("leases", "rights", "warning", find)

@@ -23,10 +23,9 @@ def find(looked: Looked) -> Iterable[Found]:
             else "none was asked so far"
         )
         yield Found(
-            "warning",
             f"nothing shows that a load balancer gives addresses here: {seen}",
             f"Where there is none, choose another gateway.exposure for {member.name}; the install would wait in vain.",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("load-balancer", "gateway", find, at_gateways=True)
+CHECK = Check("load-balancer", "gateway", "warning", find, at_gateways=True)

@@ -17,7 +17,7 @@ def find(looked: Looked) -> Iterable[Found]:
         ending = going(cluster.get(Ref(NAMESPACE, name)))
         if ending:
             severity: Severity = "error" if ending.stuck else "warning"
-            yield Found(severity, ending.what, ending.remedy)
+            yield Found(ending.what, ending.remedy, severity=severity)
 
 
-CHECK = Check("namespace", "cluster", find, optional=True)
+CHECK = Check("namespace", "cluster", "error", find, optional=True)

@@ -17,7 +17,6 @@ def find(looked: Looked) -> Iterable[Found]:
     ready = [node for node in looked.nodes if is_ready(node)]
     if not ready:
         yield Found(
-            "error",
             "no node is Ready",
             f"Look at them: {kubectl(member)} get nodes",
         )
@@ -30,10 +29,10 @@ def find(looked: Looked) -> Iterable[Found]:
     if all(keeping):
         taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
         yield Found(
-            "error", f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
+            f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
             f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
             "NODE KEY-",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("nodes", "cluster", find)
+CHECK = Check("nodes", "cluster", "error", find)

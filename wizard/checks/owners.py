@@ -25,10 +25,9 @@ def find(looked: Looked) -> Iterable[Found]:
         who = changeable(path)
         if who:
             yield Found(
-                "warning",
                 f"the {what} {one_line(path)}, used as user {os.geteuid()}, can be changed by {who}",
                 "Let only yourself or root write it and its folders (chmod go-w, chown).",
-            )  # fmt: skip
+            )
 
 
 def _kubeconfigs(member: model.Cluster, world: World) -> list[Path]:
@@ -40,4 +39,4 @@ def _kubeconfigs(member: model.Cluster, world: World) -> list[Path]:
         return []
 
 
-CHECK = Check("owners", "connection", find)
+CHECK = Check("owners", "connection", "warning", find)

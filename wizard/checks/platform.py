@@ -22,12 +22,11 @@ def find(looked: Looked) -> Iterable[Found]:
     if lacking:
         spec = "components: {cni: {enabled: true, namespace: kube-system}}, values: {global: {platform: openshift}}"
         yield Found(
-            "error",
             "this is OpenShift (it serves security.openshift.io), whose security context constraints refuse the users that "
             f"Istio's Pods run as by default: no file in istio.overlays sets {listing(lacking)}",
             "Name a file in istio.overlays that holds: {apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, "
             f"spec: {{{spec}}}}}. An older Istio also needs there the values.cni of its own profile openshift.",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("platform", "cluster", find, optional=True)
+CHECK = Check("platform", "cluster", "error", find, optional=True)

@@ -33,14 +33,14 @@ def find(looked: Looked) -> Iterable[Found]:
         if same:
             more = f" and {len(same) - 3} more" if len(same) > 3 else ""
             text = f"{both} Pods of both have the same addresses: {', '.join(same[:3])}{more}"
-            yield Found("error", text, cure)
+            yield Found(text, cure)
             continue
         ranges = [(one, two) for one in own.in_use() for two in theirs.in_use() if overlap(one, two)]
         if ranges:
             text = (
                 f"{both} their nodes give Pods addresses of the same range: {ranges[0][0]} and {ranges[0][1]} overlap"
             )
-            yield Found("warning", text, cure)
+            yield Found(text, cure, severity="warning")
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,4 @@ def _is_in(address: str, cidr: str) -> bool:
     return found is not None and found in ipaddress.ip_network(cidr)
 
 
-CHECK = Check("pods", "network", find)
+CHECK = Check("pods", "network", "error", find)

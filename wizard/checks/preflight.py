@@ -20,23 +20,24 @@ from wizard.checks import (
     owners,
     platform,
     pods,
+    reachable,
     remote_secrets,
     rights,
     services,
+    settled,
     verified,
     version,
     webhook,
 )
 from wizard.checks.check import Check, Looked
-from wizard.checks.finding import Finding
+from wizard.checks.finding import Finding, Found
 from wizard.errors import Trouble
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
-from wizard.text import one_line
 from wizard.world import World
 
-REACHABLE = "reachable"  # what is found by asking at all
 CHECKS: tuple[Check, ...] = (
+    reachable.CHECK,
     verified.CHECK,
     identity.CHECK,
     owners.CHECK,
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     platform.CHECK,
     nodes.CHECK,
     remote_secrets.CHECK,
+    settled.CHECK,
 )
 
 
@@ -71,10 +73,6 @@ def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Findi
     cluster = world.cluster(member.name)
     try:
         looked = Looked(mesh, member, world, cluster, cluster.version(), cluster.identity())
-        told = f"{one_line(cluster.server)} answers, Kubernetes {looked.version.git}"
-        return [
-            Finding("ok", told, check=REACHABLE, cluster=member.name),
-            *(finding for each in CHECKS for finding in each.findings(looked)),
-        ]
+        return [finding for each in CHECKS for finding in each.findings(looked)]
     except Trouble as trouble:
-        return [Finding("error", trouble.what, trouble.remedy, check=REACHABLE, cluster=member.name)]
+        return [reachable.CHECK.finding(Found(trouble.what, trouble.remedy), member.name)]

@@ -22,17 +22,17 @@ def find(looked: Looked) -> Iterable[Found]:
         place = f"{kubectl(member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(each.secret)}"
         if each.name in names:
             yield Found(
-                "error",
                 f"{secret} registers cluster {one_line(each.name)} at {each.server}, a name of this mesh: istiod would use "
                 "one of two",
-                f"Give the cluster another name in the mesh file; or, if nobody needs that secret: {place}", person=True,
-            )  # fmt: skip
+                f"Give the cluster another name in the mesh file; or, if nobody needs that secret: {place}",
+                person=True,
+            )
         else:
             yield Found(
-                "warning",
                 f"{secret} has istiod read cluster {one_line(each.name)} at {each.server}, which is none of this mesh",
                 f"If that cluster is gone, istiod asks for it for ever: {place}",
-            )  # fmt: skip
+                severity="warning",
+            )
 
 
-CHECK = Check("remote-secrets", "cluster", find)
+CHECK = Check("remote-secrets", "cluster", "error", find)

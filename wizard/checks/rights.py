@@ -15,12 +15,12 @@ def find(looked: Looked) -> Iterable[Found]:
     denied = [right for right in looked.lacking if right not in LEASE_RIGHTS]
     if denied:
         yield Found(
-            "error", f"context {one_line(member.context)} may not {listing(map(str, denied[:4]))}"
+            f"context {one_line(member.context)} may not {listing(map(str, denied[:4]))}"
             + (f", and {len(denied) - 4} more" if len(denied) > 4 else ""),
             "Installing Istio needs a cluster administrator's context.",
-        )  # fmt: skip
+        )
     else:
-        yield Found("ok", "the context may do all that is needed")
+        yield Found("the context may do all that is needed", severity="ok")
 
 
-CHECK = Check("rights", "rights", find)
+CHECK = Check("rights", "rights", "error", find)

@@ -21,11 +21,10 @@ def find(looked: Looked) -> Iterable[Found]:
         shared = next((cidr for cidr in own if overlap(cidr, target.service_cidr)), None)
         if shared:
             yield Found(
-                "error",
                 f"no route can lead to the Services of {target.name}: their addresses {target.service_cidr} overlap with "
                 f"{member.name}'s own, {shared}",
                 f"Choose another gateway.exposure for {target.name}, such as external-ips.",
-            )  # fmt: skip
+            )
 
 
-CHECK = Check("services", "network", find)
+CHECK = Check("services", "network", "error", find)

@@ -13,12 +13,11 @@ def find(looked: Looked) -> Iterable[Found]:
     member, cluster = looked.member, looked.cluster
     if not cluster.verified:
         yield Found(
-            "warning",
             f"the certificate of its API server is not verified (insecure-skip-tls-verify, context {one_line(member.context)}): "
             "whoever stands in between gets the credentials and keys that are sent there",
             "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "
             f"to change something there all the same, consent with --unverified {quoted(member.name)}.",
-        )  # fmt: skip
+        )
 
 
-CHECK = Check("verified", "connection", find)
+CHECK = Check("verified", "connection", "warning", find)

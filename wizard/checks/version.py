@@ -14,7 +14,7 @@ def find(looked: Looked) -> Iterable[Found]:
     trouble = kubernetes_trouble(str(mesh.istio.version), version.minor)
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"
-        yield Found(severity, trouble[1], "Use an istioctl that goes with this Kubernetes.")
+        yield Found(trouble[1], "Use an istioctl that goes with this Kubernetes.", severity=severity)
 
 
-CHECK = Check("version", "versions", find)
+CHECK = Check("version", "versions", "error", find)

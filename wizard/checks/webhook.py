@@ -54,9 +54,9 @@ def find(looked: Looked) -> Iterable[Found]:
         )
         if orphan.refuses:
             text += f"; it makes the API server refuse what will be made here, such as {orphan.refuses}"
-            yield Found("error", text, remedy, person=True)
+            yield Found(text, remedy, person=True)
         else:
-            yield Found("warning", text, remedy)
+            yield Found(text, remedy, severity="warning")
 
 
 # What the objects may carry that are made: a webhook may select by labels.
@@ -91,4 +91,4 @@ _OF_INSTALL = (
 )
 
 
-CHECK = Check("webhook", "cluster", find, optional=True)
+CHECK = Check("webhook", "cluster", "error", find, optional=True)

@@ -9,7 +9,6 @@ import click
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
 from wizard.console.settings import Settings, with_settings
-from wizard.errors import NeedsPerson
 from wizard.text import one_line, printable
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}
@@ -26,6 +25,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
     """
     from wizard.checks.finding import Finding
     from wizard.checks.preflight import check
+    from wizard.checks.settled import unsettled
     from wizard.console.background import reading
     from wizard.console.consent import consenting
     from wizard.console.working import prepared
@@ -37,9 +37,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
         findings = check(made.mesh, made.world)
         why = made.unsettled
         if why is not None and not any(each.severity == "error" for each in findings):
-            # No cluster tells of it by itself.
-            person = isinstance(why, NeedsPerson)
-            findings.append(Finding("error", why.what, why.remedy, person, check="settled", cluster=None))
+            findings.append(unsettled(why))
         return findings
 
     with closing(made):
@@ -58,6 +56,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
                     "severity": finding.severity,
                     "text": printable(finding.text),
                     "remedy": printable(finding.remedy),
+                    "docs": finding.docs,
                 }
                 for finding in findings
             ],
@@ -70,5 +69,7 @@ def command(settings: Settings, path: str, json: bool) -> int:
             out.line(f"{out.style(mark, color)} {finding.cluster or '':<{width}}  {one_line(finding.text, 600)}")
             if finding.severity != "ok" and finding.remedy:
                 out.line(f"  {'':<{width}}  {one_line(finding.remedy, 600)}")
+            if out.verbose and finding.severity != "ok":
+                out.line(f"  {'':<{width}}  {finding.docs}")
         out.line(f"{len(findings)} checks: {errors} errors, {warnings} warnings")
     return 0 if not broken else 3 if all(finding.person for finding in broken) else 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.checks.finding import Found
-from wizard.checks.gateway_port import out_of_range
+from wizard.checks import gateway_port
+from wizard.checks.finding import Finding
 from wizard.checks.preflight import check_cluster
 from wizard.clusters.nodeports import asked_node_ports, told_node_ports
 from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
@@ -37,7 +37,8 @@ class Preflight(Step):
         cluster = world.cluster(self.cluster)
         ports = asked_node_ports(cluster)
         if ports is not None:
-            _refuse(list(out_of_range(self.member, cluster, ports)))
+            found = gateway_port.out_of_range(self.member, cluster, ports)
+            _refuse([gateway_port.CHECK.finding(each, self.cluster) for each in found])
 
     def _doubtful(self, world: World) -> bool:
         """Whether the gateway will ask for a NodePort of which it is not known that the API server gives it."""
@@ -49,7 +50,7 @@ class Preflight(Step):
         return not standing and told_node_ports(cluster) is None
 
 
-def _refuse(findings: Sequence[Found]) -> None:
+def _refuse(findings: Sequence[Finding]) -> None:
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         kind = NeedsPerson if all(finding.person for finding in errors) else Failed
