@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,11 @@ from wizard.clusters.kinds import Kind, Object, Ref
 from wizard.clusters.lease import Holder, Lease
 from wizard.clusters.port import Cluster, Executed, Right, ServerVersion
 from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
+from wizard.fanout import of_each
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
 from wizard.text import listing, quoted
 from wizard.world import World
-
-_AT_ONCE = 32
 
 
 class Run(Protocol):
@@ -114,7 +112,7 @@ class Fence:
 
     def __exit__(self, *_: object) -> None:
         """Gives up all leases that were taken. Never raises."""
-        self._each(Lease.release, [lease for lease in self._leases.values() if lease.begun])
+        of_each([lease for lease in self._leases.values() if lease.begun], Lease.release, name="lease")
         for lease in self._more:
             lease.release()
 
@@ -122,12 +120,7 @@ class Fence:
         """Give up the leases in the clusters, where all work is done now, and those that a run before this one left: it was
         killed, or could not remove them. Never raises.
         """
-        self._each(lambda lease: lease.release() if lease.begun else lease.sweep(), list(self._leases.values()))
-
-    def _each(self, end: Callable[[Lease], None], leases: Sequence[Lease]) -> None:
-        if leases:
-            with self._pool() as pool:
-                list(pool.map(end, leases))
+        of_each(self._leases.values(), lambda lease: lease.release() if lease.begun else lease.sweep(), name="lease")
 
     def world(self, world: World) -> World:
         """The same world, in which nothing can be changed but under a lease."""
@@ -151,8 +144,7 @@ class Fence:
         names = sorted(self._leases)
         while names and not self._held(names.pop(0)):
             pass
-        with self._pool() as pool:
-            list(pool.map(self._held, names))
+        of_each(names, self._held, name="lease")
 
     def _held(self, cluster: str) -> bool:
         try:
@@ -171,9 +163,6 @@ class Fence:
         self._early = trouble
         if self._run is not None:
             self._run.give_up(trouble)
-
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=max(1, min(_AT_ONCE, len(self._leases))), thread_name_prefix="lease")
 
 
 def lease_name(mesh: str) -> str:

@@ -5,7 +5,6 @@ Istio version. Afterwards nothing is left to chance: plan, state and re-runs all
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from wizard.clusters.nodeports import preferred, spelled, told_node_ports, used_
 from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
+from wizard.fanout import of_each
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
 from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
 from wizard.mesh.fields import cluster_field
@@ -348,10 +348,7 @@ def _without_overlap(mesh: Mesh, world: World) -> Mesh:
 
 
 def _of_each(clusters: list[Cluster], look: Callable[[Cluster], T]) -> dict[str, T]:
-    if not clusters:
-        return {}
-    with ThreadPoolExecutor(max_workers=min(32, len(clusters))) as pool:
-        return dict(zip([cluster.name for cluster in clusters], pool.map(look, clusters), strict=True))
+    return dict(zip([cluster.name for cluster in clusters], of_each(clusters, look), strict=True))
 
 
 def _in_range(mesh: Mesh, wished: Mesh, world: World) -> Mesh:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from wizard.answered import Answered
 from wizard.engine.events import Event
 from wizard.engine.step import Job, Plan, Shared
 from wizard.errors import Failed, Trouble, VerificationFailed
+from wizard.fanout import of_each
 from wizard.steps.verify import Verify
 from wizard.world import World
 
@@ -39,8 +39,7 @@ class Verdict:
 def verify(plan: Plan, world: World, listener: Callable[[Event], None]) -> list[Verdict]:
     """Ask from every cluster, in parallel, until every version answered or the deadline passed. Changes nothing."""
     steps = [step for step in plan.steps if isinstance(step, Verify)]
-    with ThreadPoolExecutor(max_workers=max(1, min(32, len(steps)))) as pool:
-        return list(pool.map(lambda step: _one(step, world, listener), steps))
+    return of_each(steps, lambda step: _one(step, world, listener))
 
 
 def failure(verdicts: Sequence[Verdict]) -> VerificationFailed | None:

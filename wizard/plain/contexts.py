@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wizard.console.background import reading
 from wizard.console.choosing import agree, chosen_clusters, proposals
 from wizard.console.output import Output, columns
 from wizard.errors import BadInput
+from wizard.fanout import of_each
 from wizard.mesh.document import Document
 from wizard.outside import ContextEntry, ContextFacts, Outside
 from wizard.paths import expanded
@@ -85,12 +85,7 @@ def _look_at(
 
 def look(outside: Outside, entries: Sequence[ContextEntry]) -> list[ContextFacts]:
     """A live look at all of these contexts at once."""
-
-    def all_at_once() -> list[ContextFacts]:
-        with ThreadPoolExecutor(max_workers=max(1, min(32, len(entries)))) as pool:
-            return list(pool.map(outside.facts, entries))
-
-    return reading(all_at_once)
+    return reading(lambda: of_each(entries, outside.facts))
 
 
 def _kubeconfigs(asker: Asker) -> list[Path]:

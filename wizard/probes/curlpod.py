@@ -10,7 +10,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Job
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
+from wizard.fanout import of_each
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
@@ -147,8 +147,7 @@ class CurlPods:
         """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
         self.start()
         try:
-            with ThreadPoolExecutor(max_workers=min(8, len(self._pods))) as pool:
-                found = pool.map(lambda pod: self._asked(pod, urls), self._pods)
+            found = of_each(self._pods, lambda pod: self._asked(pod, urls), at_once=8)
             return [(_node_of(pod), told) for pod, told in zip(self._pods, found, strict=True)]
         except Failed:
             self._end()

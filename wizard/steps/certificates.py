@@ -7,11 +7,9 @@ never two. What is in the clusters counts: where all have their intermediate, ne
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from wizard.certificates import authority, openssl
 from wizard.certificates.authority import Root
@@ -24,6 +22,7 @@ from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, Mistake, NeedsPerson, Trouble
+from wizard.fanout import of_each
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.objects.placing import put
@@ -31,7 +30,6 @@ from wizard.steps.declared import Declared
 from wizard.text import listing, printable, quoted
 from wizard.world import World
 
-T = TypeVar("T")
 CACERTS = Ref(SECRET, "cacerts", SYSTEM_NAMESPACE)
 SELF_SIGNED = Ref(SECRET, "istio-ca-secret", SYSTEM_NAMESPACE)  # where istiod keeps a root that it made itself
 _TLS_FORM = {CERT: "tls.crt", KEY: "tls.key", ROOT: "ca.crt"}  # of a Secret of type kubernetes.io/tls
@@ -47,7 +45,7 @@ def certificate_mistakes(mesh: Mesh, world: World, clusters: Sequence[Cluster]) 
     wrong = _unfit_root(mesh, world, making=True) if source == "generate" else None
     if not wrong and source not in ("directory", "offline"):
         return ()
-    there = _at_once(clusters, lambda cluster: world.cluster(cluster.name).get(CACERTS))
+    there = of_each(clusters, lambda cluster: world.cluster(cluster.name).get(CACERTS))
     lacking = [cluster for cluster, secret in zip(clusters, there, strict=True) if secret is None]
     if wrong and any(there):  # then none is made
         wrong = _unfit_root(mesh, world, making=False) if lacking else None
@@ -70,7 +68,7 @@ class RootCertificate(Step):
     def probe(self, world: World) -> Probe:
         roots: dict[str, list[str]] = {}
         lacking: list[Cluster] = []
-        everywhere = _at_once(self.members, lambda cluster: held(world, self.mesh, cluster.name))
+        everywhere = of_each(self.members, lambda cluster: held(world, self.mesh, cluster.name))
         for cluster, found in zip(self.members, everywhere, strict=True):
             if isinstance(found, Conflict):
                 return found
@@ -357,12 +355,6 @@ class Intermediate(Declared):
                 "Each cluster its own intermediate, in place before istiod starts.",
             )
         ]
-
-
-def _at_once(clusters: Sequence[Cluster], ask: Callable[[Cluster], T]) -> list[T]:
-    """What each cluster answers, in their order: many are asked side by side."""
-    with ThreadPoolExecutor(max_workers=max(1, min(16, len(clusters)))) as pool:
-        return list(pool.map(ask, clusters))
 
 
 def root_in(world: World, cluster: str) -> str:

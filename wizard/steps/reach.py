@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.clusters.patience import within
 from wizard.engine.step import Difference, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
+from wizard.fanout import of_each
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
@@ -337,8 +337,7 @@ def _asked_as_istiod(
         return found and (f"istiod of {reader} cannot read {peer}: {found[0]}", found[1])
 
     def look() -> tuple[list[tuple[str, str]] | None, str]:
-        with ThreadPoolExecutor(max_workers=min(8, len(asked))) as pool:
-            doubts = [found for found in pool.map(ask, asked) if found]
+        doubts = [found for found in of_each(asked, ask, at_once=8) if found]
         over = not doubts or time.monotonic() - began >= PATIENCE
         return (doubts if over else None), "; ".join(what for what, _ in doubts[:3])
 
