@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from screens.candidates import Candidate, ContextId, id_of
 from screens.settling import Row, settled
 from wizard.clusters.contexts import ENVIRONMENT
+from wizard.clusters.nodeports import preferred
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
@@ -216,8 +217,7 @@ class Draft:
         for chosen in self.chosen:
             facts = self.candidates[chosen].facts
             taken |= facts.node_ports if facts else frozenset()
-        ports = [*range(DEFAULT_NODE_PORT, NODE_PORTS.stop), *range(NODE_PORTS.start, DEFAULT_NODE_PORT)]
-        return next((port for port in ports if port not in taken), DEFAULT_NODE_PORT)
+        return next((port for port in preferred(NODE_PORTS) if port not in taken), DEFAULT_NODE_PORT)
 
     # -- the document
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from screens.candidates import Candidate, ContextId
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import CLUSTER_FIELDS, Value, cluster_field
-from wizard.mesh.rules import exposure_of, is_remote
-from wizard.proposal import propose_exposure, serves_remotes, worth_asking
+from wizard.mesh.rules import exposure_of, is_remote, serves_remotes
+from wizard.proposal import propose_exposure, worth_asking
 
 
 class Answers(Protocol):

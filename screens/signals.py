@@ -6,7 +6,6 @@ Textual has no handlers of its own: by default the process would die at once, le
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import sys
 import termios
@@ -16,8 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from wizard import process
+from wizard.console.signals import answered_by
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_SECONDS = 20.0  # after the end of the run, until the process ends, whatever still hangs
 LAST_SECONDS_NOBODY_SEES = 2.0
 EXIT_CODE = 130
@@ -50,17 +49,11 @@ def obeyed(stop: Callable[[], None], give_up: Callable[[], None]) -> Iterator[No
             threading.Thread(target=last_resort, name="last-resort", daemon=True).start()
         stop()
 
-    before = {}
-    for number in _SIGNALS:
-        # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
-        if signal.getsignal(number) not in (signal.SIG_IGN, None):
-            before[number] = signal.signal(number, heard)
-    try:
-        yield
-    finally:
-        over.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with answered_by(heard):
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def _leave_dead_terminal() -> bool:

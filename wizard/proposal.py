@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wizard.clusters.contexts import ContextFacts
-from wizard.mesh.rules import exposure_of, is_remote, primary_of, value_at
+from wizard.mesh.rules import exposure_of, has_gateway, is_remote, value_at
 
 DEPENDENT = ("gateway.address", "gateway.addresses", "gateway.port", "gateway.node")  # on the exposure
 
@@ -37,26 +37,11 @@ def worth_asking(key: str, entry: Mapping[str, Any], document: Mapping[str, Any]
         case "gateway.node" | "serviceCidr":
             exposure = "cluster-ip-route"
         case "gateway.addresses":  # few have several: who gave them in a mesh file may change them
-            return bool(value_at(entry, key)) and _has_gateway(entry, clusters)
+            return bool(value_at(entry, key)) and has_gateway(entry, clusters)
         case "gateway.address":
-            return not value_at(entry, "gateway.addresses") and _has_gateway(entry, clusters)
+            return not value_at(entry, "gateway.addresses") and has_gateway(entry, clusters)
         case "gateway.exposure" | "gateway.annotations":
-            return _has_gateway(entry, clusters)
+            return has_gateway(entry, clusters)
         case _:
             return True
-    return _has_gateway(entry, clusters) and exposure_of(entry, clusters) == exposure
-
-
-def serves_remotes(entry: Mapping[str, Any], clusters: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether proxies of some remote reach istiod through this cluster's gateway."""
-    return not is_remote(entry) and any(
-        not other.get("discoveryAddress") and primary_of(other, clusters) == entry.get("name")
-        for other in clusters
-        if is_remote(other)
-    )
-
-
-def _has_gateway(entry: Mapping[str, Any], clusters: Sequence[Mapping[str, Any]]) -> bool:
-    return any(other.get("network") != entry.get("network") for other in clusters) or any(
-        primary_of(other, clusters) == entry.get("name") for other in clusters if is_remote(other)
-    )
+    return has_gateway(entry, clusters) and exposure_of(entry, clusters) == exposure

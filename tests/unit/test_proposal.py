@@ -9,7 +9,8 @@ import pytest
 from wizard.clusters.contexts import ContextFacts
 from wizard.clusters.kinds import SERVICE, Ref
 from wizard.facts import facts_of
-from wizard.proposal import propose_exposure, serves_remotes, worth_asking
+from wizard.mesh.rules import serves_remotes
+from wizard.proposal import propose_exposure, worth_asking
 from wizard.simulated.outside import SimulatedOutside
 
 BALANCED = ContextFacts(True, load_balancer="Service web in shop has 192.0.2.200")

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from wizard.console.signals import answered_by
 from wizard.errors import Interrupted
 
 T = TypeVar("T")
 
 _NOTICED = 0.1  # seconds until a signal is noticed at the latest
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
@@ -22,20 +22,20 @@ def signals_interrupt() -> Iterator[None]:
     """Within this block SIGTERM and SIGHUP are what SIGINT is: a KeyboardInterrupt in the main thread, so that whoever has
     changed the terminal puts it back. Children that end are heard of, whatever the parent of this process asked for.
     """
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _SIGNALS:
-            # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, signal.default_int_handler)
-        if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-            # Else the system would throw the exit codes of children away, and each would seem to have ended well.
-            before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    deaf = (
+        threading.current_thread() is threading.main_thread()
+        and hasattr(signal, "SIGCHLD")
+        and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    )
+    if deaf:
+        # Else the system would throw the exit codes of children away, and each would seem to have ended well.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        yield
+        with answered_by(signal.default_int_handler):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if deaf:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 class _Result(Generic[T]):
@@ -58,21 +58,12 @@ def in_background(work: Callable[[], T], on_signal: Callable[[int], None]) -> T:
             result.error = error
         heard.put(False)
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _SIGNALS:
-            # nohup asks for SIGHUP to be ignored, that wish is kept; None is a handler that Python could not put back.
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, lambda *_: heard.put(True))
-    try:
+    with answered_by(lambda *_: heard.put(True)):
         threading.Thread(target=body, name="work", daemon=True).start()
         count = 0
         while _next(heard):
             count += 1
             on_signal(count)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if result.error is not None:
         raise result.error
     return result.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -153,7 +154,10 @@ class Mesh:
 
     def has_gateway(self, name: str) -> bool:
         """Whether this cluster needs an east-west gateway: for pods of other networks, or for its remotes' proxies."""
-        return bool(self.beyond(name) or self.remotes_of(name))
+        primaries = (str(cluster.primary) for cluster in self.clusters if cluster.role == "remote")
+        return needs_gateway(
+            name, self.cluster(name).network, (cluster.network for cluster in self.clusters), primaries
+        )
 
     def overlays_of(self, name: str) -> tuple[Path, ...]:
         """The IstioOperator files for this cluster, in the order of merging: those of the mesh, then its own."""
@@ -168,6 +172,13 @@ class Mesh:
     def with_cluster(self, cluster: Cluster) -> Mesh:
         """This mesh with the cluster of the same name replaced."""
         return replace(self, clusters=tuple(cluster if old.name == cluster.name else old for old in self.clusters))
+
+
+def needs_gateway(name: object, network: object, networks: Iterable[object], primaries: Iterable[object]) -> bool:
+    """Whether the cluster of that name on that network needs an east-west gateway: for Pods on other `networks` than its own, or
+    for the proxies of remotes, since it is one of their `primaries`. Of the clusters of a mesh, or of a document that grows.
+    """
+    return any(other != network for other in networks) or name in primaries
 
 
 @functools.lru_cache(maxsize=64)

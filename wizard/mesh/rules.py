@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wizard.mesh.addresses import address_of, canonical, is_ip, place_of, range_of
-from wizard.mesh.model import GATEWAY_TLS_PORT
+from wizard.mesh.model import GATEWAY_TLS_PORT, needs_gateway
 
 Entry = Mapping[str, Any]
 Wrong = tuple[str, str]  # path, sentence
@@ -45,7 +45,23 @@ def exposure_of(entry: Entry, clusters: Sequence[Entry]) -> str:
     chosen = value_at(entry, "gateway.exposure")
     if chosen:
         return str(chosen)
-    return "external-ips" if _served_by_gateway(entry, clusters) else "node-port"
+    return "external-ips" if serves_remotes(entry, clusters) else "node-port"
+
+
+def has_gateway(entry: Entry, clusters: Sequence[Entry]) -> bool:
+    """Whether this cluster needs an east-west gateway, as far as the document tells by now."""
+    primaries = (primary_of(other, clusters) for other in clusters if is_remote(other))
+    return needs_gateway(
+        entry.get("name"), entry.get("network"), (other.get("network") for other in clusters), primaries
+    )
+
+
+def serves_remotes(entry: Entry, clusters: Sequence[Entry]) -> bool:
+    """Whether proxies of some remote reach istiod through this cluster's gateway."""
+    return not is_remote(entry) and any(
+        is_remote(other) and not other.get("discoveryAddress") and primary_of(other, clusters) == entry.get("name")
+        for other in clusters
+    )
 
 
 def gateway_addresses(entry: Entry) -> list[str]:
@@ -63,14 +79,6 @@ def mistakes_together(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Ite
     yield from _certificates(data)
     if value_at(data, "istio.pullSecretFile") and not value_at(data, "istio.pullSecret"):
         yield "istio.pullSecret", "is needed beside istio.pullSecretFile: the name of the Secret to make of it"
-
-
-def _served_by_gateway(entry: Entry, clusters: Sequence[Entry]) -> bool:
-    """Whether some remote reaches istiod through this cluster's gateway."""
-    return not is_remote(entry) and any(
-        is_remote(other) and not other.get("discoveryAddress") and primary_of(other, clusters) == entry.get("name")
-        for other in clusters
-    )
 
 
 def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
@@ -150,7 +158,7 @@ def _roles(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong
 
 def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong]:
     exposure = exposure_of(entry, clusters)
-    if _served_by_gateway(entry, clusters) and exposure not in SERVING:
+    if serves_remotes(entry, clusters) and exposure not in SERVING:
         yield (
             f"{at}.gateway.exposure",
             f"{exposure} cannot serve remotes: their proxies reach istiod on the ports 15012 and 15017 and no other. "

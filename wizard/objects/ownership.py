@@ -89,6 +89,21 @@ def differences(name: str, wanted: Object, live: Object | None, secret: bool = F
     return told
 
 
+def exact_differences(name: str, wanted: Object, live: Object, at: str = "") -> list[Difference]:
+    """The differences of what is all ours, printable: also what is there and not wanted. `at`: the path of the whole."""
+    found = {path: (old, new) for path, old, new in differing(wanted, live)}
+    found |= {path: (old, new) for path, new, old in differing(live, wanted) if path not in found}
+    return [
+        Difference(
+            name,
+            one_line(".".join((at, *path) if at else path)),
+            None if old is None else one_line(old),
+            None if new is None else one_line(new),
+        )
+        for path, (old, new) in found.items()
+    ]
+
+
 def _outlived(wanted: Object, live: Object) -> Iterator[tuple[Path, Any]]:
     """(path, found) of the labels and annotations that we set and that are not wanted any more, as where a remote became a
     primary.

@@ -18,14 +18,14 @@ from wizard.errors import Interrupted, Trouble
 from wizard.mesh.document import Document, mesh_from, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field
 from wizard.mesh.meshfile import write_meshfile
-from wizard.mesh.rules import is_remote, value_at
+from wizard.mesh.rules import is_remote, serves_remotes, value_at
 from wizard.operations.apply import Apply
 from wizard.outside import ContextFacts, Outside
 from wizard.paths import expanded
 from wizard.plain import contexts
 from wizard.plain.asking import Asker, Option
 from wizard.plain.fields import ask
-from wizard.proposal import DEPENDENT, propose_exposure, serves_remotes, worth_asking
+from wizard.proposal import DEPENDENT, propose_exposure, worth_asking
 from wizard.text import one_line, quoted
 
 _GO, _MESH, _WRITE, _LEAVE = "go", "mesh", "write", "leave"

@@ -31,7 +31,7 @@ from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.objects import crds, defaulttag, foreign, gateway, removal
 from wizard.objects.before import Before, Found, Wanted, addresses, look_up, touched_by_others
 from wizard.objects.discovery import discovery_address
-from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, differing, label, way_out
+from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, exact_differences, label, way_out
 from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
 from wizard.probes.unready import Unready
@@ -273,14 +273,7 @@ class Install(Step):
             return [Difference(name, "", "not completed", "to be installed")]
         recorded = _recorded_operator(record)
         wanted = _compared(operator_of(self.mesh, self.member, self._discovery(world) or _discovery_in(recorded)))
-        found = {path: (old, new) for path, old, new in differing(wanted, recorded)}
-        found |= {path: (old, new) for path, new, old in differing(recorded, wanted) if path not in found}
-        told = [
-            Difference(
-                name, ".".join(path), None if old is None else one_line(old), None if new is None else one_line(new)
-            )
-            for path, (old, new) in found.items()
-        ]
+        told = exact_differences(name, wanted, recorded)
         if data.get("overlays", "") != "\n".join(self._overlays()):
             told.append(Difference(name, "overlays", "other content", "that of the files"))
         return told

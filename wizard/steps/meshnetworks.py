@@ -15,8 +15,8 @@ from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, St
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.objects.ownership import differing
-from wizard.text import one_line, quoted
+from wizard.objects.ownership import exact_differences
+from wizard.text import quoted
 from wizard.world import World
 
 
@@ -65,15 +65,4 @@ class MeshNetworks(Step):
             found = (yamltext.load((config.get("data") or {}).get("meshNetworks", "")) or {}).get("networks") or {}
         except (yaml.YAMLError, AttributeError):
             found = {}
-        wanted = mesh_networks(self.mesh)
-        told = {path: (old, new) for path, old, new in differing(wanted, found)}
-        told |= {path: (old, new) for path, new, old in differing(found, wanted) if path not in told}
-        return [
-            Difference(
-                str(self.ref),
-                one_line(f"meshNetworks.{'.'.join(path)}"),
-                None if old is None else one_line(old),
-                None if new is None else one_line(new),
-            )
-            for path, (old, new) in told.items()
-        ]
+        return exact_differences(str(self.ref), mesh_networks(self.mesh), found, at="meshNetworks")
