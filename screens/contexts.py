@@ -13,9 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from screens.base import Refusal, WizardScreen
-from screens.candidates import Candidate, ContextId
+from screens.candidates import Candidate, ContextId, unfit
+from screens.contextrows import COLUMNS, cells_of, detail_of, key_of
 from screens.filtering import Filter
-from screens.lines import Line, Lines, Piece
+from screens.lines import Lines
 from wizard.clusters.contexts import ENVIRONMENT
 from wizard.paths import expanded, is_file
 from wizard.text import listing, one_line
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from wizard.errors import Trouble
     from wizard.outside import ContextEntry, ContextFacts
 
-COLUMNS = (
-    ("#", 5),
-    ("Context", 0),
-    (" Answers", 11),  # the space keeps a long context apart
-    ("Version", 9),
-    ("Nodes", 6),
-    ("Rights", 8),
-    ("Istio", 8),
-    ("Clock", 6),
-)
-SLOW = 2.0  # seconds of waiting after which one wants to know what for
-MUCH_CLOCK = 5.0
 _CURRENT = " *"
 
 
@@ -140,8 +129,8 @@ class ContextsScreen(WizardScreen):
             return
         self._tell_apart()
         for candidate in draft.candidates.values():
-            if _key(candidate.id) not in self._table().rows and self._matches(candidate):
-                self._table().add_row(*self._cells(candidate), key=_key(candidate.id))
+            if key_of(candidate.id) not in self._table().rows and self._matches(candidate):
+                self._table().add_row(*self._cells(candidate), key=key_of(candidate.id))
             if candidate.facts is None and candidate.looked_since is None and candidate.entry.plugin is None:
                 self._look(candidate)
         self.say("" if draft.candidates else "No contexts were found. Press K to give a kubeconfig.")
@@ -200,7 +189,7 @@ class ContextsScreen(WizardScreen):
     # -- showing
 
     def _update(self, candidate: Candidate) -> None:
-        key, table = _key(candidate.id), self._table()
+        key, table = key_of(candidate.id), self._table()
         if key not in table.rows:
             return
         for (title, _), value in zip(COLUMNS, self._cells(candidate), strict=True):
@@ -210,33 +199,10 @@ class ContextsScreen(WizardScreen):
                 table.update_cell(key, title, value)
 
     def _cells(self, candidate: Candidate) -> list[str]:
-        from rich.text import Text
-
-        draft, facts = self.wizard.draft, candidate.facts
-        number = str(draft.chosen.index(candidate.id) + 1) if candidate.id in draft.chosen else ""
-        mark = f"[{number}]" if number else "[ ]"
+        chosen = self.wizard.draft.chosen
+        number = chosen.index(candidate.id) + 1 if candidate.id in chosen else None
         name = self._labels[candidate.id] + (_CURRENT if candidate.entry.current else "")
-        if candidate.held_back:
-            cells = [mark, name, " not asked", "", "", "", "", ""]
-        elif facts is None:
-            waited = time.monotonic() - (candidate.looked_since or time.monotonic())
-            state = f"… {waited:.0f} s" if waited >= SLOW else "asking"
-            cells = [mark, name, f" {state}", "", "", "", "", ""]
-        elif not facts.reachable:
-            cells = [mark, name, " ✗ no", "", "", "", "", ""]
-        else:
-            clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
-            rights = f"lacks {len(facts.missing_rights)}" if facts.missing_rights else "✓ all"
-            nodes = f"{facts.ready_nodes}/{facts.nodes}"
-            cells = [
-                mark, name, " ✓ yes" if not facts.problem else " ! below", one_line(facts.version, 10), nodes,
-                rights, one_line(facts.istio, 8) or "none", clock,
-            ]  # fmt: skip
-        # Rich Text is shown as it is; a plain str would be read as markup.
-        style = "bold" if number else ""
-        if self.wizard.ascii:
-            cells = [cell.replace("✓ ", "").replace("✗", "x").replace("…", "") for cell in cells]
-        return [Text(cell, style=style, no_wrap=True, overflow="ellipsis") for cell in cells]  # type: ignore[misc]
+        return cells_of(candidate, name, number, ascii_only=self.wizard.ascii)
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
@@ -250,12 +216,12 @@ class ContextsScreen(WizardScreen):
             return None
         row = min(table.cursor_row, table.row_count - 1)
         key = table.ordered_rows[row].key.value
-        return next((one for one in self.wizard.draft.candidates.values() if _key(one.id) == key), None)
+        return next((one for one in self.wizard.draft.candidates.values() if key_of(one.id) == key), None)
 
     def _show_detail(self) -> None:
         candidate = self.highlighted
         detail = self.query_one("#detail", Lines)
-        detail.show(_detail(candidate) if candidate else [])
+        detail.show(detail_of(candidate) if candidate else [])
 
     # -- filtering
 
@@ -275,7 +241,7 @@ class ContextsScreen(WizardScreen):
         table.clear()
         for candidate in self.wizard.draft.candidates.values():
             if self._matches(candidate):
-                table.add_row(*self._cells(candidate), key=_key(candidate.id))
+                table.add_row(*self._cells(candidate), key=key_of(candidate.id))
         self._show_detail()
 
     @on(Filter.Left)
@@ -382,45 +348,11 @@ class ContextsScreen(WizardScreen):
 
     def refuse(self) -> Refusal | None:
         """At least two different clusters that answer."""
-        unfit = self.wizard.draft.unfit()
-        if unfit is None:
+        draft = self.wizard.draft
+        wrong = unfit(draft.candidates, draft.chosen)
+        if wrong is None:
             return None
-        sentence, blamed = unfit
-        if blamed is not None and _key(blamed) in self._table().rows:
-            self._table().move_cursor(row=self._table().get_row_index(_key(blamed)))
+        sentence, blamed = wrong
+        if blamed is not None and key_of(blamed) in self._table().rows:
+            self._table().move_cursor(row=self._table().get_row_index(key_of(blamed)))
         return sentence, self._table()
-
-
-def _key(context: ContextId) -> str:
-    return "\0".join(context)
-
-
-def _detail(candidate: Candidate) -> list[Line]:
-    entry, facts = candidate.entry, candidate.facts
-    lines: list[Line] = [
-        [Piece(one_line(entry.context), "name"), Piece(f"  in {one_line(entry.kubeconfig or ENVIRONMENT)}", "muted")],
-        [Piece("server ", "muted"), Piece(one_line(entry.server)), Piece("  user ", "muted"),
-         Piece(f"{one_line(entry.user)} ({one_line(entry.credentials)})")],
-    ]  # fmt: skip
-    if candidate.held_back:
-        lines.append(
-            [Piece("runs ", "muted"), Piece(str(entry.plugin)), Piece(" once it is chosen, or asked with R", "muted")]
-        )
-        return lines
-    if facts is None:
-        lines.append([Piece(f"waiting for the API server at {one_line(entry.server)}", "working")])
-        return lines
-    if facts.problem:
-        lines.append([Piece(one_line(facts.problem, 600), "broken" if not facts.reachable else "working")])
-    if facts.missing_rights:
-        lines.append([Piece("may not: ", "working"), Piece(one_line(", ".join(facts.missing_rights), 600))])
-    if facts.reachable:
-        addresses = one_line(", ".join(facts.addresses)) or "none found"
-        balancer = (
-            [Piece("  load balancer: ", "muted"), Piece(one_line(facts.load_balancer))] if facts.load_balancer else []
-        )
-        lines.append([Piece("node addresses ", "muted"), Piece(addresses), *balancer])
-    if facts.clock_offset is not None and abs(facts.clock_offset) >= MUCH_CLOCK:
-        said = f"its clock differs by {facts.clock_offset:+.0f} s from this machine's: certificates may be refused"
-        lines.append([Piece(said, "working")])
-    return lines

@@ -11,14 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from screens.candidates import Candidate, ContextId, id_of
+from screens.candidates import Candidate, ContextId, id_of, twin
 from screens.settling import Row, settled
-from wizard.clusters.contexts import ENVIRONMENT
-from wizard.clusters.nodeports import preferred
 from wizard.errors import Mistake
 from wizard.mesh.document import Document, mistakes_in, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Value, cluster_field, mesh_field
-from wizard.mesh.model import API_VERSION, DEFAULT_NODE_PORT, NODE_PORTS
+from wizard.mesh.model import API_VERSION
 from wizard.mesh.rules import value_at
 from wizard.paths import expanded
 from wizard.proposal import DEPENDENT, worth_asking
@@ -109,38 +107,10 @@ class Draft:
         if chosen in self.chosen:
             self.chosen.remove(chosen)
             return None
-        twin = self._twin(chosen, self.chosen)
-        if twin:
-            return twin
+        same = twin(self.candidates[chosen], (self.candidates[other] for other in self.chosen))
+        if same:
+            return same
         self.chosen.append(chosen)
-        return None
-
-    def _twin(self, chosen: ContextId, others: Iterable[ContextId]) -> str | None:
-        mine = self.candidates[chosen]
-        for other in others:
-            theirs = self.candidates[other]
-            if mine.facts and theirs.facts and mine.facts.uid and mine.facts.uid == theirs.facts.uid:
-                names = f"{_named(theirs.entry)} and {_named(mine.entry)}"
-                return f"{names} are the same cluster (the same kube-system UID); a mesh needs each cluster once"
-        return None
-
-    def unfit(self) -> tuple[str, ContextId | None] | None:
-        """Why these contexts do not make a mesh yet, and which one is to blame; None if they do."""
-        if len(self.chosen) < 2:
-            have = "one is" if self.chosen else "none is"
-            return f"A mesh needs at least two clusters; {have} chosen. Space chooses.", None
-        for index, chosen in enumerate(self.chosen):
-            candidate = self.candidates[chosen]
-            name, facts = candidate.entry.context, candidate.facts
-            if candidate.held_back:
-                return f"{name} runs {candidate.entry.plugin} for credentials: R asks it, space leaves it out.", chosen
-            if facts is None:
-                return f"{name} has not answered yet; wait a moment, or leave it out with space.", chosen
-            if not facts.reachable:
-                return f"{name}: {facts.problem or 'not reachable'}. R tries again, space leaves it out.", chosen
-            twin = self._twin(chosen, self.chosen[:index])
-            if twin:
-                return f"{twin}.", chosen
         return None
 
     # -- answers
@@ -206,18 +176,8 @@ class Draft:
 
     def asks(self, chosen: ContextId, key: str) -> bool:
         """Whether that question makes sense for this cluster as things stand."""
-        return worth_asking(key, self.rows[chosen].entry, self._outline())
-
-    def _outline(self) -> Document:
-        return {"topology": self.mesh_value("topology"), "clusters": [row.entry for row in self.rows.values()]}
-
-    def free_port(self) -> int:
-        """The NodePort to propose: the usual one, or the next that no chosen cluster uses."""
-        taken: set[int] = set()
-        for chosen in self.chosen:
-            facts = self.candidates[chosen].facts
-            taken |= facts.node_ports if facts else frozenset()
-        return next((port for port in preferred(NODE_PORTS) if port not in taken), DEFAULT_NODE_PORT)
+        outline = {"topology": self.mesh_value("topology"), "clusters": [row.entry for row in self.rows.values()]}
+        return worth_asking(key, self.rows[chosen].entry, outline)
 
     # -- the document
 
@@ -243,7 +203,9 @@ class Draft:
             self._mistakes = tuple(
                 mistake
                 for mistake in mistakes_in(self.document())
-                if not (mistake.path == "clusters" and len(self.chosen) < 2)  # said by `unfit`, in better words
+                if not (
+                    mistake.path == "clusters" and len(self.chosen) < 2
+                )  # said by `candidates.unfit`, in better words
             )
         return self._mistakes
 
@@ -263,7 +225,3 @@ def stage_of(path: str) -> str:
     if key in ("name", "trustDomain"):
         return "names"
     return "topology" if key == "topology" else "istio"
-
-
-def _named(entry: ContextEntry) -> str:
-    return f"{entry.context} ({entry.kubeconfig.name if entry.kubeconfig else ENVIRONMENT})"

@@ -6,7 +6,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from screens.clusters import Clusters, Column, role_of, said
+from screens.clusters import Clusters
+from screens.clustertable import Column, role_of, said
 from screens.filtering import Filter
 from screens.form import FormScreen
 from screens.picture import Picture

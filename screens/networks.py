@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from screens.clusters import Clusters, Column, said
+from screens.clusters import Clusters
+from screens.clustertable import Column, said
 from screens.form import FormScreen
 from screens.lines import Line, Lines, Piece
 from screens.settling import Row

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from screens.candidates import Candidate, ContextId
+from wizard.clusters.contexts import ContextFacts
+from wizard.clusters.nodeports import preferred
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import CLUSTER_FIELDS, Value, cluster_field
+from wizard.mesh.model import DEFAULT_NODE_PORT, NODE_PORTS
 from wizard.mesh.rules import exposure_of, is_remote, serves_remotes
 from wizard.proposal import propose_exposure, worth_asking
 
@@ -23,8 +26,6 @@ class Answers(Protocol):
     serving: dict[ContextId, ContextId]
 
     def mesh_value(self, key: str) -> Value: ...
-
-    def free_port(self) -> int | None: ...
 
 
 @dataclass
@@ -86,8 +87,8 @@ def _primaries(rows: Mapping[ContextId, Row], serving: Mapping[ContextId, Contex
 def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
     clusters = [row.entry for row in rows.values()]
     document = {"topology": draft.mesh_value("topology"), "clusters": clusters}
-    port = draft.free_port()
     facts = [draft.candidates[chosen].facts for chosen in rows]
+    port = _free_port(facts)
     had = Counter(address for each in facts if each for address in set(each.addresses))
     shared = {address for address, count in had.items() if count > 1}
     for row in rows.values():
@@ -106,6 +107,12 @@ def _gateways(rows: Mapping[ContextId, Row], draft: Answers) -> None:
         for key, proposal in (("gateway.port", port), ("gateway.node", None), ("serviceCidr", None)):
             if worth_asking(key, row.entry, document):
                 row.settle(key, proposal)
+
+
+def _free_port(facts: Iterable[ContextFacts | None]) -> int:
+    """The NodePort to propose: the usual one, or the next that no chosen cluster uses."""
+    taken = {port for each in facts if each for port in each.node_ports}
+    return next((port for port in preferred(NODE_PORTS) if port not in taken), DEFAULT_NODE_PORT)
 
 
 def _address(exposure: str, candidate: Candidate, shared: Collection[str]) -> Value:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
 from textual.message import Message
 
-from screens.lines import Line, Lines, Piece
+from screens.cursor import CursorLines
+from screens.lines import Line, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
 from wizard.engine.events import Status
 from wizard.text import duration, one_line, printable
@@ -23,19 +23,14 @@ PLAIN_SIGNS = dict(zip(ROLES, ".**+~xx-*+", strict=True))
 FOLDED_FROM = 7  # lanes; with so many, only those that need looking at are unfolded
 
 
-class StepList(Lines):
+class StepList(CursorLines):
     """Lanes and their steps, with a cursor. Space folds a lane, Enter explains a step."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "move(-10)", show=False),
-        Binding("pagedown", "move(10)", show=False),
-        Binding("home", "move(-1000000)", show=False),
-        Binding("end", "move(1000000)", show=False),
         Binding("space", "fold", show=False),
         Binding("enter", "open", show=False),
     ]
+    MARGIN = 1
 
     class Explain(Message):
         """All there is to say of a step is wanted."""
@@ -53,7 +48,6 @@ class StepList(Lines):
         self._folded: dict[str, bool] = {}  # what the person decided
         self._following = True
         self._only = ""
-        self.cursor = 0
 
     def update_steps(self) -> None:
         """Something happened: order the lanes again where steps came or folds changed, and paint."""
@@ -73,7 +67,7 @@ class StepList(Lines):
         if len(rows) != len(self._rows):
             before = self.chosen
             self._rows = rows
-            self.cursor = rows.index(before) if before in rows else min(self.cursor or 0, max(0, len(rows) - 1))
+            self.cursor = rows.index(before) if before in rows else min(self.cursor, max(0, len(rows) - 1))
             self._measure()
         else:
             self._rows = rows
@@ -100,27 +94,25 @@ class StepList(Lines):
                     pick = index
         if pick is not None and pick != self.cursor:
             self.cursor = pick
-            self._reveal()
+            self.reveal()
 
     @property
     def chosen(self) -> StepView | str | None:
         """What the cursor is on: a step or a lane's name."""
-        return self._rows[self.cursor] if self.cursor is not None and self.cursor < len(self._rows) else None
+        return self._rows[self.cursor] if self.cursor < len(self._rows) else None
 
     def show_step(self, id: str) -> None:
         """Move the cursor to that step."""
         for index, row in enumerate(self._rows):
             if isinstance(row, StepView) and row.id == id:
                 self.cursor = index
-                self._reveal()
+                self.reveal()
                 return
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
         self._following = False
-        self.cursor = max(0, min(len(self._rows) - 1, (self.cursor or 0) + by))
-        self._reveal()
-        self.refresh()
+        super().action_move(by)
 
     def action_fold(self) -> None:
         """Fold or unfold the lane that the cursor is in."""
@@ -144,10 +136,6 @@ class StepList(Lines):
         self._only = text.lower()
         self._rows = []
         self.update_steps()
-
-    def _reveal(self) -> None:
-        region = Region(0, max(0, (self.cursor or 0) - 1), 1, 3)
-        self.scroll_to_region(region, animate=False, force=True)
 
     def count(self) -> int:
         """Rows to scroll through."""

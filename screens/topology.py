@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import RadioButton, RadioSet, Static
 
-from screens.clusters import Clusters, Column, role_of, said
+from screens.clusters import Clusters
+from screens.clustertable import Column, role_of, said
 from screens.filtering import Filter
 from screens.form import FormScreen
 from screens.lines import Lines, Piece
