@@ -138,16 +138,10 @@ def login(which: Chosen, *, seconds: float) -> Login:
         del user["tokenFile"]
     if "username" in user:  # the library sends Latin-1, and kubectl UTF-8
         user |= {key: str(user.get(key, "")).encode().decode("latin-1") for key in ("username", "password")}
-    config = {
-        "current-context": which.context,
-        "contexts": [{"name": which.context, "context": {"cluster": "it", "user": "it"}}],
-        "clusters": [{"name": "it", "cluster": cluster}],
-        "users": [{"name": "it", "user": user}],
-    }
     files: list[int] = []
     try:
         _into_memory(files, cluster, user)
-        loader = KubeConfigLoader(config)
+        loader = KubeConfigLoader(_alone(which.context, cluster, user))
         with _loading:
             configuration = copy.copy(_blank())
         configuration.api_key, configuration.api_key_prefix = {}, {}
@@ -180,6 +174,16 @@ def login(which: Chosen, *, seconds: float) -> Login:
     _act_as(which.user, headers)
     refused = (lambda: plugin_runs.refused(given)) if given else (lambda: None)
     return Login(route, headers, certificate, given.renew if given else math.inf, refused)
+
+
+def _alone(context: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+    """A kubeconfig that holds this one context."""
+    return {
+        "current-context": context,
+        "contexts": [{"name": context, "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": user}],
+    }
 
 
 @functools.cache

@@ -57,10 +57,8 @@ def picture(
             if link.source != source.name or link.target != target.name:
                 continue
             start, end = _ends(link, source, target, inner)
-            if apart:
-                arrow = _arrow(link, state[link], source, target, counts, middle, crossing=True, forward=forward)
-            else:
-                arrow = _arrow(link, state[link], source, target, counts, middle + 2, crossing=False, forward=forward)
+            room = middle if apart else middle + 2
+            arrow = _arrow(link, state[link], source, target, counts, room, crossing=apart, forward=forward)
             marks = "├│" if forward else "│┤"
             boxed(start if forward else end, end if forward else start, arrow, marks)
     if counts is not None:

@@ -6,12 +6,32 @@ from wizard.clusters.kinds import DAEMON_SET, NAMESPACE, NODE, POD, SERVICE_CIDR
 from wizard.simulated.machine import Machine
 
 KUBERNETES = "v1.34.4"
+_DNS = {"k8s-app": "kube-dns"}  # labels
 
 
 def furnish(machine: Machine) -> None:
     """Put in what every cluster has: namespaces, a node, its range of Services, DNS, kube-proxy."""
     for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
         machine.store.update({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": name}}, "kube-apiserver")
+    _node(machine)
+    _network(machine)
+    _dns(machine)
+    for name, place, labels, ports in (
+        ("kubernetes", "default", {}, [{"name": "https", "port": 443, "targetPort": 6443}]),
+        ("kube-dns", "kube-system", _DNS, [{"name": "dns-tcp", "port": 53, "targetPort": 53}]),
+    ):
+        machine.store.update(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": place},
+                "spec": {"ports": ports, **({"selector": labels} if labels else {})},
+            },
+            "kube-apiserver",
+        )
+
+
+def _node(machine: Machine) -> None:
     host = machine.node_name
     machine.store.update(
         {
@@ -32,6 +52,9 @@ def furnish(machine: Machine) -> None:
         },
         "kubelet",
     )
+
+
+def _network(machine: Machine) -> None:
     labels = {"k8s-app": "kube-proxy"}
     machine.store.update(
         {
@@ -53,14 +76,16 @@ def furnish(machine: Machine) -> None:
         },
         "kube-apiserver",
     )
-    dns = {"k8s-app": "kube-dns"}
+
+
+def _dns(machine: Machine) -> None:
     address = f"{machine.pod_cidr.rpartition('.')[0]}.2"
     machine.pod_addresses["kube-system", "coredns"] = address
     machine.store.update(
         {
             "apiVersion": "v1",
             "kind": POD.kind,
-            "metadata": {"name": "coredns", "namespace": "kube-system", "labels": dns},
+            "metadata": {"name": "coredns", "namespace": "kube-system", "labels": _DNS},
             "spec": {"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.4",
                                      "ports": [{"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"}]}]},
             "status": {
@@ -73,16 +98,3 @@ def furnish(machine: Machine) -> None:
         },
         "kubelet",
     )  # fmt: skip
-    for name, place, labels, ports in (
-        ("kubernetes", "default", {}, [{"name": "https", "port": 443, "targetPort": 6443}]),
-        ("kube-dns", "kube-system", dns, [{"name": "dns-tcp", "port": 53, "targetPort": 53}]),
-    ):
-        machine.store.update(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": name, "namespace": place},
-                "spec": {"ports": ports, **({"selector": labels} if labels else {})},
-            },
-            "kube-apiserver",
-        )

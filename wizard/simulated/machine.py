@@ -55,13 +55,8 @@ class Registration:
     leads: bool | None = None
 
 
-class Machine:
-    """A single-node cluster. Whoever changes `store`, or reads more than one thing of it, is in the block of `settled`.
-
-    What is stored is replaced, never changed in place: so one thing may be looked at from another machine without a lock,
-    and nobody who holds one takes a second.
-
-    The knobs may be turned at any time, from any thread:
+class Knobs:
+    """What breaks a machine, to be turned at any time, from any thread:
     `unreachable` (no answer at all), `verified` (whether its API server's certificate is), `slow` (seconds more for every
     call), `clock_skew` (seconds ahead), `missing_rights` (`verb resource`, such as `create namespaces`), `missing_images`
     (beginnings of images that cannot be pulled),
@@ -73,6 +68,29 @@ class Machine:
     type and message of the condition that keeps it from going once it is deleted).
     """
 
+    def __init__(self) -> None:
+        self.unreachable = False
+        self.verified = True
+        self.slow = 0.0
+        self.clock_skew = 0.0
+        self.missing_rights: set[str] = set()
+        self.missing_images: set[str] = set()
+        self.blocked_ports: set[int] = set()
+        self.load_balancer = False
+        self.routes: dict[str, str] = {}
+        self.openshift = False
+        self.quotas: dict[str, str] = {}
+        self.crashing: dict[str, str] = {}
+        self.stuck: dict[str, tuple[str, str]] = {}
+
+
+class Machine(Knobs):
+    """A single-node cluster. Whoever changes `store`, or reads more than one thing of it, is in the block of `settled`.
+
+    What is stored is replaced, never changed in place: so one thing may be looked at from another machine without a lock,
+    and nobody who holds one takes a second.
+    """
+
     def __init__(
         self, index: int, pace: Pace, seed: int, controllers: Callable[[Machine], float | None], universe: Universe, *,
         pod_network: Hashable = None, pod_cidr: str = "10.244.0.0/24", service_cidr: str = "10.96.0.0/16",
@@ -80,6 +98,7 @@ class Machine:
         """`controllers`: one round of what happens by itself; gives the moment when the next thing is due, None where
         nothing is. `pod_network`: pods reach each other directly among the machines that name the same.
         """
+        super().__init__()
         self.index = index
         self.pace = pace
         self.seed = seed
@@ -94,19 +113,6 @@ class Machine:
         self.server = server_of(index)
         universe.machines.append(self)
         universe.nodes[self.node_address] = self
-        self.unreachable = False
-        self.verified = True
-        self.slow = 0.0
-        self.clock_skew = 0.0
-        self.missing_rights: set[str] = set()
-        self.missing_images: set[str] = set()
-        self.blocked_ports: set[int] = set()
-        self.load_balancer = False
-        self.routes: dict[str, str] = {}
-        self.openshift = False
-        self.quotas: dict[str, str] = {}
-        self.crashing: dict[str, str] = {}
-        self.stuck: dict[str, tuple[str, str]] = {}
         # uid of a Deployment or Job → why no Pod of it could be made lately, and the event that tells
         self.refusals: dict[str, tuple[str, Ref]] = {}
         self.lives: dict[

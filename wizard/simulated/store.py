@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import itemgetter
 
 from wizard.clusters.kinds import (
     CONFIG_MAP,
@@ -30,6 +28,7 @@ from wizard.errors import Failed
 from wizard.simulated import fields
 from wizard.simulated.admission import Admission, admit, refuse_external_ips
 from wizard.simulated.pace import made_uid
+from wizard.simulated.records import Owned, Place, Record, Records
 from wizard.simulated.selectors import selector
 
 _BUILT_IN = frozenset({"", "apps", "autoscaling", "batch", "policy"})
@@ -43,46 +42,6 @@ _STIRRING = frozenset(
 )  # fmt: skip
 
 
-@dataclass
-class Owned:
-    """What one manager owns of an object."""
-
-    manager: str
-    operation: str  # Apply or Update
-    paths: frozenset[fields.Path]
-    at: str
-
-
-@dataclass
-class Record:
-    """One stored object. `manifest` is never changed in place."""
-
-    manifest: Object
-    owners: list[Owned]
-    born: float  # monotonic; what depends on age asks this, not the settable clock
-    shown: bytes = b""  # frozen
-
-    def show(self) -> Object:
-        """A copy as the API server gives it, with managedFields."""
-        if not self.shown:
-            entries = [
-                {
-                    "manager": owner.manager,
-                    "operation": owner.operation,
-                    "apiVersion": self.manifest["apiVersion"],
-                    "time": owner.at,
-                    "fieldsType": "FieldsV1",
-                    "fieldsV1": fields.as_fields_v1(owner.paths),
-                }
-                for owner in self.owners
-                if owner.paths
-            ]
-            shown = {**self.manifest, "metadata": {**self.manifest["metadata"], "managedFields": entries}}
-            self.shown = fields.frozen(shown)
-        copy: Object = fields.thawed(self.shown)
-        return copy
-
-
 class Store:
     """Objects by their address. Every write goes through `put`; refusals are Failed with the API server's sentence."""
 
@@ -94,11 +53,7 @@ class Store:
         self._seed = seed
         self._clock = clock
         self._now = now
-        # By resource, not by kind: all versions of a kind show the same objects.
-        self._records: dict[str, dict[tuple[str, str], Record]] = {}
-        self._kinds: dict[str, Kind] = {}
-        self._changes: dict[str, int] = {}  # resource → how often a record of it came, went or was replaced
-        self._listed: dict[str, tuple[int, list[tuple[tuple[str, str], Record]]]] = {}  # in order, as of that change
+        self._records = Records()
         self._births: dict[Ref, int] = {}
         self._owning: set[str] = set()  # uids that others name as their owner
         self._version = 1000
@@ -115,12 +70,12 @@ class Store:
 
     def changes(self, *kinds: Kind) -> tuple[int, ...]:
         """How often a record of each kind came, went or was replaced."""
-        return tuple(self._changes.get(kind.resource, 0) for kind in kinds)
+        return tuple(map(self._records.changes, kinds))
 
     def knows(self, kind: Kind) -> bool:
         """Whether the kind is built in or its CustomResourceDefinition is there."""
         in_api = kind.group in _BUILT_IN or kind.group.endswith(".k8s.io")
-        return in_api or ("", kind.resource) in self._records.get(CRD.resource, {})
+        return in_api or self._records.get(Ref(CRD, kind.resource)) is not None
 
     def version(self, kind: Kind) -> str:
         """The version in which the kind is read: the one that is asked for, where it is served."""
@@ -129,31 +84,19 @@ class Store:
 
     def find(self, ref: Ref) -> Record | None:
         """The record at this address."""
-        if not self.knows(ref.kind):
-            return None
-        return self._records.get(ref.kind.resource, {}).get((ref.namespace if ref.kind.namespaced else "", ref.name))
+        return self._records.get(ref) if self.knows(ref.kind) else None
 
     def all(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Record]:
         """The records of a kind in the order of their names."""
         if not self.knows(kind):
             return []
-        ordered = self._ordered(kind.resource)
+        ordered = self._records.ordered(kind.resource)
         if namespace and kind.namespaced:
             ordered = [(at, record) for at, record in ordered if at[0] == namespace]
         if labels:
             wanted = selector(labels)
             ordered = [(at, record) for at, record in ordered if wanted(_labels(record.manifest))]
         return [record for _, record in ordered]
-
-    def _ordered(self, resource: str) -> list[tuple[tuple[str, str], Record]]:
-        """All records of a kind with their places, in the order of these; not to be changed."""
-        changes = self._changes.get(resource, 0)
-        known = self._listed.get(resource)
-        if known is None or known[0] != changes:
-            # Copied at once: the istiod of another machine looks into this store while it changes.
-            records = list(self._records.get(resource, {}).items())
-            known = self._listed[resource] = changes, sorted(records, key=itemgetter(0))
-        return known[1]
 
     def apply(self, manifest: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Record:
         """Server-side apply. Gives the record as it is (or, for a dry run, would be) afterwards."""
@@ -228,12 +171,9 @@ class Store:
 
     def remove(self, ref: Ref) -> None:
         """Take the record away, with what a namespace or a definition of a kind holds."""
-        record = self._records.get(ref.kind.resource, {}).pop(
-            (ref.namespace if ref.kind.namespaced else "", ref.name), None
-        )
+        record = self._records.pop(ref)
         if record is None:
             return
-        self._changed(ref.kind.resource)
         self._stir(ref, record.manifest)
         self.admission.release(ref)
         if ref.kind == NAMESPACE:
@@ -250,14 +190,8 @@ class Store:
             )
         )
 
-    def _remove_where(self, doomed: Callable[[Kind, tuple[str, str], Record], bool]) -> None:
-        found = [
-            Ref(kind, key[1], key[0])
-            for resource, kind in self._kinds.items()
-            for key, record in self._records.get(resource, {}).items()
-            if doomed(kind, key, record)
-        ]
-        for ref in found:
+    def _remove_where(self, doomed: Callable[[Kind, Place, Record], bool]) -> None:
+        for ref in self._records.where(doomed):
             self.remove(ref)
 
     # -- writing
@@ -307,8 +241,7 @@ class Store:
             self._births[ref] = births + 1
             self._owning |= {owner["uid"] for owner in metadata.get("ownerReferences") or []}
             self._stir(ref, manifest)
-            self._kinds[ref.kind.resource] = ref.kind
-            self._put(ref, record)
+            self._records.put(ref, record)
         return record
 
     def _replace(self, ref: Ref, record: Record, manifest: Object, owners: list[Owned], dry_run: bool) -> Record:
@@ -324,17 +257,8 @@ class Store:
         result = Record({**manifest, "metadata": metadata}, owners, record.born)
         if not dry_run:
             self._stir(ref, manifest)
-            self._put(ref, result)
+            self._records.put(ref, result)
         return result
-
-    def _put(self, ref: Ref, record: Record) -> None:
-        resource = ref.kind.resource
-        self._records.setdefault(resource, {})[ref.namespace if ref.kind.namespaced else "", ref.name] = record
-        self._changed(resource)
-
-    def _changed(self, resource: str) -> None:
-        """To be called after the change: who lists meanwhile must not keep what was before."""
-        self._changes[resource] = self._changes.get(resource, 0) + 1
 
     def _refuse(self, ref: Ref, manifest: Object, before: Object | None) -> None:
         if self.no_external_ips and ref.kind == SERVICE:
