@@ -107,7 +107,7 @@ def test_whatever_a_login_raises_is_the_problem_of_its_context(
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"wizard.clusters.real.{place}", broken)
+    monkeypatch.setattr(f"wizard.clusters.connection.{place}", broken)
     config = kubeconfig(tmp_path / "config", server.url, server.authority, TOKEN)
     cluster = RealCluster("cluster2", config, "ours", QUICK)
     assert "cluster2: context ours" in row(cluster) and "cannot be used" in row(cluster)

@@ -5,20 +5,12 @@ Objects stay plain dictionaries: server-side apply sends just the fields we mean
 
 from __future__ import annotations
 
-import json
-import math
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from urllib3 import HTTPHeaderDict
-
-from wizard.clusters import changing
 from wizard.clusters.answers import (
     Asked,
     Gone,
@@ -26,25 +18,23 @@ from wizard.clusters.answers import (
     TooLarge,
     decoded,
     misshapen,
-    no_answer,
     object_in,
     objects_in,
-    refusal,
     too_large,
 )
 from wizard.clusters.bounds import MAX_LIST, PAGES, size
+from wizard.clusters.connection import Connection
 from wizard.clusters.kinds import NAMESPACE, SECRET, Kind, Object, Ref, ref_of
-from wizard.clusters.login import Chosen, Login, chosen, login, problem_of
-from wizard.clusters.patience import PATIENT, Attempts, Failure, Patience, failure_of, moment, retry_after
+from wizard.clusters.login import Login
+from wizard.clusters.patience import PATIENT, Attempts, Patience, moment
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.clusters.served import served
 from wizard.clusters.shapes import REVIEW, VERSION
-from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.clusters.wire import Answer, Wire
 from wizard.credentials import hold_secret
-from wizard.errors import Failed, NotKnown, Trouble
+from wizard.errors import Failed
 from wizard.text import one_line, printable
 
-R = TypeVar("R", Answer, Answer | Executed)
 T = TypeVar("T")
 RELISTS = 3  # times that a list is begun anew because its rest was forgotten
 
@@ -54,36 +44,20 @@ class RealCluster:
 
     def __init__(self, name: str, kubeconfig: Path | None, context: str, patience: Patience = PATIENT) -> None:
         self.name = name
-        self._kubeconfig = kubeconfig
-        self._context = context
-        self._patience = patience
-        self._lock = threading.Lock()
-        self._chosen: Chosen | None = None
-        self._logged_in: tuple[Login, Wire] | None = None
-        self._unmet: tuple[NoAnswer, float] | None = (
-            None  # why there was no connection lately, and when that was given up
-        )
-        self._doubtful = (
-            False  # whether the credentials were read anew because they were refused, and not accepted since
-        )
-        self._refused: tuple[Trouble, float] | None = (
-            None  # why there are no good credentials, and until when that is believed
-        )
+        self._connection = Connection(name, kubeconfig, context, patience)
         self._served: dict[Kind, Kind] = {}  # a kind → the same in the version in which it is found here
 
     @property
     def server(self) -> str:
-        with self._lock:
-            return self._choose().server
+        return self._connection.server
 
     @property
     def verified(self) -> bool:
-        with self._lock:
-            return self._choose().verified
+        return self._connection.verified
 
     def version(self) -> ServerVersion:
-        asked = self._asked("ask for its version")
-        answer = self._ask(asked, "GET", "/version")
+        asked = self._connection.asked("ask for its version")
+        answer = self._connection.ask(asked, "GET", "/version")
         body = decoded(asked, answer, VERSION)
         numbers = [re.fullmatch(r"v?(\d{1,4})\D*", body.get(field) or "0") for field in ("major", "minor")]
         if None in numbers:
@@ -100,10 +74,10 @@ class RealCluster:
         return str(found["metadata"]["uid"])
 
     def get(self, ref: Ref) -> Object | None:
-        asked = self._asked(f"get {ref}")
+        asked = self._connection.asked(f"get {ref}")
 
         def look(kind: Kind) -> Object:
-            return object_in(asked, self._ask(asked, "GET", _path(kind, ref.namespace, ref.name)), kind)
+            return object_in(asked, self._connection.ask(asked, "GET", _path(kind, ref.namespace, ref.name)), kind)
 
         try:
             found = self._as_served(ref.kind, look)
@@ -114,8 +88,8 @@ class RealCluster:
         return found
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-        self._asked(f"list {kind.resource}")  # reads the kubeconfig, before time counts
-        until = self._until_many()
+        self._connection.asked(f"list {kind.resource}")  # reads the kubeconfig, before time counts
+        until = self._connection.until_many()
         for last in (False,) * RELISTS + (True,):
             try:
                 return self._as_served(kind, lambda each: self._list(each, namespace, labels, until))
@@ -128,7 +102,7 @@ class RealCluster:
         raise AssertionError
 
     def _list(self, kind: Kind, namespace: str, labels: str, until: float) -> list[Object]:
-        asked = self._asked(f"list {kind.resource}")
+        asked = self._connection.asked(f"list {kind.resource}")
         found: list[Object] = []
         token, taken, pages = "", 0, list(PAGES)
         while True:
@@ -138,7 +112,7 @@ class RealCluster:
                 | ({"continue": token} if token else {})
             )
             try:
-                answer = self._ask(asked, "GET", _path(kind, namespace), query, until=until)
+                answer = self._connection.ask(asked, "GET", _path(kind, namespace), query, until=until)
                 page, token = objects_in(asked, answer, kind)
             except TooLarge:
                 # Where objects are large, fewer of them may be taken in.
@@ -159,7 +133,7 @@ class RealCluster:
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)
         query = {"fieldManager": MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
-        asked = self._asked(f"apply {ref}", mutating=not dry_run)
+        asked = self._connection.asked(f"apply {ref}", mutating=not dry_run)
         return self._write(
             asked, "PATCH", _path(ref.kind, ref.namespace, ref.name), query, manifest, "application/apply-patch+yaml",
             repeatable=True, stored=not dry_run,
@@ -167,15 +141,17 @@ class RealCluster:
 
     def create(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
-        asked = self._asked(f"create {ref}", mutating=True)
+        asked = self._connection.asked(f"create {ref}", mutating=True)
         return self._write(asked, "POST", _path(ref.kind, ref.namespace), {"fieldManager": MANAGER}, manifest)
 
     def replace(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
-        asked = self._asked(f"replace {ref}", mutating=True)
+        asked = self._connection.asked(f"replace {ref}", mutating=True)
         path = _path(ref.kind, ref.namespace, ref.name)
         try:
-            return object_in(asked, self._ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest), ref.kind)
+            return object_in(
+                asked, self._connection.ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest), ref.kind
+            )
         except Missing as missing:
             raise Outdated(f"{self.name}: replace {ref}: it is gone", "") from missing
 
@@ -184,7 +160,7 @@ class RealCluster:
         content_type: str = "application/json", *, repeatable: bool = False, stored: bool = True,
     ) -> Object:  # fmt: skip
         try:
-            answer = self._ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
+            answer = self._connection.ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
             return object_in(asked, answer, ref_of(manifest).kind, stored=stored)
         except Missing as missing:
             raise Failed(f"{self.name}: {ref_of(manifest)} cannot be made: {missing.told}", "") from missing
@@ -194,13 +170,13 @@ class RealCluster:
         expected = {"uid": uid, "resourceVersion": version}
         if any(expected.values()):
             body["preconditions"] = {field: value for field, value in expected.items() if value}
-        asked = self._asked(f"delete {ref}", mutating=True)
+        asked = self._connection.asked(f"delete {ref}", mutating=True)
         # Without its UID, the second request could hit one that was made since; with a version it could miss what the first did.
         repeatable = bool(uid) and not version
 
         def delete(kind: Kind) -> None:
             path = _path(kind, ref.namespace, ref.name)
-            decoded(asked, self._ask(asked, "DELETE", path, body=body, repeatable=repeatable), {})
+            decoded(asked, self._connection.ask(asked, "DELETE", path, body=body, repeatable=repeatable), {})
 
         try:
             self._as_served(ref.kind, delete)
@@ -209,7 +185,7 @@ class RealCluster:
         return True
 
     def denied(self, rights: Sequence[Right]) -> list[Right]:
-        asked, until = self._asked("review access"), self._until_many()
+        asked, until = self._connection.asked("review access"), self._connection.until_many()
 
         def may(verb: str, group: str, resource: str, subresource: str = "", namespace: str = "") -> bool:
             attributes = {
@@ -221,7 +197,9 @@ class RealCluster:
                 "spec": {"resourceAttributes": attributes},
             }
             path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-            body = decoded(asked, self._ask(asked, "POST", path, body=review, repeatable=True, until=until), REVIEW)
+            body = decoded(
+                asked, self._connection.ask(asked, "POST", path, body=review, repeatable=True, until=until), REVIEW
+            )
             return bool((body.get("status") or {}).get("allowed"))
 
         # Most who install a mesh may do everything: one question in place of thirty.
@@ -236,7 +214,7 @@ class RealCluster:
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         from wizard.clusters.command import execute, query_of
 
-        asked = self._asked(f"run a command in {pod}")
+        asked = self._connection.asked(f"run a command in {pod}")
         path = f"{_path(pod.kind, pod.namespace, pod.name)}/exec?{query_of(container, argv, stdin=bool(stdin))}"
 
         def send(who: Login, wire: Wire, attempts: Attempts) -> Answer | Executed:
@@ -245,7 +223,7 @@ class RealCluster:
             )  # fmt: skip
 
         try:
-            done = self._until_answered(asked, send, repeatable=False)
+            done = self._connection.until_answered(asked, send, repeatable=False)
         except Missing as missing:
             raise Failed(f"{self.name}: no command could be run in {pod}: {missing.told}", "") from missing
         return cast(Executed, done)  # an answer that is none of that was an error, and raised
@@ -254,67 +232,18 @@ class RealCluster:
         query = {"container": container, "tailLines": str(lines), "limitBytes": "65536"}
         query |= {"previous": "true"} if previous else {}
         try:
-            answer = self._ask(
-                self._asked(f"read the logs of {pod}"), "GET", f"{_path(pod.kind, pod.namespace, pod.name)}/log", query
+            answer = self._connection.ask(
+                self._connection.asked(f"read the logs of {pod}"),
+                "GET",
+                f"{_path(pod.kind, pod.namespace, pod.name)}/log",
+                query,
             )
         except Failed:
             return ""
         return printable(answer.data.decode(errors="replace"))
 
     def close(self) -> None:
-        with self._lock:
-            self._drop()
-            self._chosen = None
-
-    # -- who we are there
-
-    def _choose(self) -> Chosen:
-        if self._chosen is None:
-            with problem_of(self.name, self._kubeconfig, self._context):
-                self._chosen = chosen(self.name, self._kubeconfig, self._context)
-        return self._chosen
-
-    def _drop(self) -> None:
-        if self._logged_in is not None:
-            self._logged_in[1].close()
-        self._logged_in = None
-
-    def _connected(self) -> tuple[Login, Wire]:
-        with self._lock:
-            if self._logged_in is not None and time.monotonic() >= self._logged_in[0].renew:
-                self._drop()
-            if self._logged_in is None:
-                if self._refused is not None and time.monotonic() < self._refused[1]:
-                    known = self._refused[0]
-                    raise type(known)(known.what, known.remedy)
-                try:
-                    with problem_of(self.name, self._kubeconfig, self._context):
-                        made = login(self._choose(), seconds=self._patience.plugin)
-                        self._logged_in = made, Wire(made.route)
-                except Failed as trouble:
-                    self._refuse(trouble)
-                    raise
-            return self._logged_in
-
-    def _log_out(self, who: Login, why: Trouble, *, again: bool) -> bool:
-        """These credentials were refused. Whether it is worth asking `again`, with credentials read anew. Where they were anew
-        already they are let be for a while, since who tries too often is locked out.
-        """
-        with self._lock:
-            if self._logged_in is not None and self._logged_in[0] is who:
-                again = again and not self._doubtful
-                who.refused()
-                self._drop()
-                self._chosen = None
-                self._doubtful = True
-            if not again:
-                self._refuse(why)
-            return again
-
-    def _refuse(self, trouble: Trouble) -> None:
-        self._refused = trouble, time.monotonic() + self._patience.parked
-
-    # -- asking
+        self._connection.close()
 
     def _as_served(self, kind: Kind, send: Callable[[Kind], T]) -> T:
         """What `send` gives of the kind, in a version that the API server serves; which one that is, is asked only where it does
@@ -331,108 +260,11 @@ class RealCluster:
             return send(found)
 
     def _discovered(self, path: str) -> Object | None:
-        asked = self._asked("ask what it serves")
+        asked = self._connection.asked("ask what it serves")
         try:
-            return decoded(asked, self._ask(asked, "GET", path), {})
+            return decoded(asked, self._connection.ask(asked, "GET", path), {})
         except Missing:
             return None
-
-    def _asked(self, what: str, *, mutating: bool = False) -> Asked:
-        return Asked(self.name, self._context, self._kubeconfig, self.server, what, mutating)
-
-    def _until_many(self) -> float:
-        """When a call that needs several requests must be done."""
-        return time.monotonic() + 2 * self._patience.total
-
-    def _ask(
-        self,
-        asked: Asked,
-        method: str,
-        path: str,
-        query: dict[str, str] | None = None,
-        body: Object | None = None,
-        content_type: str = "application/json",
-        *,
-        repeatable: bool = False,
-        until: float = math.inf,
-    ) -> Answer:
-        """The API server's good answer to one request. `repeatable`: doing it twice is as good as once, as it is with reads."""
-        headers = {"Accept": "application/json, */*;q=0.5", "User-Agent": "meshwizard"}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = content_type
-            data = json.dumps(body, default=str).encode()
-        target = path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
-        reading = method == "GET"
-
-        def send(who: Login, wire: Wire, attempts: Attempts) -> Answer:
-            if asked.mutating:
-                changing.check()
-            silence = self._patience.silence if reading else self._patience.total
-            return wire.ask(
-                method, target, _joined(headers, who.headers), data,
-                connect=attempts.connect, silence=silence, until=attempts.until,
-            )  # fmt: skip
-
-        # Only server-side apply may meet a conflict that is not the caller's: two made it at the same moment.
-        races = method == "PATCH" and body is not None and "resourceVersion" not in (body.get("metadata") or {})
-        return self._until_answered(asked, send, repeatable=repeatable or reading, until=until, races=races)
-
-    def _until_answered(
-        self,
-        asked: Asked,
-        send: Callable[[Login, Wire, Attempts], R],
-        *,
-        repeatable: bool,
-        until: float = math.inf,
-        races: bool = False,
-    ) -> R:
-        """What `send` gets, sent again as long as that promises something, and safe."""
-        # What is to be read and run on this machine first is no work of the network's, and none of its time.
-        self._connected()
-        unmet, given_up = self._unmet or (None, -math.inf)
-        ago = time.monotonic() - given_up
-        attempts = Attempts(self._patience, until=until, repeatable=repeatable, parked=ago < self._patience.parked)
-        renewed = raced = False
-        while True:
-            who, wire = self._connected()
-            if unmet is not None and ago < self._patience.mute:
-                raise no_answer(asked, unmet, wire.route, unsure=False) from unmet
-            try:
-                answer = send(who, wire, attempts)
-            except NoAnswer as none:
-                if none.large:
-                    raise too_large(asked, none) from none
-                if none.tls is None and attempts.again(Failure.LOST if none.sent else Failure.UNSENT):
-                    continue
-                if not none.sent:
-                    self._unmet = none, time.monotonic()
-                raise no_answer(asked, none, wire.route, unsure=attempts.unsure or none.sent) from none
-            self._unmet = None
-            if not isinstance(answer, Answer) or HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                self._doubtful = False
-                return answer
-            failure = failure_of(answer.status)
-            wish = retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
-            if failure is not None and attempts.again(failure, wish):
-                continue
-            trouble = refusal(asked, answer, who.certificate)
-            if isinstance(trouble, NotKnown) and self._log_out(who, trouble, again=not renewed):
-                renewed = True
-                continue
-            if isinstance(trouble, Outdated) and races and not raced:
-                raced = True
-                continue
-            if isinstance(trouble, Missing):
-                trouble.unsure = attempts.unsure
-            raise trouble
-
-
-def _joined(headers: Mapping[str, str], more: Mapping[str, str]) -> HTTPHeaderDict:
-    """All of them; one that stands more than once in `more` stays so."""
-    joined = HTTPHeaderDict(headers)
-    joined.extend(more)
-    return joined
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:
