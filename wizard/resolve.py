@@ -4,8 +4,8 @@ Istio version. Afterwards nothing is left to chance: plan, state and re-runs all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from wizard.clusters.kinds import NODE, Object
@@ -15,12 +15,13 @@ from wizard.clusters.services import free_service_address, overlap, service_cidr
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.fanout import of_each
 from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
-from wizard.mesh.addresses import bracketed, canonical, is_ip, place_of
+from wizard.mesh.addresses import canonical, is_ip
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
+from wizard.mesh.reached import refuse_shared_addresses
 from wizard.objects.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
-from wizard.text import listing, one_line
+from wizard.text import one_line
 from wizard.world import World
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ def resolve(
         mesh = mesh.with_cluster(cluster)
     _refuse_host_names(mesh)
     if not undo:
-        _refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
+        refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
     return _without_overlap(mesh, world)
 
 
@@ -258,68 +259,6 @@ def _refuse_host_names(mesh: Mesh) -> None:
                 mistakes.append(Mistake(f"clusters[{index}].{field}", text))
     if mistakes:
         raise BadInput("host names that this Istio cannot use; nothing was touched", "Correct them.", tuple(mistakes))
-
-
-def _refuse_shared_addresses(mesh: Mesh, own: Mapping[str, set[str]]) -> None:
-    """BadInput where an address that the others use of a cluster is another's, too, or is of a node of one of the others, who
-    would reach itself there. `own`: the addresses of each cluster's nodes.
-    """
-    first: dict[tuple[str, str, int | None], str] = {}
-    mistakes = []
-    for index, cluster in enumerate(mesh.clusters):
-        for used in _used_of(mesh, cluster):
-            at = f"clusters[{index}].{used.field}"
-            place = f"{bracketed(one_line(used.host))}{f':{used.port}' if used.port else ''}"
-            other = first.setdefault((used.kind, canonical(used.host), used.port), cluster.name)
-            selves = [peer.name for peer in used.by if canonical(used.host) in own[peer.name]]
-            if used.port and other != cluster.name:
-                mistakes.append(Mistake(at, f"{place} is {used.what} of {other} already; {used.cure}"))
-            elif selves:
-                text = (
-                    f"{place} is an address of {listing(selves)}'s own nodes, too, as behind NAT (Vagrant), so {selves[0]} "
-                    f"would reach itself there; {used.cure}, or give the nodes other addresses (kubelet --node-ip)"
-                )
-                mistakes.append(Mistake(at, text))
-    if mistakes:
-        what = "addresses that do not tell the clusters apart; nothing was touched"
-        raise BadInput(what, "Give each cluster addresses at which only it is reached.", tuple(mistakes))
-
-
-@dataclass(frozen=True)
-class _Used:
-    """An address of a cluster that others use. `port` None: any. `by`: who uses it. `cure`: what to set, half a sentence."""
-
-    kind: str
-    field: str
-    host: str
-    port: int | None
-    by: Sequence[Cluster]
-    what: str
-    cure: str
-
-
-def _used_of(mesh: Mesh, cluster: Cluster) -> Iterator[_Used]:
-    gateway = cluster.gateway
-    if cluster.api_server:
-        readers = [each for each in mesh.primaries if each is not cluster]
-        cure = (
-            "a remote secret tells istiod this address and nothing more, so give in apiServer the address at which the others "
-            "reach this API server itself"
-        )
-        if readers:
-            yield _Used("api", "apiServer", *place_of(cluster.api_server), readers, "the API server", cure)
-    if not mesh.has_gateway(cluster.name):
-        return
-    callers = [each for each in mesh.clusters if each is not cluster and (
-        cluster in mesh.beyond(each.name) or (mesh.control_plane(each.name) is cluster and each.discovery is None)
-    )]  # fmt: skip
-    field = "gateway.addresses" if gateway.more else "gateway.address"
-    cure = f"give in {field} where the others reach the gateway"
-    for address in gateway.addresses:
-        yield _Used("gateway", field, address, gateway.tls_port, callers, "the gateway", cure)
-    if gateway.exposure == "cluster-ip-route" and gateway.node:
-        cure = "give in gateway.node a node's address that the others reach"
-        yield _Used("node", "gateway.node", gateway.node, None, callers, "the way", cure)
 
 
 def _without_overlap(mesh: Mesh, world: World) -> Mesh:
