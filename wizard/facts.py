@@ -5,12 +5,13 @@ from __future__ import annotations
 from wizard.checks.needed_rights import RIGHTS
 from wizard.clusters.clock import clock_offset
 from wizard.clusters.contexts import ContextFacts
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, NODE, SERVICE, Ref
+from wizard.clusters.kinds import DEPLOYMENT, NODE, SERVICE
 from wizard.clusters.nodeports import used_node_ports
 from wizard.clusters.nodes import addresses_to_rely_on, is_ready
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.objects.installed import RECORD
 from wizard.objects.ownership import MESH, annotation
 from wizard.text import one_line
 
@@ -48,7 +49,7 @@ def facts_of(cluster: Cluster) -> ContextFacts:
 
 def _istio(cluster: Cluster) -> str:
     """What Istio stands there, in a few words; empty where none does."""
-    record = cluster.get(Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE))
+    record = cluster.get(RECORD)
     mesh = annotation(record, MESH)
     istiods = cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, "app=istiod")
     if not istiods:

@@ -37,13 +37,13 @@ from wizard.clusters.kinds import (
 from wizard.engine.step import Conflict, Needed
 from wizard.mesh.model import SYSTEM_NAMESPACE, Istio
 from wizard.objects.before import Before
+from wizard.objects.installed import RECORD
 from wizard.objects.removal import READER_TOKEN
 from wizard.simulated.charts import rendered
 from wizard.simulated.istioctl import READER
 from wizard.simulated.machine import Machine
 from wizard.simulated.operator import read
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.install import RECORD
 
 HELM = {"meta.helm.sh/release-name": "istio-base", "meta.helm.sh/release-namespace": SYSTEM_NAMESPACE}
 HELM_LABELS = {"app": "istio-reader", "release": "istio-base", "app.kubernetes.io/managed-by": "Helm"}

@@ -21,9 +21,10 @@ from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
 from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared, Step
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import SYSTEM_NAMESPACE, Certificates, Cluster, Mesh
+from wizard.objects.cacerts import CACERTS, SELF_SIGNED, certificate_mistakes
 from wizard.objects.ownership import CREATED
 from wizard.simulated.outside import SimulatedOutside
-from wizard.steps.certificates import CACERTS, SELF_SIGNED, Intermediate, RootCertificate, certificate_mistakes
+from wizard.steps.certificates import Intermediate, RootCertificate
 from wizard.world import World
 
 TOP = authority("Top", path_length=1)

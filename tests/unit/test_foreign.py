@@ -31,9 +31,9 @@ from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.objects.foreign import installed, overwritten, set_by_others, spelled
+from wizard.objects.installed import RECORD
 from wizard.objects.managers import ISTIOCTL, MACHINERY
 from wizard.objects.ownership import ISTIO_OWNER
-from wizard.steps.install import RECORD
 
 pytestmark = pytest.mark.promise(24)
 

@@ -19,7 +19,7 @@ from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, inspect
 from wizard.certificates.rootstore import RootFolder
 from wizard.engine.step import Done, Needed
 from wizard.errors import NeedsPerson
-from wizard.steps.certificates import certificate_mistakes
+from wizard.objects.cacerts import certificate_mistakes
 
 pytestmark = pytest.mark.inputs("S5")
 

@@ -16,9 +16,9 @@ from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Needed
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.objects.cacerts import CACERTS
+from wizard.objects.installed import RECORD
 from wizard.objects.ownership import CREATED, MESH
-from wizard.steps.certificates import CACERTS
-from wizard.steps.install import RECORD
 from wizard.steps.namespace import CONTROL_PLANE, SystemNamespace
 
 SYSTEM = Ref(NAMESPACE, SYSTEM_NAMESPACE)

@@ -32,7 +32,7 @@ from wizard.operations.recorded import (
 from wizard.outside import Outside
 from wizard.plan import plan_of
 from wizard.resolve import check_istioctl, identities, nodes_of, on_nodes, resolve
-from wizard.steps.certificates import certificate_mistakes
+from wizard.objects.cacerts import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.namespace import namespace_labels
 from wizard.steps.pullsecret import file_mistakes

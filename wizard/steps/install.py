@@ -7,16 +7,11 @@ that alone and gives it back.
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-import yaml
-
-from wizard import yamltext
-from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
+from wizard.clusters.kinds import DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
@@ -31,6 +26,7 @@ from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.objects import crds, defaulttag, foreign, gateway, removal
 from wizard.objects.before import Before, Found, Wanted, addresses, look_up, touched_by_others
 from wizard.objects.discovery import discovery_address
+from wizard.objects.installed import MADE, RECORD, before_of, compared, discovery_in, missing, recorded_operator
 from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, exact_differences, label, way_out
 from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
@@ -39,8 +35,6 @@ from wizard.probes.watch import Watch
 from wizard.text import here_document, listing, one_line, quoted
 from wizard.world import World
 
-RECORD = Ref(CONFIG_MAP, "meshwizard", SYSTEM_NAMESPACE)
-_MADE = "made"
 _SOME_ADDRESS = "192.0.2.1"
 INSTALL_SECONDS = 900
 ISTIOD_SECONDS = 420
@@ -88,7 +82,7 @@ class Install(Step):
             needed = [Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed")]
         else:
             needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
-            needed += _missing(cluster, record, needed)
+            needed += missing(cluster, record, needed)
         moved = gateway.moved(cluster, self.member) if self.mesh.has_gateway(self.member.name) else None
         if moved and not first:
             return moved
@@ -126,8 +120,8 @@ class Install(Step):
             raise
         if self.mesh.has_gateway(self.member.name):
             gateway.renew(cluster, self.mesh, job)
-        record = self._record(_before(cluster, cluster.get(RECORD)), operator)
-        record["data"][_MADE] = "\n".join(sorted(str(ref_of(item)) for item in foreign.installed(cluster)))
+        record = self._record(before_of(cluster, cluster.get(RECORD)), operator)
+        record["data"][MADE] = "\n".join(sorted(str(ref_of(item)) for item in foreign.installed(cluster)))
         put_missing(cluster, record, self.mesh.name)
 
     def undo(self, world: World, job: Job) -> None:
@@ -139,7 +133,7 @@ class Install(Step):
         if mesh != self.mesh.name and (record is not None or mesh is not None):
             return
         if record is not None:
-            before = _before(cluster, record)
+            before = before_of(cluster, record)
         elif removal.stands(cluster):
             shared = [item for item in removal.owned(cluster) if touched_by_others(item)]
             before = Before.of([*crds.standing(cluster), *shared])
@@ -214,9 +208,9 @@ class Install(Step):
         if record is None:
             token = cluster.get(removal.READER_TOKEN)
             first = [*crds.standing(cluster), *([token] if token is not None else [])]
-        known = _before(cluster, record)
+        known = before_of(cluster, record)
         before = known.with_(Before.of([*first, *found.shared]))
-        data = {key: value for key, value in data.items() if key != _MADE}
+        data = {key: value for key, value in data.items() if key != MADE}
         changed = data.get("operator.yaml") and data != self._record(before, operator)["data"]
         if record is None or before != known or changed:
             put(cluster, self._record(before, None), self.mesh.name)
@@ -251,7 +245,7 @@ class Install(Step):
 
     def _rendered(self, world: World, record: Object | None) -> list[Object]:
         """What an install would apply, with what stands in for an address that nobody knows yet."""
-        discovery = self._discovery(world) or _discovery_in(_recorded_operator(record))
+        discovery = self._discovery(world) or discovery_in(recorded_operator(record))
         operator = operator_yaml(self.mesh, self.member, discovery).replace(UNKNOWN_ADDRESS, _SOME_ADDRESS)
         return world.istioctl.manifest(operator, self._files)
 
@@ -262,7 +256,7 @@ class Install(Step):
         beside = defaulttag.made_beside(cluster, self.mesh.istio.revision)
         return look_up(
             cluster, [*self._wanted, *map(Wanted, beside)], mesh=self.mesh.name,
-            made=((record or {}).get("data") or {}).get(_MADE, "").splitlines(), before=_before(cluster, record),
+            made=((record or {}).get("data") or {}).get(MADE, "").splitlines(), before=before_of(cluster, record),
         )  # fmt: skip
 
     def _recorded(self, world: World, record: Object | None) -> list[Difference]:
@@ -271,8 +265,8 @@ class Install(Step):
         name = f"IstioOperator {OPERATOR_NAME}"
         if not data.get("operator.yaml"):
             return [Difference(name, "", "not completed", "to be installed")]
-        recorded = _recorded_operator(record)
-        wanted = _compared(operator_of(self.mesh, self.member, self._discovery(world) or _discovery_in(recorded)))
+        recorded = recorded_operator(record)
+        wanted = compared(operator_of(self.mesh, self.member, self._discovery(world) or discovery_in(recorded)))
         told = exact_differences(name, wanted, recorded)
         if data.get("overlays", "") != "\n".join(self._overlays()):
             told.append(Difference(name, "overlays", "other content", "that of the files"))
@@ -374,49 +368,3 @@ class IstiodReady(Step):
 
 def _injector(mesh: model.Mesh, cluster: model.Cluster) -> Ref:
     return Ref(MUTATING_WEBHOOK, names.injector_name(mesh, cluster))
-
-
-def _compared(operator: Object) -> Object:
-    """The IstioOperator without meshNetworks, which have a step of their own: they change with every cluster that comes
-    or goes, and nothing else has to be installed again for that.
-    """
-    told: Object = copy.deepcopy(operator)
-    told["spec"]["values"]["global"].pop("meshNetworks", None)
-    return told
-
-
-def _before(cluster: Cluster, record: Object | None) -> Before:
-    """What stood before the first install, as its record tells. One of an earlier release holds the names of CRDs alone."""
-    data = (record or {}).get("data") or {}
-    if "before" not in data and (names := str(data.get("crds-before", "")).split()):
-        return Before.of(each for each in crds.standing(cluster) if each["metadata"]["name"] in names)
-    return Before.read(data, f"{cluster.name}: {RECORD}")
-
-
-def _missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> list[Difference]:
-    """What the install made and stands no more, as far as it is not told already."""
-    made = ((record or {}).get("data") or {}).get(_MADE, "").splitlines()
-    if not made:
-        return []
-    standing = {str(ref_of(item)) for item in foreign.installed(cluster)} | {each.object for each in told}
-    return [Difference(one_line(name), "", None, "to be installed") for name in made if name not in standing]
-
-
-def _recorded_operator(record: Object | None) -> Object:
-    """What was installed, to compare with; empty where that cannot be read."""
-    try:
-        return _compared(_parsed(((record or {}).get("data") or {})["operator.yaml"]))
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-@lru_cache(maxsize=128)
-def _parsed(text: str) -> Object:
-    """Probed again and again, and much slower to read than to copy. Not to be changed."""
-    operator: Object = yamltext.load(text)
-    return operator
-
-
-def _discovery_in(operator: Object) -> str | None:
-    found = operator.get("spec", {}).get("values", {}).get("global", {}).get("remotePilotAddress")
-    return str(found) if found else None
