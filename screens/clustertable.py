@@ -176,15 +176,10 @@ class ClusterTable(CursorLines):
 
     def heads(self) -> str:
         """The titles of the columns, in their places."""
-        widths = self._widths()
+        widths = _widths(self._columns, (self.size.width or 78) - 1 - MARK)
         return " " * MARK + "".join(
             f"{column.title[: width - 1]:<{width}}" for column, width in zip(self._columns, widths, strict=True)
         )
-
-    def _widths(self) -> list[int]:
-        room = (self.size.width or 78) - 1 - MARK
-        free = max(8, room - sum(column.width for column in self._columns))
-        return [column.width or free for column in self._columns]
 
     def line_at(self, index: int) -> Line:
         """One cluster."""
@@ -197,10 +192,17 @@ class ClusterTable(CursorLines):
         pieces = [Piece(f"[{mark}]", "key" if chosen in self.marked else "muted")]
         pieces.append(Piece(("x" if self._ascii else "✗") if wrong else " ", "broken"))
         role = "broken" if wrong else "name"
-        for column, width in zip(self._columns, self._widths(), strict=True):
+        for column, width in zip(
+            self._columns, _widths(self._columns, (self.size.width or 78) - 1 - MARK), strict=True
+        ):
             pieces.append(Piece(_fit(one_line(column.cell(row), 120), width), role))
             role = "label"
         return pieces
+
+
+def _widths(columns: Sequence[Column], room: int) -> list[int]:
+    free = max(8, room - sum(column.width for column in columns))
+    return [column.width or free for column in columns]
 
 
 def _has(text: str, chosen: ContextId, row: Row) -> bool:
