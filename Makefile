@@ -25,11 +25,12 @@ demo: $(VENV)/.runtime ## the main job on two simulated clusters; in a terminal,
 test: $(VENV)/.dev ## the fast tests, no root
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 
-check: $(VENV)/.dev ## format, lint, types, import contracts
+check: $(VENV)/.dev ## format, lint, types, import contracts, sizes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.sizes
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .
