@@ -18,6 +18,7 @@ from wizard.errors import BadInput, Mistake, Trouble
 from wizard.istio.overlaid import domain_mistakes, unseen_namespaces
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.model import Cluster, Mesh
+from wizard.objects.cacerts import certificate_mistakes
 from wizard.operations.options import RunOptions, place_options
 from wizard.operations.recorded import (
     chosen_by_us,
@@ -32,7 +33,6 @@ from wizard.operations.recorded import (
 from wizard.outside import Outside
 from wizard.plan import plan_of
 from wizard.resolve import check_istioctl, identities, nodes_of, on_nodes, resolve
-from wizard.objects.cacerts import certificate_mistakes
 from wizard.steps.install import runs_istiod
 from wizard.steps.namespace import namespace_labels
 from wizard.steps.pullsecret import file_mistakes
