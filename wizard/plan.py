@@ -13,7 +13,7 @@ from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.certificates import Intermediate, RootCertificate
 from wizard.steps.expose import ExposeIstiod, ExposeServices
 from wizard.steps.install import Install, IstiodReady, runs_istiod
-from wizard.steps.loadbalancer import GatewayAddress
+from wizard.steps.loadbalancer import GatewayAddress, awaits_address
 from wizard.steps.meshnetworks import MeshNetworks
 from wizard.steps.namespace import SystemNamespace
 from wizard.steps.preflight import Preflight
@@ -44,27 +44,27 @@ def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
     steps += [Intermediate(mesh, cluster, signed) for cluster in signed]
     if probed:
         steps += [ReachApi(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
-    steps += [Install(mesh, cluster, _before_install(mesh, cluster), version_step) for cluster in primaries]
+    steps += [Install(mesh, cluster, version_step) for cluster in primaries]
     steps += [IstiodReady(mesh, cluster) for cluster in primaries]
     steps += [MeshNetworks(mesh, cluster) for cluster in signed if cluster.role == "primary"]
     if several:
         steps += [ExposeServices(mesh, cluster) for cluster in primaries]
     steps += [ExposeIstiod(mesh, cluster) for cluster in primaries if mesh.remotes_of(cluster.name)]
-    steps += [GatewayAddress(mesh, cluster) for cluster in primaries if _awaits_address(mesh, cluster)]
+    steps += [GatewayAddress(mesh, cluster) for cluster in primaries if awaits_address(mesh, cluster)]
     steps += [Route(mesh, cluster, target) for cluster in mesh.clusters for target in mesh.routed_from(cluster.name)]
     if probed:
         steps += [ReachDiscovery(mesh, cluster) for cluster in remotes]
     # Typed one after the other, these must stand before the remotes' installs, which wait for what they bring about.
     steps += _remote_secrets(mesh, remotes)
-    steps += [Install(mesh, cluster, _before_install(mesh, cluster), version_step) for cluster in remotes]
+    steps += [Install(mesh, cluster, version_step) for cluster in remotes]
     steps += [IstiodReady(mesh, cluster) for cluster in remotes]
-    steps += [GatewayAddress(mesh, cluster) for cluster in remotes if _awaits_address(mesh, cluster)]
+    steps += [GatewayAddress(mesh, cluster) for cluster in remotes if awaits_address(mesh, cluster)]
     steps += _remote_secrets(mesh, primaries)
     if probed:
         steps += [ReachPeers(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
         steps += [ReachGateways(mesh, cluster) for cluster in mesh.clusters]
     steps += [Sample(mesh, cluster) for cluster in mesh.clusters]
-    steps += [Verify(mesh, cluster, _before_verify(mesh, cluster)) for cluster in mesh.clusters]
+    steps += [Verify(mesh, cluster) for cluster in mesh.clusters]
     steps += [Proxies(mesh, cluster) for cluster in mesh.clusters]
     return Plan(tuple(steps))
 
@@ -85,51 +85,8 @@ def departure_of(mesh: Mesh, names: Collection[str], *, untouched: Collection[st
 
 def _remote_secrets(mesh: Mesh, peers: Iterable[Cluster]) -> list[Step]:
     return [
-        RemoteSecret(mesh, cluster, peer, (f"{cluster.name}/reach-api",) if mesh.verify.probes == "before" else ())
+        RemoteSecret(mesh, cluster, peer)
         for peer in peers
         for cluster in mesh.primaries
         if peer in mesh.read_by(cluster.name)
     ]
-
-
-def _awaits_address(mesh: Mesh, cluster: Cluster) -> bool:
-    return mesh.has_gateway(cluster.name) and cluster.gateway.labelled
-
-
-def _before_install(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
-    needs = [f"{cluster.name}/cacerts" if runs_istiod(mesh, cluster) else f"{cluster.name}/namespace"]
-    if mesh.istio.pull_secret:
-        needs.append(f"{cluster.name}/pull-secret")
-    if cluster.role == "remote":
-        control = mesh.control_plane(cluster.name)
-        needs += [f"{control.name}/install", f"{control.name}/expose-istiod"]
-        if _awaits_address(mesh, control):
-            needs.append(f"{control.name}/gateway-address")
-        if mesh.verify.probes == "before":
-            # Without the remote secret, which needs the remote's API server, istioctl would wait for its gateway in vain.
-            needs += [f"{cluster.name}/reach-discovery", f"{control.name}/reach-api"]
-        needs += [
-            f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name) if target is control
-        ]
-    return tuple(needs)
-
-
-def _before_verify(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
-    control = mesh.control_plane(cluster.name)
-    needs = [f"{control.name}/mesh-networks"]
-    if mesh.verify.probes == "before":
-        needs += [f"{cluster.name}/reach-gateways"]
-        needs += [f"{control.name}/reach-peers"] if mesh.read_by(control.name) else []
-    needs += [f"{cluster.name}/route/{target.name}" for target in mesh.routed_from(cluster.name)]
-    needs += [f"{control.name}/remote-secret/{peer.name}" for peer in mesh.read_by(control.name)]
-    for each in mesh.clusters:
-        needs += [f"{each.name}/sample", f"{each.name}/install"]
-        if _awaits_address(mesh, each):
-            needs.append(f"{each.name}/gateway-address")
-    needs += [f"{other}/expose-services" for other in _opening(mesh, cluster)]
-    return tuple(needs)
-
-
-def _opening(mesh: Mesh, cluster: Cluster) -> list[str]:
-    """The control planes that configure the gateways of the other networks."""
-    return list(dict.fromkeys(mesh.control_plane(peer.name).name for peer in mesh.beyond(cluster.name)))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from wizard.answered import Answered
-from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Kind, Needed, Plan, Probe, Step
 from wizard.errors import Failed, Mistake, Unreachable, VerificationFailed
 from wizard.mesh.model import Mesh
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
@@ -34,7 +34,8 @@ class Toy(Step):
 
     def __init__(self, id: str, behaviour: str = "works", needs: tuple[str, ...] = ()) -> None:
         cluster, _, what = id.rpartition("/")
-        super().__init__(id, f"Toy {what}", cluster=cluster or None, needs=needs)
+        self.kind = Kind(what)
+        super().__init__(f"Toy {what}", cluster=cluster or None, needs=needs)
         self.behaviour = behaviour
         self.made = behaviour == "done"
 

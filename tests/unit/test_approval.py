@@ -20,7 +20,7 @@ from wizard.commands.main import run
 from wizard.engine.approval import Approval, Stale, seen
 from wizard.engine.engine import Engine
 from wizard.engine.events import Status
-from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
+from wizard.engine.step import Conflict, Difference, Done, Job, Kind, Needed, Plan, Probe, Step
 from wizard.errors import Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.operations.operation import Operation
@@ -40,8 +40,11 @@ WORLD: Any = World(clusters={}, istioctl=None, roots=None, simulated=True)  # ty
 class Shown(Step):
     """Looks as it is told, the last look for ever."""
 
+    kind = Kind("shown")
+
     def __init__(self, *looks: Probe | Unreachable, waits: bool = False, id: str = "a") -> None:
-        super().__init__(id, f"step {id}", cluster="c")
+        super().__init__(f"step {id}", cluster="c")
+        self.id = id
         self.looks = list(looks)
         self.applied = False
         self.asks: object = 1

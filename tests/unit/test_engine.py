@@ -15,7 +15,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.events import Event, RunEnded, Status, StepChanged, StepWaits
 from wizard.engine.outcome import Outcome
 from wizard.engine.schedule import LANES_PER_CLUSTER
-from wizard.engine.step import Conflict, Difference, Done, Job, Needed, Plan, Probe, Step
+from wizard.engine.step import Conflict, Difference, Done, Job, Kind, Needed, Plan, Probe, Step
 from wizard.errors import Failed, NeedsPerson, Unreachable, VerificationFailed
 from wizard.world import World
 
@@ -25,10 +25,13 @@ WORLD: Any = World(clusters={}, istioctl=None, roots=None, simulated=True)  # ty
 class Toy(Step):
     """Counts what is done to it. `trouble`: raised by apply; cleared by tests to let a retry pass."""
 
+    kind = Kind("toy")
+
     def __init__(
         self, id: str, *needs: str, cluster: str | None = "c", joins: tuple[str, ...] = (), guard: bool = False
     ):
-        super().__init__(id, id, cluster=cluster, needs=needs, joins=joins)
+        super().__init__(id, cluster=cluster, needs=needs, joins=joins)
+        self.id = id  # of no shape that the engine could know
         self.guard = guard
         self.made = False
         self.log: list[str] = []

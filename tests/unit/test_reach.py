@@ -448,7 +448,7 @@ def test_a_pod_that_ended_is_made_again(clock: Clock) -> None:
     world, clusters = world_of(mesh)
     step = api(mesh)
     clusters["cluster1"].exec_trouble = [Failed("cluster1: no command could be run")]
-    with curlpod.CurlPods(world, mesh, mesh.clusters[0], step.id, Hands(clock, step).job) as pods:
+    with curlpod.CurlPods(world, mesh, mesh.clusters[0], step, Hands(clock, step).job) as pods:
         with pytest.raises(Failed, match="no command"):
             pods.ask(["https://10.0.0.2:6443"])
         ((node, found),) = pods.ask(["https://10.0.0.2:6443"])

@@ -79,9 +79,9 @@ def live(made: Setting) -> Object | None:
 def test_it_waits_for_the_istiod_of_a_primary_but_runs_within_the_install_of_a_remote(two: Setting) -> None:
     """A remote's gateway is injected only once the primary's istiod knows the cluster."""
     primary, remote = step_of(two), step_of(two, "remote")
-    assert primary.needs == ("cluster1/namespace", "cluster2/istiod")
+    assert primary.needs == ("cluster1/namespace", "cluster2/istiod", "cluster1/reach-api")
     assert primary.joins == ()
-    assert remote.needs == ("cluster1/namespace", "cluster2/namespace")
+    assert remote.needs == ("cluster1/namespace", "cluster2/namespace", "cluster1/reach-api")
     assert remote.joins == ("cluster2/install",)
 
 

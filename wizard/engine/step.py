@@ -244,10 +244,22 @@ class Shared:
             return result
 
 
+class Kind(str):
+    """A kind of step, which is its name. Here, and nowhere else, is an id put together; nothing takes one apart."""
+
+    __slots__ = ()
+
+    def id(self, cluster: str | None = None, peer: str | None = None) -> str:
+        """The id of the step of this kind in that cluster, and for that peer where there is one for each."""
+        return "/".join(part for part in (cluster, self, peer) if part)
+
+
 class Step(ABC):
     """One piece of the work. Subclasses live in `wizard/steps`, one file a kind.
 
-    `id` never changes between releases: the state file names steps by it. `needs`: ids that must be done before.
+    `id` never changes between releases: the state file names steps by it. It tells one step from another and nothing else:
+    what a step is about say `kind`, `cluster` (whose lane it takes; None: of no single one) and `peer` (the other cluster,
+    where there is a step for each). `needs`: ids that must be done before.
     `joins`: ids of steps whose work this one watches; it may run while they do, and is given up when one fails.
     `guard`: looks whether what builds on it can work, and runs only where something of that needs work. A guard whose
     probe cannot tell says Needed: then its `apply` finds out, and has passed when it returns. What it makes for that it
@@ -255,22 +267,24 @@ class Step(ABC):
     `waits`: it only looks and waits for what others bring about, so there is nothing in it that a person agrees to.
     """
 
+    kind: Kind
     guard = False
     leaves = False
     waits = False
 
     def __init__(
         self,
-        id: str,
         title: str,
         *,
         cluster: str | None,
+        peer: str | None = None,
         needs: tuple[str, ...] = (),
         joins: tuple[str, ...] = (),
     ) -> None:
-        self.id = id
+        self.id = self.kind.id(cluster, peer)
         self.title = title
         self.cluster = cluster
+        self.peer = peer
         self.needs = needs
         self.joins = joins
 

@@ -12,6 +12,7 @@ from wizard.mesh.document import mesh_from
 from wizard.mesh.model import Mesh
 from wizard.paths import is_there
 from wizard.sharedstate import document_in, istioctl_in
+from wizard.steps import kinds
 from wizard.text import listing, quoted
 
 
@@ -123,7 +124,7 @@ def refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState, reb
     mistakes = []
     for cluster in wished.clusters:
         old = next((each for each in before.clusters if each.name == cluster.name), cluster) if before else cluster
-        install = state.steps.get(f"{cluster.name}/install")
+        install = state.steps.get(kinds.INSTALL.id(cluster.name))
         if install is None or install.status == "undone" or cluster.name in rebuilt:
             continue
         if (old.role, old.primary) != (cluster.role, cluster.primary):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from wizard.clusters.kinds import JOB, POD, Object, Ref
 from wizard.clusters.platform import is_openshift
 from wizard.clusters.port import Cluster
-from wizard.engine.step import Job
+from wizard.engine.step import Job, Step
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
 from wizard.fanout import of_each
 from wizard.mesh import model
@@ -87,7 +87,7 @@ class Answer:
 class CurlPods:
     """A context: Pods in which curl tries addresses. They are made when first needed, and made again where they ended."""
 
-    def __init__(self, world: World, mesh: Mesh, member: model.Cluster, step: str, job: Job, *, pods: int = 1) -> None:
+    def __init__(self, world: World, mesh: Mesh, member: model.Cluster, step: Step, job: Job, *, pods: int = 1) -> None:
         """`pods`: how many, each on another node; fewer where the nodes do not take them."""
         self._cluster = world.cluster(member.name)
         self._mesh = mesh
@@ -99,7 +99,7 @@ class CurlPods:
         self._pods: list[Object] = []
 
     def __enter__(self) -> Self:
-        remove_probes(self._cluster, self._step, self._mesh.name)  # of a wizard that was killed
+        remove_probes(self._cluster, self._step.id, self._mesh.name)  # of a wizard that was killed
         return self
 
     def __exit__(
@@ -117,7 +117,7 @@ class CurlPods:
         if self._pods:
             return
         self._end()  # what an attempt that failed half-way may have left
-        name = f"meshwizard-{self._step.split('/')[1]}-{secrets.token_hex(3)}"
+        name = f"meshwizard-{self._step.kind}-{secrets.token_hex(3)}"
         self._ref = ref = Ref(JOB, name, SYSTEM_NAMESPACE)
         began = time.monotonic()
         unready = Unready(self._cluster, lambda: [ref], self._member)
@@ -221,7 +221,7 @@ class CurlPods:
         return {
             "apiVersion": JOB.api_version,
             "kind": JOB.kind,
-            "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: _mark(self._step)}},
+            "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: _mark(self._step.id)}},
             "spec": {
                 "parallelism": self._wanted,
                 "completions": self._wanted,

@@ -26,6 +26,7 @@ from wizard.fanout import of_each
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.objects.cacerts import CACERTS, held, root_in, signs_itself
 from wizard.objects.placing import put
+from wizard.steps import kinds
 from wizard.steps.declared import Declared
 from wizard.text import listing, printable, quoted
 from wizard.world import World
@@ -34,10 +35,12 @@ from wizard.world import World
 class RootCertificate(Step):
     """The mesh's root: adopted where clusters have one already, otherwise made and kept, or brought by a person."""
 
+    kind = kinds.ROOT_CERTIFICATE
+
     def __init__(self, mesh: Mesh, clusters: Sequence[Cluster]) -> None:
         """`clusters`: those that run istiod."""
-        guards = tuple(f"{cluster.name}/preflight" for cluster in mesh.clusters)
-        super().__init__("root-ca", "Root certificate", cluster=None, needs=guards)
+        guards = tuple(kinds.PREFLIGHT.id(cluster.name) for cluster in mesh.clusters)
+        super().__init__("Root certificate", cluster=None, needs=guards)
         self.mesh = mesh
         self.members = tuple(clusters)
 
@@ -143,11 +146,13 @@ class RootCertificate(Step):
 class Intermediate(Declared):
     """Secret cacerts of one cluster, signed by the mesh's root. What another made is never overwritten."""
 
+    kind = kinds.INTERMEDIATE
+
     def __init__(self, mesh: Mesh, cluster: Cluster, clusters: Sequence[Cluster]) -> None:
         """`clusters`: all that run istiod."""
         super().__init__(
-            f"{cluster.name}/cacerts", "Intermediate certificate", mesh, cluster,
-            needs=("root-ca", f"{cluster.name}/namespace"),
+            "Intermediate certificate", mesh, cluster,
+            needs=(kinds.ROOT_CERTIFICATE.id(), kinds.NAMESPACE.id(cluster.name)),
         )  # fmt: skip
         self.peers = tuple(peer for peer in clusters if peer.name != cluster.name)
 

@@ -30,10 +30,10 @@ class Declared(Step):
     """
 
     def __init__(
-        self, id: str, title: str, mesh: model.Mesh, cluster: model.Cluster, *,
+        self, title: str, mesh: model.Mesh, cluster: model.Cluster, *,
         needs: tuple[str, ...] = (), joins: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
-        super().__init__(id, title, cluster=cluster.name, needs=needs, joins=joins)
+        super().__init__(title, cluster=cluster.name, needs=needs, joins=joins)
         self.mesh = mesh
         self.member = cluster
 

@@ -6,6 +6,7 @@ from wizard.clusters.kinds import Object
 from wizard.istio import names
 from wizard.istio.overlaid import cluster_domain, service_hosts
 from wizard.mesh.model import GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.steps import kinds
 from wizard.steps.declared import Declared
 
 # Served by every Istio from 1.9 on; `v1` only since 1.22.
@@ -20,10 +21,10 @@ class ExposeServices(Declared):
     peers reach the gateway and find nobody home. It also configures the gateways of this control plane's remotes.
     """
 
+    kind = kinds.EXPOSE_SERVICES
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/expose-services", "Expose services", mesh, cluster, needs=(f"{cluster.name}/istiod",)
-        )
+        super().__init__("Expose services", mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         server = {
@@ -37,10 +38,10 @@ class ExposeServices(Declared):
 class ExposeIstiod(Declared):
     """Gateway and VirtualService that lead 15012 and 15017 on the gateway to istiod, for the proxies of remotes."""
 
+    kind = kinds.EXPOSE_ISTIOD
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/expose-istiod", "Expose istiod", mesh, cluster, needs=(f"{cluster.name}/istiod",)
-        )
+        super().__init__("Expose istiod", mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         domain = cluster_domain(self.mesh, self.member)

@@ -32,6 +32,8 @@ from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
 from wizard.probes.unready import Unready
 from wizard.probes.watch import Watch
+from wizard.steps import kinds
+from wizard.steps.loadbalancer import awaits_address
 from wizard.text import here_document, listing, one_line, quoted
 from wizard.world import World
 
@@ -54,13 +56,13 @@ def istiod_of(mesh: model.Mesh) -> Ref:
 class Install(Step):
     """`istioctl install` of the cluster's IstioOperator."""
 
-    def __init__(
-        self, mesh: model.Mesh, cluster: model.Cluster, needs: tuple[str, ...], version_step: bool = False
-    ) -> None:
+    kind = kinds.INSTALL
+
+    def __init__(self, mesh: model.Mesh, cluster: model.Cluster, version_step: bool = False) -> None:
         """`version_step`: see `plan_of`."""
         gateway = " and east-west gateway" if mesh.has_gateway(cluster.name) else ""
         what = "Istio" if runs_istiod(mesh, cluster) else "Istio's injector"
-        super().__init__(f"{cluster.name}/install", what + gateway, cluster=cluster.name, needs=needs)
+        super().__init__(what + gateway, cluster=cluster.name, needs=_needs(mesh, cluster))
         self.mesh = mesh
         self.member = cluster
         self._files = mesh.overlays_of(cluster.name)
@@ -310,19 +312,38 @@ class Install(Step):
         return told
 
 
+def _needs(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
+    own = runs_istiod(mesh, cluster)
+    needs = [(kinds.INTERMEDIATE if own else kinds.NAMESPACE).id(cluster.name)]
+    if mesh.istio.pull_secret:
+        needs.append(kinds.PULL_SECRET.id(cluster.name))
+    if cluster.role == "remote":
+        control = mesh.control_plane(cluster.name)
+        needs += [kinds.INSTALL.id(control.name), kinds.EXPOSE_ISTIOD.id(control.name)]
+        if awaits_address(mesh, control):
+            needs.append(kinds.GATEWAY_ADDRESS.id(control.name))
+        if mesh.verify.probes == "before":
+            # Without the remote secret, which needs the remote's API server, istioctl would wait for its gateway in vain.
+            needs += [kinds.REACH_DISCOVERY.id(cluster.name), kinds.REACH_API.id(control.name)]
+        if control in mesh.routed_from(cluster.name):
+            needs.append(kinds.ROUTE.id(cluster.name, control.name))
+    return tuple(needs)
+
+
 class IstiodReady(Step):
     """istiod answers and injects, while `istioctl install` may still wait for the gateway: what needs only istiod starts.
     In a remote, the istiod of its primary does.
     """
 
+    kind = kinds.ISTIOD
     waits = True
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
         self._own = runs_istiod(mesh, cluster)
         control = cluster.name if self._own else str(cluster.primary)
         super().__init__(
-            f"{cluster.name}/istiod", "istiod answers and injects" if self._own else f"istiod of {control} injects",
-            cluster=cluster.name, needs=(f"{cluster.name}/namespace",), joins=(f"{cluster.name}/install",),
+            "istiod answers and injects" if self._own else f"istiod of {control} injects",
+            cluster=cluster.name, needs=(kinds.NAMESPACE.id(cluster.name),), joins=(kinds.INSTALL.id(cluster.name),),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster

@@ -10,20 +10,27 @@ from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
 from wizard.probes.warnings import latest_warning
+from wizard.steps import kinds
 from wizard.world import World
 
 ADDRESS_SECONDS = 600
 
 
+def awaits_address(mesh: Mesh, cluster: model.Cluster) -> bool:
+    """Whether a load balancer gives this cluster's gateway its address, so that the mesh has such a step for it."""
+    return mesh.has_gateway(cluster.name) and cluster.gateway.labelled
+
+
 class GatewayAddress(Step):
     """The load balancer has given the gateway's Service an address."""
 
+    kind = kinds.GATEWAY_ADDRESS
     waits = True
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
-            f"{cluster.name}/gateway-address", "Gateway's address", cluster=cluster.name,
-            needs=(f"{cluster.name}/namespace",), joins=(f"{cluster.name}/install",),
+            "Gateway's address", cluster=cluster.name,
+            needs=(kinds.NAMESPACE.id(cluster.name),), joins=(kinds.INSTALL.id(cluster.name),),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster

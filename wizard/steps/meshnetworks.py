@@ -16,6 +16,7 @@ from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.objects.ownership import exact_differences
+from wizard.steps import kinds
 from wizard.text import quoted
 from wizard.world import World
 
@@ -23,10 +24,10 @@ from wizard.world import World
 class MeshNetworks(Step):
     """Key `meshNetworks` of ConfigMap istio[-REVISION] in a cluster that runs istiod."""
 
+    kind = kinds.MESH_NETWORKS
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/mesh-networks", "meshNetworks", cluster=cluster.name, needs=(f"{cluster.name}/install",)
-        )
+        super().__init__("meshNetworks", cluster=cluster.name, needs=(kinds.INSTALL.id(cluster.name),))
         self.mesh = mesh
         self.member = cluster
         self.ref = Ref(CONFIG_MAP, names.mesh_config_name(mesh), SYSTEM_NAMESPACE)

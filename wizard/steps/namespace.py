@@ -12,6 +12,7 @@ from wizard.errors import Failed
 from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.objects.ownership import LABELS
+from wizard.steps import kinds
 from wizard.steps.declared import Declared
 from wizard.text import quoted
 from wizard.world import World
@@ -22,14 +23,10 @@ CONTROL_PLANE = "topology.istio.io/controlPlaneClusters"
 class SystemNamespace(Declared):
     """Namespace istio-system, labelled with the cluster's network."""
 
+    kind = kinds.NAMESPACE
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/namespace",
-            "Namespace and network label",
-            mesh,
-            cluster,
-            needs=(f"{cluster.name}/preflight",),
-        )
+        super().__init__("Namespace and network label", mesh, cluster, needs=(kinds.PREFLIGHT.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         metadata: Object = {"name": SYSTEM_NAMESPACE, "labels": {NETWORK_LABEL: self.member.network}}

@@ -12,16 +12,18 @@ from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
 from wizard.objects.gateway import GATEWAY_SERVICE, node_port
+from wizard.steps import kinds
 from wizard.world import World
 
 
 class Preflight(Step):
     """Reachability, versions, rights, clock and gateway of one cluster."""
 
+    kind = kinds.PREFLIGHT
     guard = True
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__(f"{cluster.name}/preflight", "Fit for the mesh", cluster=cluster.name)
+        super().__init__("Fit for the mesh", cluster=cluster.name)
         self.mesh = mesh
         self.member = cluster
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from wizard.clusters.kinds import POD, Object
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
+from wizard.engine.step import Difference, Done, Job, Kind, Needed, Probe, Step
 from wizard.istio.proxies import INJECTED, PROXY, control_plane_version, outdated
 from wizard.istio.versions import minor_of
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.objects.pods import is_going, is_pod_of
+from wizard.steps import kinds
 from wizard.steps.sample import sample_deployments
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
@@ -26,12 +27,11 @@ _SHOWN = 5
 class Proxies(Step):
     """Every proxy in the cluster is of the control plane's minor version."""
 
+    kind = Kind("proxies")
     waits = True
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/proxies", "Proxies of Istio's version", cluster=cluster.name, needs=(f"{cluster.name}/install",)
-        )  # fmt: skip
+        super().__init__("Proxies of Istio's version", cluster=cluster.name, needs=(kinds.INSTALL.id(cluster.name),))
         self.mesh = mesh
         self.member = cluster
 

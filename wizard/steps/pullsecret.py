@@ -18,6 +18,7 @@ from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.objects.placing import put, take_back
 from wizard.reading import read
+from wizard.steps import kinds
 from wizard.steps.declared import Declared
 from wizard.text import one_line, quoted
 from wizard.world import World
@@ -42,10 +43,10 @@ def file_mistakes(mesh: Mesh) -> tuple[Mistake, ...]:
 class PullSecret(Declared):
     """The pull secret in istio-system: made of the person's file, or there already."""
 
+    kind = kinds.PULL_SECRET
+
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
-        super().__init__(
-            f"{cluster.name}/pull-secret", "Pull secret", mesh, cluster, needs=(f"{cluster.name}/namespace",)
-        )
+        super().__init__("Pull secret", mesh, cluster, needs=(kinds.NAMESPACE.id(cluster.name),))
         self.ref = Ref(SECRET, str(mesh.istio.pull_secret), SYSTEM_NAMESPACE)
 
     def manifests(self) -> list[Object]:

@@ -25,6 +25,7 @@ from wizard.probes.asking import doubt
 from wizard.probes.credential import Credential, beforehand, in_secret
 from wizard.probes.curlpod import Answer, CurlPods, probe_labels, remove_probes
 from wizard.probes.policies import limiting
+from wizard.steps import kinds
 from wizard.steps.remotesecret import secret_of
 from wizard.text import listing, one_line
 from wizard.world import World
@@ -77,10 +78,8 @@ class Reach(Step):
     guard = True
     leaves = True
 
-    def __init__(self, id: str, title: str, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...] = ()) -> None:
-        super().__init__(
-            f"{cluster.name}/{id}", title, cluster=cluster.name, needs=(*probe_needs(mesh, cluster), *needs)
-        )
+    def __init__(self, title: str, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...] = ()) -> None:
+        super().__init__(title, cluster=cluster.name, needs=(*probe_needs(mesh, cluster), *needs))
         self.mesh = mesh
         self.member = cluster
 
@@ -99,7 +98,7 @@ class Reach(Step):
         targets = self.targets(world)
         if not targets:
             return
-        with CurlPods(world, self.mesh, self.member, self.id, job) as pods:
+        with CurlPods(world, self.mesh, self.member, self, job) as pods:
             closed = _tried(targets, pods, job)
             doubts = self.doubts(world, pods, job, [target for target in targets if target not in closed])
         told = [
@@ -151,11 +150,12 @@ class ReachApi(Reach):
     makes: who answers has a certificate of that cluster's authority, and answers as an API server.
     """
 
+    kind = kinds.REACH_API
+
     def __init__(
-        self, mesh: Mesh, cluster: Cluster, id: str = "reach-api", title: str = "Path to the API servers",
-        needs: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
-        super().__init__(id, title, mesh, cluster, needs)
+        self, mesh: Mesh, cluster: Cluster, title: str = "Path to the API servers", needs: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(title, mesh, cluster, needs)
 
     def wanted(self) -> object:
         return [peer.api_server for peer in self.mesh.read_by(self.member.name)]
@@ -190,9 +190,11 @@ class ReachApi(Reach):
 class ReachPeers(ReachApi):
     """The same, with the remote secrets as they stand: what they lead to takes their tokens, and is the cluster that is meant."""
 
+    kind = kinds.REACH_PEERS
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        needs = tuple(f"{cluster.name}/remote-secret/{peer.name}" for peer in mesh.read_by(cluster.name))
-        super().__init__(mesh, cluster, "reach-peers", "istiod reads the right clusters", needs)
+        needs = tuple(kinds.REMOTE_SECRET.id(cluster.name, peer.name) for peer in mesh.read_by(cluster.name))
+        super().__init__(mesh, cluster, "istiod reads the right clusters", needs)
 
     def credential(self, peer: Cluster, world: World) -> Credential | None:
         return in_secret(world.cluster(self.cluster).get(secret_of(peer.name)), peer.name)
@@ -204,14 +206,16 @@ class ReachPeers(ReachApi):
 class ReachGateways(Reach):
     """The gateways of the other networks, and a Pod of each cluster on this one."""
 
+    kind = kinds.REACH_GATEWAYS
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
         needs: list[str] = []
         for peer in mesh.beyond(cluster.name):
             if peer.gateway.labelled:
-                needs.append(f"{peer.name}/gateway-address")
+                needs.append(kinds.GATEWAY_ADDRESS.id(peer.name))
             elif peer.gateway.exposure == "cluster-ip-route":
-                needs += [f"{peer.name}/install", f"{cluster.name}/route/{peer.name}"]
-        super().__init__("reach-gateways", "Path to the other clusters", mesh, cluster, tuple(needs))
+                needs += [kinds.INSTALL.id(peer.name), kinds.ROUTE.id(cluster.name, peer.name)]
+        super().__init__("Path to the other clusters", mesh, cluster, tuple(needs))
 
     def wanted(self) -> object:
         return [
@@ -267,14 +271,16 @@ class ReachGateways(Reach):
 class ReachDiscovery(Reach):
     """The istiod that serves this remote, by way of its primary's gateway."""
 
+    kind = kinds.REACH_DISCOVERY
+
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
         control = mesh.control_plane(cluster.name)
-        needs = [f"{control.name}/install", f"{control.name}/expose-istiod"]
+        needs = [kinds.INSTALL.id(control.name), kinds.EXPOSE_ISTIOD.id(control.name)]
         if control.gateway.labelled and cluster.discovery is None:
-            needs.append(f"{control.name}/gateway-address")
+            needs.append(kinds.GATEWAY_ADDRESS.id(control.name))
         if control in mesh.routed_from(cluster.name):
-            needs.append(f"{cluster.name}/route/{control.name}")
-        super().__init__("reach-discovery", f"Path to istiod of {control.name}", mesh, cluster, tuple(needs))
+            needs.append(kinds.ROUTE.id(cluster.name, control.name))
+        super().__init__(f"Path to istiod of {control.name}", mesh, cluster, tuple(needs))
         self.control = control
 
     def wanted(self) -> object:
@@ -294,8 +300,8 @@ class ReachDiscovery(Reach):
 
 def probe_needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
     """The steps that a probe Pod needs."""
-    secret = (f"{cluster.name}/pull-secret",) if mesh.istio.pull_secret else ()
-    return (f"{cluster.name}/namespace", *secret)
+    secret = (kinds.PULL_SECRET.id(cluster.name),) if mesh.istio.pull_secret else ()
+    return (kinds.NAMESPACE.id(cluster.name), *secret)
 
 
 def shown(url: str) -> str:

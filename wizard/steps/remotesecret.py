@@ -18,6 +18,7 @@ from wizard.objects.ownership import is_ours, of_another
 from wizard.objects.placing import put, take_back
 from wizard.objects.removal import READER_TOKEN
 from wizard.probes.credential import in_secret
+from wizard.steps import kinds
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 
@@ -36,40 +37,44 @@ def secret_of(peer: str) -> Ref:
 
 
 class RemoteSecret(Step):
-    """The secret in `cluster` with which its istiod reads `peer`.
+    """The secret in `cluster` with which its istiod reads `target`.
 
     A remote's is applied while its install still waits: for a gateway that is injected only once this secret tells the
     primary's istiod of the cluster.
     """
 
-    def __init__(self, mesh: Mesh, cluster: Cluster, peer: Cluster, needs: tuple[str, ...] = ()) -> None:
-        during = peer.role == "remote"
+    kind = kinds.REMOTE_SECRET
+
+    def __init__(self, mesh: Mesh, cluster: Cluster, target: Cluster) -> None:
+        during = target.role == "remote"
+        standing = kinds.NAMESPACE if during else kinds.ISTIOD
+        tried = (kinds.REACH_API.id(cluster.name),) if mesh.verify.probes == "before" else ()
         super().__init__(
-            f"{cluster.name}/remote-secret/{peer.name}", f"Remote secret for {peer.name}", cluster=cluster.name,
-            needs=(f"{cluster.name}/namespace", f"{peer.name}/{'namespace' if during else 'istiod'}", *needs),
-            joins=(f"{peer.name}/install",) if during else (),
+            f"Remote secret for {target.name}", cluster=cluster.name, peer=target.name,
+            needs=(kinds.NAMESPACE.id(cluster.name), standing.id(target.name), *tried),
+            joins=(kinds.INSTALL.id(target.name),) if during else (),
         )  # fmt: skip
         self.mesh = mesh
         self.member = cluster
-        self.peer = peer
-        self.ref = secret_of(peer.name)
+        self.target = target
+        self.ref = secret_of(target.name)
 
     def wanted(self) -> object:
-        return {"peer": self.peer.name, "server": self.peer.api_server}
+        return {"peer": self.target.name, "server": self.target.api_server}
 
     def probe(self, world: World) -> Probe:
         live = world.cluster(self.cluster).get(self.ref)
         if live is None:
-            return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.peer.api_server}"),))
+            return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.target.api_server}"),))
         conflict = of_another(self.member.name, live, self.mesh.name)
         if conflict:
             return conflict
-        token = _reader_token(world.cluster(self.peer.name))
+        token = _reader_token(world.cluster(self.target.name))
         told = [
             Difference(str(self.ref), field, found, wanted)
             for field, found, wanted in (
                 (f"labels.{MARK}", (live["metadata"].get("labels") or {}).get(MARK), "true"),
-                (f"annotations.{CLUSTER}", (live["metadata"].get("annotations") or {}).get(CLUSTER), self.peer.name),
+                (f"annotations.{CLUSTER}", (live["metadata"].get("annotations") or {}).get(CLUSTER), self.target.name),
                 *self._content(live, token),
             )
             if found != wanted
@@ -79,28 +84,28 @@ class RemoteSecret(Step):
                 f"{self.member.name}: {self.ref} is there already, made by {owner(live)}, and differs: "
                 f"{'; '.join(map(str, told[:3]))}",
                 f"Remove it, if nobody needs it ({kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret "
-                f"{quoted(self.ref.name)}), or give {self.peer.name} another name in the mesh file.",
+                f"{quoted(self.ref.name)}), or give {self.target.name} another name in the mesh file.",
             )
-        return Needed(tuple(told)) if told else Done(f"reads {self.peer.api_server}")
+        return Needed(tuple(told)) if told else Done(f"reads {self.target.api_server}")
 
     def apply(self, world: World, job: Job) -> None:
-        server = str(self.peer.api_server)
-        job.say(f"credential of {self.peer.name}'s reader for {server}")
+        server = str(self.target.api_server)
+        job.say(f"credential of {self.target.name}'s reader for {server}")
         self._await_reader(world, job)
 
         def look() -> tuple[Object | None, str]:
             try:
-                key = f"remote-secret/{self.peer.name}"
-                return job.shared.once(key, lambda: world.istioctl.remote_secret(self.peer, server=server)), ""
+                key = f"remote-secret/{self.target.name}"
+                return job.shared.once(key, lambda: world.istioctl.remote_secret(self.target, server=server)), ""
             except Failed as failure:
                 # istioctl waits five seconds for the token to be filled; a busy controller manager takes longer.
                 if _NOT_FILLED not in failure.what:
                     raise
                 return None, failure.what
 
-        what = f"the token of {self.peer.name}'s reader"
+        what = f"the token of {self.target.name}'s reader"
         made = job.wait(
-            what, look, seconds=TOKEN_SECONDS, remedy=f"Does the controller manager of {self.peer.name} run?"
+            what, look, seconds=TOKEN_SECONDS, remedy=f"Does the controller manager of {self.target.name} run?"
         )
         name = made["metadata"]["name"]
         if name != self.ref.name:
@@ -120,41 +125,41 @@ class RemoteSecret(Step):
 
     def _await_reader(self, world: World, job: Job) -> None:
         """istioctl would make the account itself, but not the way the install does."""
-        peer = world.cluster(self.peer.name)
+        peer = world.cluster(self.target.name)
 
         def look() -> tuple[Object | None, str]:
             return peer.get(READER), "not there yet"
 
-        job.wait(f"the reader's account in {self.peer.name}", look, seconds=READER_SECONDS, every=0.4)
+        job.wait(f"the reader's account in {self.target.name}", look, seconds=READER_SECONDS, every=0.4)
 
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
         take_back(cluster, self.ref, self.mesh.name, job)
-        if self.peer.role == "remote" and cluster.get(self.ref) is None:
-            _await_forgotten(cluster, self.peer.name, job)
+        if self.target.role == "remote" and cluster.get(self.ref) is None:
+            _await_forgotten(cluster, self.target.name, job)
 
     def commands(self) -> list[Command]:
         make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
         return [
             Command(
-                f"{istioctl(self.peer, make)} -n {SYSTEM_NAMESPACE} "
-                f"--name={quoted(self.peer.name)} --server={quoted(self.peer.api_server)} |\n"
+                f"{istioctl(self.target, make)} -n {SYSTEM_NAMESPACE} "
+                f"--name={quoted(self.target.name)} --server={quoted(self.target.api_server)} |\n"
                 f"  {kubectl(self.member)} apply -f -",
-                f"{self.member.name}'s istiod may read {self.peer.name}.",
+                f"{self.member.name}'s istiod may read {self.target.name}.",
             )
         ]
 
     def _content(self, live: Object, token: Object | None) -> list[tuple[str, str | None, str]]:
         """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
-        held = in_secret(live, self.peer.name)
+        held = in_secret(live, self.target.name)
         if held is None:
-            return [(f"data.{self.peer.name}", "not a kubeconfig", "a kubeconfig")]
+            return [(f"data.{self.target.name}", "not a kubeconfig", "a kubeconfig")]
         valid, authority = (
             base64.b64decode(((token or {}).get("data") or {}).get(key, "")).decode(errors="replace")
             for key in ("token", "ca.crt")
         )
         return [
-            ("server", held.server, str(self.peer.api_server)),
+            ("server", held.server, str(self.target.api_server)),
             ("token", _print(held.token), _print(valid) if valid else "a valid one"),
             (
                 "certificate authority",

@@ -13,6 +13,7 @@ from wizard.mesh import model
 from wizard.mesh.addresses import bracketed
 from wizard.mesh.model import Mesh
 from wizard.probes.curlpod import CurlPods, remove_probes
+from wizard.steps import kinds
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
@@ -24,12 +25,13 @@ _MOST_PODS = 30
 class Route(Step):
     """Every node of `cluster` routes the Service CIDR of `target` over a node of that cluster."""
 
+    kind = kinds.ROUTE
     guard = True
     leaves = True
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster, target: model.Cluster) -> None:
         super().__init__(
-            f"{cluster.name}/route/{target.name}", f"Route to the Services of {target.name}", cluster=cluster.name,
+            f"Route to the Services of {target.name}", cluster=cluster.name, peer=target.name,
             needs=probe_needs(mesh, cluster),
         )  # fmt: skip
         self.mesh = mesh
@@ -47,7 +49,7 @@ class Route(Step):
         url = f"https://{_address_of(world.cluster(self.target.name))}:443"
         nodes = world.cluster(self.member.name).objects(NODE)
         takers = [node for node in nodes if _takes_pods(node)]
-        with CurlPods(world, self.mesh, self.member, self.id, job, pods=min(_MOST_PODS, max(1, len(takers)))) as pods:
+        with CurlPods(world, self.mesh, self.member, self, job, pods=min(_MOST_PODS, max(1, len(takers)))) as pods:
 
             def look() -> tuple[bool | None, str]:
                 found = [(node, answered[url]) for node, answered in pods.ask([url])]

@@ -21,7 +21,7 @@ from wizard.objects.placing import await_ended, put_missing, take_back
 from wizard.objects.pods import available, is_going, is_pod_of
 from wizard.probes.curlpod import curl_image
 from wizard.probes.unready import Unready
-from wizard.steps import pullsecret
+from wizard.steps import kinds, pullsecret
 from wizard.steps.declared import Declared
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
@@ -43,10 +43,15 @@ def sample_deployments(mesh: Mesh, cluster: str) -> tuple[str, str]:
 class Sample(Declared):
     """Namespace, Service, one helloworld version and the client, with their sidecars."""
 
+    kind = kinds.SAMPLE
+
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
-            f"{cluster.name}/sample", f"Sample {mesh.sample_version(cluster.name)} and client", mesh, cluster,
-            needs=(f"{cluster.name}/istiod", *((f"{cluster.name}/pull-secret",) if mesh.istio.pull_secret else ())),
+            f"Sample {mesh.sample_version(cluster.name)} and client", mesh, cluster,
+            needs=(
+                kinds.ISTIOD.id(cluster.name),
+                *((kinds.PULL_SECRET.id(cluster.name),) if mesh.istio.pull_secret else ()),
+            ),
         )  # fmt: skip
         self.version = mesh.sample_version(cluster.name)
 

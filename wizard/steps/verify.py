@@ -11,6 +11,8 @@ from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
 from wizard.mesh.model import Cluster, Mesh
+from wizard.steps import kinds
+from wizard.steps.loadbalancer import awaits_address
 from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
@@ -24,12 +26,12 @@ _ANSWER = re.compile(r"Hello version: (v\d+), instance: (\S+)")
 class Verify(Step):
     """Traffic from one cluster to the helloworld of every cluster."""
 
+    kind = kinds.VERIFY
     waits = True
 
-    def __init__(self, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...]) -> None:
-        super().__init__(
-            f"{cluster.name}/verify", f"Every cluster answers {cluster.name}", cluster=cluster.name, needs=needs
-        )
+    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
+        title = f"Every cluster answers {cluster.name}"
+        super().__init__(title, cluster=cluster.name, needs=_needs(mesh, cluster))
         self.mesh = mesh
         self.member = cluster
         self.versions = tuple(mesh.sample_version(each.name) for each in mesh.clusters)
@@ -146,6 +148,24 @@ class Verify(Step):
             f"Check from a node of {self.member.name} {listing(what)}, and "
             f"`{istioctl(control, 'remote-clusters')}` for what istiod could read."
         )
+
+
+def _needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
+    control = mesh.control_plane(cluster.name)
+    needs = [kinds.MESH_NETWORKS.id(control.name)]
+    if mesh.verify.probes == "before":
+        needs.append(kinds.REACH_GATEWAYS.id(cluster.name))
+        needs += [kinds.REACH_PEERS.id(control.name)] if mesh.read_by(control.name) else []
+    needs += [kinds.ROUTE.id(cluster.name, target.name) for target in mesh.routed_from(cluster.name)]
+    needs += [kinds.REMOTE_SECRET.id(control.name, peer.name) for peer in mesh.read_by(control.name)]
+    for each in mesh.clusters:
+        needs += [kinds.SAMPLE.id(each.name), kinds.INSTALL.id(each.name)]
+        if awaits_address(mesh, each):
+            needs.append(kinds.GATEWAY_ADDRESS.id(each.name))
+    # The control planes that configure the gateways of the other networks.
+    opening = dict.fromkeys(mesh.control_plane(peer.name).name for peer in mesh.beyond(cluster.name))
+    needs += [kinds.EXPOSE_SERVICES.id(name) for name in opening]
+    return tuple(needs)
 
 
 def _told(heard: Counter[str]) -> str:
