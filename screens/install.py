@@ -14,7 +14,8 @@ from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import StepList
-from wizard.mesh.links import Board
+from wizard.board import Board
+from wizard.steps import kinds
 
 
 class InstallScreen(RunScreen):
@@ -96,8 +97,8 @@ class InstallScreen(RunScreen):
 
     def _log_lines(self, view: RunView) -> list[list[Piece]]:
         lines = [
-            [Piece(f"{cluster:<9} ", "box"), Piece(f"{_brief(step):<15} ", "muted"), Piece(text)]
-            for cluster, step, text in view.lines_since(self._seen)
+            [Piece(f"{cluster:<9} ", "box"), Piece(f"{_brief(kind, peer):<15} ", "muted"), Piece(text)]
+            for cluster, kind, peer, text in view.lines_since(self._seen)
             if self._only is None or cluster == self._only
         ]
         self._seen = view.logged
@@ -137,7 +138,7 @@ class InstallScreen(RunScreen):
     def _begun(self) -> bool:
         begun = ACTIVE | BROKEN | PASSED
         steps = self.view.steps.values() if self.view else ()
-        return any(step.id.endswith("/verify") and step.status in begun for step in steps)
+        return any(step.kind == kinds.VERIFY and step.status in begun for step in steps)
 
     def awaits(self) -> str:
         """The verification, while nothing stands in its way."""
@@ -158,5 +159,7 @@ class InstallScreen(RunScreen):
         return "The verification cannot begin before what failed is settled: R retry, S skip, A abort.", self._steps()
 
 
-def _brief(step: str) -> str:
-    return step.partition("/")[2].replace("remote-secret/", "secret/") or step
+def _brief(kind: str, peer: str) -> str:
+    """A step in a column beside its cluster."""
+    short = "secret" if kind == kinds.REMOTE_SECRET else kind
+    return f"{short}/{peer}" if peer else short

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from wizard.answered import Answered
+from wizard.board import Board
 from wizard.console.report import TRAIL
 from wizard.engine.approval import Stale
 from wizard.engine.events import (
@@ -26,12 +27,13 @@ from wizard.engine.events import (
     RunStarted,
     Status,
     StepChanged,
+    StepEvent,
     StepSaid,
     StepWaits,
 )
 from wizard.errors import Trouble
-from wizard.mesh.links import Board
 from wizard.operations.working import working
+from wizard.steps import kinds
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class StepView:
     """One step as the screens show it."""
 
     id: str
+    kind: str
     title: str
     cluster: str | None
     status: Status = Status.WAITING
@@ -76,7 +79,8 @@ class RunView:
 
     board: Board
     steps: dict[str, StepView] = field(default_factory=dict)
-    log: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=5000))  # cluster, step, text
+    # cluster, kind of step, its peer, text
+    log: deque[tuple[str, str, str, str]] = field(default_factory=lambda: deque(maxlen=5000))
     logged: int = 0
     answers: dict[str, Answered] = field(default_factory=dict)
     wanted: dict[str, PersonNeeded] = field(default_factory=dict)  # step → what a person has to do for it
@@ -94,31 +98,31 @@ class RunView:
             case StepChanged():
                 self._changed(event)
             case StepSaid():
-                self.say(event.cluster, event.step, event.text)
+                self.say(event, event.text)
             case StepWaits():
                 if event.step in self.steps:
                     view = self.steps[event.step]
                     before, view.waits = view.waits, event
                     view.waits_since = time.monotonic() - event.elapsed
                     if not before or before.seen != event.seen:
-                        self.say(event.cluster, event.step, f"waits: {event.what}; sees: {event.seen}")
+                        self.say(event, f"waits: {event.what}; sees: {event.seen}")
             case PersonNeeded():
                 self.wanted[event.step] = event
-                self.say(event.cluster, event.step, f"waits for you: {event.what}")
+                self.say(event, f"waits for you: {event.what}")
             case Answered():
                 self.answers[event.cluster] = event
                 self.board.answered(event.cluster, event.counts)
             case Paused():
                 self.paused = event.paused
-                self.say(None, "", "paused: no further steps are started" if event.paused else "going on")
+                self.say(None, "paused: no further steps are started" if event.paused else "going on")
             case RunEnded():
                 self.ended = event
-                self.say(None, "", event.what)
+                self.say(None, event.what)
 
     def _changed(self, event: StepChanged) -> None:
         view = self.steps.get(event.step)
         if view is None:
-            view = self.steps[event.step] = StepView(event.step, one_line(event.title), event.cluster)
+            view = self.steps[event.step] = StepView(event.step, event.kind, one_line(event.title), event.cluster)
         if event.status in ACTIVE and view.status not in ACTIVE:
             view.since = time.monotonic()
         if event.status not in ACTIVE:
@@ -126,16 +130,17 @@ class RunView:
             self.wanted.pop(event.step, None)
         view.status, view.detail, view.remedy = event.status, event.detail, event.remedy
         view.seconds = event.seconds
-        self.board.step(event.step, event.status, event.detail)
+        self.board.step(event.kind, event.cluster, event.peer, event.status, event.failed_peers)
         if event.status is not Status.WAITING:
-            self.say(event.cluster, event.step, f"{event.status}{': ' if event.detail else ''}{event.detail}")
+            self.say(event, f"{event.status}{': ' if event.detail else ''}{event.detail}")
 
-    def say(self, cluster: str | None, step: str, text: str) -> None:
-        """One line of the log."""
-        self.log.append((cluster or "", step, one_line(text, 1000)))
+    def say(self, of: StepEvent | None, text: str) -> None:
+        """One line of the log. `of`: the event that tells whose it is, None: of the whole run."""
+        whose = (of.cluster or "", of.kind, of.peer or "") if of else ("", "", "")
+        self.log.append((*whose, one_line(text, 1000)))
         self.logged += 1
 
-    def lines_since(self, seen: int) -> Iterator[tuple[str, str, str]]:
+    def lines_since(self, seen: int) -> Iterator[tuple[str, str, str, str]]:
         """The log lines after the first `seen` ever logged, as far as they are kept."""
         start = max(0, len(self.log) - (self.logged - seen))
         for index in range(start, len(self.log)):
@@ -163,9 +168,9 @@ class RunView:
 
     def verifying(self) -> bool:
         """Whether all that is left is to verify."""
-        kinds = {step.id.endswith("/verify") for step in self.steps.values() if step.status not in PASSED}
-        started = any(step.id.endswith("/verify") and step.status is not Status.WAITING for step in self.steps.values())
-        return bool(self.steps) and started and kinds <= {True}
+        left = {step.kind for step in self.steps.values() if step.status not in PASSED}
+        begun = {step.kind for step in self.steps.values() if step.status is not Status.WAITING}
+        return kinds.VERIFY in begun and left <= {kinds.VERIFY}
 
 
 class Run:

@@ -16,6 +16,7 @@ from screens.run import BROKEN, PASSED, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import ROLES, SIGNS, note_on
 from wizard.answered import Answered
+from wizard.steps import kinds
 from wizard.text import one_line
 
 VERSION = 34  # columns for what was heard of one
@@ -55,7 +56,7 @@ class VerifyScreen(RunScreen):
             return
         self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts)
         self.query_one("#answers", Lines).show(self._answers(view))
-        broken = [step for step in view.broken if step.id.endswith("/verify")]
+        broken = [step for step in view.broken if step.kind == kinds.VERIFY]
         if broken:
             self.show_note(broken[0])
 
@@ -78,8 +79,9 @@ class VerifyScreen(RunScreen):
             return
         mesh = run.prepared.mesh
         versions = {mesh.sample_version(cluster.name): cluster.name for cluster in mesh.clusters}
+        steps = {step.cluster: step for step in view.steps.values() if step.kind == kinds.VERIFY}
         for cluster in mesh.clusters:
-            step = view.steps.get(f"{cluster.name}/verify")
+            step = steps.get(cluster.name)
             if step is not None and self._only in cluster.name.lower():
                 yield from self._cluster(step, view.answers.get(cluster.name), versions)
 
@@ -111,7 +113,7 @@ class VerifyScreen(RunScreen):
 
     def chosen_step(self) -> StepView | None:
         """The first verification that failed."""
-        return next((step for step in self.view.broken if step.id.endswith("/verify")), None) if self.view else None
+        return next((step for step in self.view.broken if step.kind == kinds.VERIFY), None) if self.view else None
 
     def tell_end(self, view: RunView) -> None:
         """Verified, or not."""

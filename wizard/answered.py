@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wizard.engine.events import Event
+from wizard.engine.events import StepEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered(Event):
+class Answered(StepEvent):
     """Verification: what one cluster has heard so far. `counts`: version → answers; `missing`: versions not heard yet."""
 
     losable = True
 
-    step: str
     cluster: str
     counts: Mapping[str, int]
     missing: tuple[str, ...]

@@ -6,6 +6,8 @@ the command line promises: 1 failed, 2 bad input, 3 a person is needed, 4 verifi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +22,12 @@ class Trouble(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", *, peers: tuple[str, ...] = ()) -> None:
+        """`peers`: of a failure that befell some of several clusters, which."""
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+        self.peers = peers
 
 
 class Failed(Trouble):
@@ -87,6 +91,16 @@ class BadInput(Trouble):
     def __init__(self, what: str, remedy: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
         super().__init__(what, remedy)
         self.mistakes = mistakes
+
+
+@contextmanager
+def befalling(*peers: str) -> Iterator[None]:
+    """Trouble from within befell these clusters, where it does not tell of others itself."""
+    try:
+        yield
+    except Trouble as trouble:
+        trouble.peers = trouble.peers or peers
+        raise
 
 
 def remedy_of(error: StateError) -> str:

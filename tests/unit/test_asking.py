@@ -23,13 +23,14 @@ import pytest
 
 from tests.unit.api_fakes import pair
 from tests.unit.conftest import Setting, setting
+from wizard.board import Board
 from wizard.clusters.command import execute, query_of
 from wizard.clusters.kinds import POD, Ref
 from wizard.clusters.port import Executed
 from wizard.clusters.wire import Route, Wire, tls_context
 from wizard.errors import Failed
 from wizard.mesh.fields import cluster_field
-from wizard.mesh.links import Board, LinkId, LinkState
+from wizard.mesh.links import LinkId, LinkState
 from wizard.probes.asking import Reply, command_of, doubt, reply_of
 from wizard.probes.credential import Credential, beforehand, in_secret
 from wizard.simulated.cluster import SimulatedCluster
@@ -278,9 +279,9 @@ def test_a_path_is_refused_with_what_is_missing_there(server: str) -> None:
 
 def test_the_drawing_shows_the_link_that_leads_elsewhere(two: Setting) -> None:
     board = Board(two.mesh)
-    board.step("cluster1/reach-api", "done")
-    board.step("cluster1/remote-secret/cluster2", "done")
-    board.step("cluster1/reach-peers", "failed", "istiod of cluster1 cannot read cluster2: it is another cluster")
+    board.step("reach-api", "cluster1", None, "done")
+    board.step("remote-secret", "cluster1", "cluster2", "done")
+    board.step("reach-peers", "cluster1", None, "failed", ("cluster2",))
     assert board.links[LinkId("api", "cluster1", "cluster2")] is LinkState.BROKEN
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from wizard.board import Board
 from wizard.mesh.drawing import draw
-from wizard.mesh.links import Board, LinkId, LinkState, links_of
+from wizard.mesh.links import LinkId, LinkState, links_of
 from wizard.mesh.model import Cluster, Gateway, Mesh
 
 
@@ -91,22 +92,22 @@ def test_the_board_follows_the_steps() -> None:
     board = Board(mesh_of(2))
     api, traffic = LinkId("api", "cluster1", "cluster2"), LinkId("gateway", "cluster1", "cluster2")
     assert set(board.links.values()) == {LinkState.WAITING}
-    board.step("cluster1/remote-secret/cluster2", "running")
+    board.step("remote-secret", "cluster1", "cluster2", "running")
     assert board.links[api] is LinkState.WORKING
-    board.step("cluster1/remote-secret/cluster2", "failed")
+    board.step("remote-secret", "cluster1", "cluster2", "failed")
     assert board.links[api] is LinkState.BROKEN
-    board.step("cluster1/remote-secret/cluster2", "done")
+    board.step("remote-secret", "cluster1", "cluster2", "done")
     assert board.links[api] is LinkState.OK
-    board.step("cluster2/expose-services", "waiting")
-    board.step("cluster2/install", "done")
+    board.step("expose-services", "cluster2", None, "waiting")
+    board.step("install", "cluster2", None, "done")
     assert board.links[traffic] is LinkState.WORKING
-    board.step("cluster2/expose-services", "done")
+    board.step("expose-services", "cluster2", None, "done")
     assert board.links[traffic] is LinkState.READY
-    board.step("cluster1/verify", "running")
+    board.step("verify", "cluster1", None, "running")
     assert board.links[traffic] is LinkState.WORKING
     board.answered("cluster1", {"v1": 3})
     assert board.links[traffic] is LinkState.WORKING
-    board.step("cluster1/verify", "failed")
+    board.step("verify", "cluster1", None, "failed")
     assert board.links[traffic] is LinkState.BROKEN
     board.answered("cluster1", {"v1": 3, "v2": 7})
     assert board.links[traffic] is LinkState.OK
@@ -117,7 +118,7 @@ def test_a_matrix_names_what_is_broken() -> None:
     mesh = mesh_of(50)
     board = Board(mesh)
     for peer in range(2, 9):
-        board.step(f"cluster1/remote-secret/cluster{peer}", "failed")
+        board.step("remote-secret", "cluster1", f"cluster{peer}", "failed")
     text = draw(mesh, links=board.links).plain()
     assert "✗ cluster1 → cluster2: API server broken" in text
     assert "and 3 more" in text
@@ -145,10 +146,10 @@ def test_pods_that_reach_each_other_directly_are_proven_by_traffic_alone() -> No
     mesh = mesh_of(2, network="lan")
     mesh = replace(mesh, clusters=tuple(replace(each, network="lan") for each in mesh.clusters))
     board, pods = Board(mesh), LinkId("pods", "cluster1", "cluster2")
-    for step in ("cluster1/install", "cluster2/install"):
-        board.step(step, "done")
+    for cluster in ("cluster1", "cluster2"):
+        board.step("install", cluster, None, "done")
     assert board.links[pods] is LinkState.READY
-    board.step("cluster1/verify", "running")
+    board.step("verify", "cluster1", None, "running")
     assert board.links[pods] is LinkState.WORKING
     board.answered("cluster1", {"v2": 2})
     assert board.links[pods] is LinkState.OK
@@ -167,71 +168,67 @@ def test_the_answers_of_a_version_once_given_are_those_of_its_cluster() -> None:
 def test_discovery_follows_the_remote() -> None:
     board, link = Board(served(2)), LinkId("discovery", "cluster2", "cluster1")
     for part in ("reach-discovery", "install", "istiod"):
-        board.step(f"cluster2/{part}", "waiting")
+        board.step(part, "cluster2", None, "waiting")
     for part in ("reach-discovery", "install"):
-        board.step(f"cluster2/{part}", "done")
+        board.step(part, "cluster2", None, "done")
         assert board.links[link] is LinkState.WORKING
-    board.step("cluster2/istiod", "done")
+    board.step("istiod", "cluster2", None, "done")
     assert board.links[link] is LinkState.OK
-    board.step("cluster2/reach-discovery", "failed")
+    board.step("reach-discovery", "cluster2", None, "failed")
     assert board.links[link] is LinkState.BROKEN
     assert board.links[LinkId("api", "cluster1", "cluster2")] is LinkState.WAITING
 
 
 def test_the_gateway_of_a_remote_is_opened_by_its_control_plane() -> None:
     board, link = Board(served(3)), LinkId("gateway", "cluster2", "cluster3")
-    for step in ("cluster3/install", "cluster1/expose-services", "cluster1/mesh-networks"):
-        board.step(step, "waiting")
-    board.step("cluster3/install", "done")
-    board.step("cluster1/mesh-networks", "done")
+    for kind, cluster in (("install", "cluster3"), ("expose-services", "cluster1"), ("mesh-networks", "cluster1")):
+        board.step(kind, cluster, None, "waiting")
+    board.step("install", "cluster3", None, "done")
+    board.step("mesh-networks", "cluster1", None, "done")
     assert board.links[link] is LinkState.WORKING
-    board.step("cluster1/expose-services", "done")
+    board.step("expose-services", "cluster1", None, "done")
     assert board.links[link] is LinkState.READY
-    board.step("cluster1/expose-services", "failed")
+    board.step("expose-services", "cluster1", None, "failed")
     assert board.links[link] is LinkState.BROKEN
 
 
 def test_a_route_that_is_missing_breaks_just_the_way_that_needs_it() -> None:
     board = Board(mesh_of(3))
-    board.step("cluster1/route/cluster2", "conflict")
+    board.step("route", "cluster1", "cluster2", "conflict")
     broken = [link for link, state in board.links.items() if state is LinkState.BROKEN]
     assert broken == [LinkId("gateway", "cluster1", "cluster2")]
 
 
 @pytest.mark.parametrize(
-    ("kind", "guard", "detail", "targets"),
+    ("kind", "guard", "befell"),
     [
-        ("api", "reach-api", "cluster3 is not reached at 10.0.0.3:6443: timeout", {"cluster3"}),
-        ("api", "reach-api", "https://10.9.0.10:6443 does not answer", {"cluster10"}),
-        ("gateway", "reach-gateways", "10.201.0.1:31443 does not answer", {"cluster1"}),
-        ("gateway", "reach-gateways", "cluster10 and cluster3 (10.201.0.3:31443) time out", {"cluster10", "cluster3"}),
-        ("gateway", "reach-gateways", "cluster100 is none of them, cluster1-a neither", None),
-        ("gateway", "reach-gateways", "", None),
+        ("api", "reach-api", ("cluster3",)),
+        ("api", "reach-peers", ("cluster10",)),
+        ("gateway", "reach-gateways", ("cluster10", "cluster3")),
+        ("gateway", "reach-gateways", ()),
     ],
 )
-def test_a_guard_breaks_the_links_that_it_names(kind: str, guard: str, detail: str, targets: set[str] | None) -> None:
+def test_a_guard_breaks_the_links_that_its_failure_befell(kind: str, guard: str, befell: tuple[str, ...]) -> None:
     mesh = mesh_of(10)
-    clusters = [replace(each, api_server=f"https://10.9.0.{n}:6443") for n, each in enumerate(mesh.clusters, 1)]
-    mesh = replace(mesh, clusters=tuple(clusters))
     board = Board(mesh)
-    board.step(f"cluster2/{guard}", "failed", detail)
+    board.step(guard, "cluster2", None, "failed", befell)
     broken = {link for link, state in board.links.items() if state is LinkState.BROKEN}
-    expected = targets if targets is not None else {each.name for each in mesh.peers("cluster2")}
+    expected = befell or {each.name for each in mesh.peers("cluster2")}
     assert broken == {LinkId(kind, "cluster2", target) for target in expected}  # type: ignore[arg-type]
-    board.step(f"cluster2/{guard}", "skipped")
+    board.step(guard, "cluster2", None, "skipped")
     assert LinkState.BROKEN not in board.links.values()
 
 
 def test_the_board_told_step_by_step_is_the_board_told_at_once() -> None:
     mesh = served(6, 2)
-    steps = [(f"{cluster.name}/{part}", status) for cluster in mesh.clusters
+    steps = [(part, cluster.name, status) for cluster in mesh.clusters
              for part, status in (("install", "done"), ("expose-services", "done"), ("reach-gateways", "failed"),
                                   ("verify", "running"), ("reach-gateways", "done"))]  # fmt: skip
     slow, fast = Board(mesh), Board(mesh)
-    for step, status in steps:
-        slow.step(step, status)
+    for kind, cluster, status in steps:
+        slow.step(kind, cluster, None, status)
         assert slow.links
-        fast.step(step, status)
+        fast.step(kind, cluster, None, status)
     assert slow.links == fast.links
 
 

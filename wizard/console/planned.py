@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wizard.board import Board
 from wizard.console.output import Output, speaks_unicode
 from wizard.engine.progress import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
 from wizard.mesh.drawing import draw
 from wizard.mesh.files import files_of
-from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
+from wizard.steps import kinds
 from wizard.text import one_line, printable
 
 _MARKS = {"done": ("✔", "green"), "needed": ("▸", "cyan"), "conflict": ("⚠", "yellow"), "unknown": ("✘", "red")}
@@ -75,7 +76,7 @@ def drawing(mesh: Mesh, steps: list[Found] | None = None) -> str:
     board = Board(mesh)
     for each in steps or ():
         state = {"unknown": "waiting", "needed": "waiting"}.get(each.state, each.state)
-        board.step(each.step.id, state, each.what)
+        board.step(each.step.kind, each.step.cluster, each.step.peer, state)
     return draw(mesh, links=board.links, width=100, ascii=not speaks_unicode()).plain()
 
 
@@ -108,7 +109,9 @@ def files(mesh: Mesh) -> Iterator[str]:
 def half_linked(steps: list[Found]) -> list[tuple[str, str]]:
     """(reader, silent) of every pair of which only the first reads the other's API server. Where a look failed nobody knows."""
     states = {
-        tuple(each.step.id.split("/remote-secret/")): each.state for each in steps if "/remote-secret/" in each.step.id
+        (each.step.cluster or "", each.step.peer or ""): each.state
+        for each in steps
+        if each.step.kind == kinds.REMOTE_SECRET
     }
     return [
         (reader, peer)

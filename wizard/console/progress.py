@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from wizard.answered import Answered
+from wizard.board import Board
 from wizard.console.output import Output, echo, speaks_unicode
 from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
-from wizard.mesh.links import Board
 from wizard.mesh.model import Mesh
 from wizard.text import as_json, duration, listing, one_line, printable, tamed
 
@@ -110,7 +110,7 @@ class Lines:
                 self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))
 
     def _changed(self, event: StepChanged) -> None:
-        self._board.step(event.step, event.status, event.detail)
+        self._board.step(event.kind, event.cluster, event.peer, event.status, event.failed_peers)
         if event.status not in _MARKS:
             return
         mark, color = _MARKS[event.status]

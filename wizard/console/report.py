@@ -81,7 +81,7 @@ class Trail:
         self.defects: list[Defect] = []
         self._mesh: Mesh | None = None
         self._kinds: dict[str, str] = {}
-        self._statuses: dict[str, str] = {}
+        self._statuses: dict[str, tuple[str | None, str | None, str]] = {}  # step → cluster, peer, status
         self._events: deque[str] = deque(maxlen=MOST_EVENTS)
 
     def of(self, mesh: Mesh, plan: Plan | None = None) -> None:
@@ -113,7 +113,7 @@ class Trail:
     def _hear(self, event: Event) -> None:
         kind = type(event).__name__
         if isinstance(event, StepChanged):
-            self._statuses[event.step] = str(event.status)
+            self._statuses[event.step] = (event.cluster, event.peer, str(event.status))
             kind += f" {event.status}"
         elif isinstance(event, RunEnded):
             kind += f" {event.exit_code}"
@@ -166,10 +166,10 @@ class Trail:
     def _steps(self) -> list[str]:
         numbers = {c.name: f"cluster{n}" for n, c in enumerate(self._mesh.clusters if self._mesh else (), 1)}
         lines = []
-        for id, status in self._statuses.items():
-            # An id holds names: of it remain the numbers of its clusters, and the kind of step it is.
-            lanes = [numbers[part] for part in id.split("/") if part in numbers]
-            lines.append("/".join([*lanes[:1], self._kinds.get(id, "Step"), *lanes[1:]]) + f": {status}")
+        for id, (cluster, peer, status) in self._statuses.items():
+            # Of its clusters' names only their numbers are told.
+            parts = (numbers.get(cluster or ""), self._kinds.get(id, "Step"), numbers.get(peer or ""))
+            lines.append("/".join(filter(None, parts)) + f": {status}")
         return lines
 
 

@@ -300,7 +300,9 @@ class Engine:
             self._record.failed(step, status, trouble.what)
         with self._progress.changed:
             self._progress.trouble[step.id] = trouble
-            self._progress.change(step, status, trouble.what, remedy=trouble.remedy, seconds=seconds)
+            self._progress.change(
+                step, status, trouble.what, remedy=trouble.remedy, seconds=seconds, failed_peers=trouble.peers
+            )
 
     # -- what a step is given
 

@@ -51,38 +51,48 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepChanged(Event):
-    """A step took another status. `seconds`: how long it has worked. `detail`: one sentence; `remedy`: what to do."""
+class StepEvent(Event):
+    """Something of one step. `step`: its id, which tells it from others and nothing else; empty where it is no step's. `kind`:
+    what sort of step it is; `cluster`: where it works, None: in no single one; `peer`: the other cluster, where there is a step
+    for each.
+    """
 
     step: str
     cluster: str | None
+    kind: str = ""
+    peer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepChanged(StepEvent):
+    """A step took another status. `seconds`: how long it has worked. `detail`: one sentence; `remedy`: what to do.
+    `failed_peers`: the other clusters that a failure befell; empty where it befell all with which the step has to do.
+    """
+
     title: str
     status: Status
     detail: str = ""
     remedy: str = ""
     seconds: float = 0.0
+    failed_peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSaid(Event):
+class StepSaid(StepEvent):
     """A line of progress. `output`: it is istioctl's own and one of many; otherwise it is for a person to read."""
 
     losable = True
 
-    step: str
-    cluster: str | None
     text: str
     output: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepWaits(Event):
+class StepWaits(StepEvent):
     """A step waits: for what, what it last saw, since when, until when (seconds; 0: as long as it takes)."""
 
     losable = True
 
-    step: str
-    cluster: str | None
     what: str
     seen: str
     elapsed: float
@@ -90,13 +100,11 @@ class StepWaits(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonNeeded(Event):
+class PersonNeeded(StepEvent):
     """A step cannot go on before a person has done something outside, and waits for that. `what`: what it
     waits for; `instructions`: lines to read and commands to copy. Said once; StepWaits then tells how long it has waited.
     """
 
-    step: str
-    cluster: str | None
     what: str
     instructions: str
 

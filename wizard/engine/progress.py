@@ -40,19 +40,22 @@ class Progress:
         for step in self.plan.steps:
             self.change(step, self.status[step.id])
 
-    def change(self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0) -> None:
-        """The step takes this status. `seconds`: how long it has worked."""
+    def change(
+        self, step: Step, status: Status, detail: str = "", *, remedy: str = "", seconds: float = 0.0,
+        failed_peers: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """The step takes this status. `seconds`: how long it has worked; `failed_peers`: see `StepChanged`."""
         with self.changed:
             self.status[step.id] = status
             self._emit(
                 StepChanged(
-                    step=step.id,
-                    cluster=step.cluster,
+                    **step.named(),
                     title=step.title,
                     status=status,
                     detail=detail,
                     remedy=remedy,
                     seconds=seconds,
+                    failed_peers=failed_peers,
                 )
             )
             self.changed.notify_all()

@@ -119,7 +119,7 @@ class Job:
 
     def _say(self, text: str, *, output: bool = False) -> None:
         said = one_line(text, 1000)
-        self._emit(StepSaid(step=self._step.id, cluster=self._step.cluster, text=said, output=output))
+        self._emit(StepSaid(**self._step.named(), text=said, output=output))
 
     def tell(self, event: Event) -> None:
         """Something of the step's own, for those who watch and know what it is."""
@@ -198,12 +198,7 @@ class Job:
             if not asked:
                 asked = True
                 self._emit(
-                    PersonNeeded(
-                        step=self._step.id,
-                        cluster=self._step.cluster,
-                        what=one_line(what),
-                        instructions=printable(instructions),
-                    )
+                    PersonNeeded(**self._step.named(), what=one_line(what), instructions=printable(instructions))
                 )
             self._waits(what, seen, time.monotonic() - began, 0.0)
             self._sleep(every)
@@ -211,8 +206,7 @@ class Job:
     def _waits(self, what: str, seen: str, elapsed: float, deadline: float) -> None:
         self._emit(
             StepWaits(
-                step=self._step.id,
-                cluster=self._step.cluster,
+                **self._step.named(),
                 what=one_line(what),
                 seen=one_line(seen),
                 elapsed=elapsed,
@@ -287,6 +281,10 @@ class Step(ABC):
         self.peer = peer
         self.needs = needs
         self.joins = joins
+
+    def named(self) -> dict[str, Any]:
+        """What every event of it tells of it: the fields of a `StepEvent`."""
+        return {"step": self.id, "cluster": self.cluster, "kind": str(self.kind), "peer": self.peer}
 
     @abstractmethod
     def probe(self, world: Any) -> Probe:

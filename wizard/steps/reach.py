@@ -13,7 +13,7 @@ from wizard.clusters.kinds import NODE, POD, SERVICE
 from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.clusters.patience import within
 from wizard.engine.step import Difference, Job, Needed, Probe, Step
-from wizard.errors import Failed, NeedsPerson
+from wizard.errors import Failed, NeedsPerson, befalling
 from wizard.fanout import of_each
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import bracketed, canonical, is_ip
@@ -45,11 +45,12 @@ _SHOWN = 6  # node addresses that a remedy lists
 
 @dataclass(frozen=True)
 class Target:
-    """One address to try. `what`: what is there. `refused`: whether a refusal will do, since nobody may listen yet but the
-    path is open. `patience`: for how many seconds it may be closed, `opening`: and refuse. `remedy`: what to do where it is
-    closed, None: open the port.
+    """One address to try, of that `peer`. `what`: what is there. `refused`: whether a refusal will do, since nobody may listen
+    yet but the path is open. `patience`: for how many seconds it may be closed, `opening`: and refuse. `remedy`: what to do
+    where it is closed, None: open the port.
     """
 
+    peer: str
     what: str
     url: str
     refused: bool = False
@@ -72,6 +73,15 @@ class Target:
         return elapsed < (max(self.opening, self.patience) if answer.refused else self.patience)
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """What is wrong with whom answers at the address of that `peer`. `cure`: what to do about it."""
+
+    peer: str
+    what: str
+    cure: str
+
+
 class Reach(Step):
     """Tries some targets from inside a cluster."""
 
@@ -87,8 +97,8 @@ class Reach(Step):
         """What is to be tried. Failed where an address is not known."""
         raise NotImplementedError
 
-    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[tuple[str, str]]:
-        """What is wrong with whom answers at these, each with its cure."""
+    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[Doubt]:
+        """What is wrong with whom answers at these."""
         return []
 
     def probe(self, world: World) -> Probe:
@@ -107,8 +117,9 @@ class Reach(Step):
         ]
         if closed or doubts:
             remedies = [self._remedy(closed, world)] if closed else []
-            remedies += dict.fromkeys(cure for _, cure in doubts if cure)
-            raise Failed("; ".join([*told, *(what for what, _ in doubts)]), "\n".join(remedies))
+            remedies += dict.fromkeys(doubt.cure for doubt in doubts if doubt.cure)
+            peers = dict.fromkeys([*(target.peer for target in closed), *(doubt.peer for doubt in doubts)])
+            raise Failed("; ".join([*told, *(doubt.what for doubt in doubts)]), "\n".join(remedies), peers=tuple(peers))
         job.say(f"{self.cluster} reaches {listing(dict.fromkeys(target.what for target in targets))}")
 
     def undo(self, world: World, job: Job) -> None:
@@ -173,11 +184,11 @@ class ReachApi(Reach):
 
     def targets(self, world: World) -> list[Target]:
         return [
-            Target(f"the API server of {peer.name}", str(peer.api_server))
+            Target(peer.name, f"the API server of {peer.name}", str(peer.api_server))
             for peer in self.mesh.read_by(self.member.name)
         ]
 
-    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[tuple[str, str]]:
+    def doubts(self, world: World, pods: CurlPods, job: Job, answering: list[Target]) -> list[Doubt]:
         urls = {target.url for target in answering}
         asked = {}
         for peer in self.mesh.read_by(self.member.name):
@@ -200,7 +211,8 @@ class ReachPeers(ReachApi):
         return in_secret(world.cluster(self.cluster).get(secret_of(peer.name)), peer.name)
 
     def identity(self, peer: Cluster, world: World) -> str:
-        return world.cluster(peer.name).identity()
+        with befalling(peer.name):
+            return world.cluster(peer.name).identity()
 
 
 class ReachGateways(Reach):
@@ -232,10 +244,14 @@ class ReachGateways(Reach):
         ]
 
     def _gateway(self, peer: Cluster, world: World) -> list[Target]:
-        addresses = peer.gateway.addresses or (self._balanced(peer, world),)
+        with befalling(peer.name):
+            addresses = peer.gateway.addresses or (self._balanced(peer, world),)
         patience = BALANCER_PATIENCE if peer.gateway.labelled else PATIENCE
         what = f"the gateway of {peer.name}"
-        return [Target(what, _url(each, peer.gateway.tls_port), refused=True, patience=patience) for each in addresses]
+        return [
+            Target(peer.name, what, _url(each, peer.gateway.tls_port), refused=True, patience=patience)
+            for each in addresses
+        ]
 
     def _balanced(self, peer: Cluster, world: World) -> str:
         """What the peer's load balancer gave. NeedsPerson where that is this cluster's own: its Pods would never leave it."""
@@ -255,7 +271,9 @@ class ReachGateways(Reach):
 
     def _pod(self, peer: Cluster, world: World) -> list[Target]:
         """A Pod that any cluster has and that listens: of its DNS. None where there is none."""
-        for pod in world.cluster(peer.name).objects(POD, "kube-system", "k8s-app=kube-dns"):
+        with befalling(peer.name):
+            pods = world.cluster(peer.name).objects(POD, "kube-system", "k8s-app=kube-dns")
+        for pod in pods:
             status = pod.get("status") or {}
             address = str(status.get("podIP") or "")
             if status.get("phase") == "Running" and not is_going(pod) and is_ip(address):
@@ -264,7 +282,7 @@ class ReachGateways(Reach):
                     "other directly: route the Pod networks to each other, or give the clusters different networks."
                 )
                 what = f"Pod {one_line(pod['metadata']['name'])} of {peer.name}"
-                return [Target(what, _url(address, DNS_PORT), refused=True, remedy=remedy)]
+                return [Target(peer.name, what, _url(address, DNS_PORT), refused=True, remedy=remedy)]
         return []
 
 
@@ -295,7 +313,10 @@ class ReachDiscovery(Reach):
             ports.append(INJECTION_PORT)  # called by its API server; tried from a Pod, since only there curl can be run
         patience = BALANCER_PATIENCE if self.control.gateway.labelled else PATIENCE
         what = f"istiod of {self.control.name}"
-        return [Target(what, _url(address, port), patience=patience, opening=OPENING_PATIENCE) for port in ports]
+        return [
+            Target(self.control.name, what, _url(address, port), patience=patience, opening=OPENING_PATIENCE)
+            for port in ports
+        ]
 
 
 def probe_needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
@@ -327,25 +348,27 @@ def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, 
         return (None if left else closed), seen
 
     longest = max(max(target.patience, target.opening) for target in targets)
-    return job.wait("every address to answer", look, seconds=longest + TRYING_SECONDS, every=1.0)
+    try:
+        return job.wait("every address to answer", look, seconds=longest + TRYING_SECONDS, every=1.0)
+    except Failed as failure:
+        failure.peers = tuple(dict.fromkeys(target.peer for target in left))
+        raise
 
 
-def _asked_as_istiod(
-    reader: str, asked: Mapping[str, tuple[Credential, str]], pods: CurlPods, job: Job
-) -> list[tuple[str, str]]:
+def _asked_as_istiod(reader: str, asked: Mapping[str, tuple[Credential, str]], pods: CurlPods, job: Job) -> list[Doubt]:
     """`asked`: peer → with what it is read, and the UID that it must have."""
     began = time.monotonic()
     pods.start()
 
-    def ask(peer: str) -> tuple[str, str] | None:
+    def ask(peer: str) -> Doubt | None:
         credential, uid = asked[peer]
         found = doubt(peer, credential, pods.ask_as_istiod(credential), uid)
-        return found and (f"istiod of {reader} cannot read {peer}: {found[0]}", found[1])
+        return Doubt(peer, f"istiod of {reader} cannot read {peer}: {found[0]}", found[1]) if found else None
 
-    def look() -> tuple[list[tuple[str, str]] | None, str]:
+    def look() -> tuple[list[Doubt] | None, str]:
         doubts = [found for found in of_each(asked, ask, at_once=8) if found]
         over = not doubts or time.monotonic() - began >= PATIENCE
-        return (doubts if over else None), "; ".join(what for what, _ in doubts[:3])
+        return (doubts if over else None), "; ".join(each.what for each in doubts[:3])
 
     what = "the API servers to answer as istiod will ask"
     return job.wait(what, look, seconds=PATIENCE + TRYING_SECONDS, every=1.0)

@@ -80,8 +80,7 @@ class Verify(Step):
 
     def _answered(self, heard: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> Answered:
         return Answered(
-            step=self.id,
-            cluster=self.member.name,
+            **self.named(),
             counts=dict(heard),
             missing=missing,
             errors=errors,
