@@ -93,6 +93,7 @@ def test_a_closed_api_server_is_told_with_what_to_open(clock: Clock, said: Any, 
     failure = closed(api(mesh), world, clock)
     assert f"cluster1 cannot reach the API server of cluster2 at https://10.0.0.2:6443: {why}" in failure.what
     assert "the API server of cluster3 at https://10.0.0.3:6443: timed out" in failure.what
+    assert failure.peers == ("cluster2", "cluster3")
     assert "TCP from the nodes of cluster1 (10.0.0.1) to" in failure.remedy
     assert "10.0.0.3 port 6443" in failure.remedy
     assert clusters["cluster1"].probes() == []
@@ -199,8 +200,11 @@ def test_a_load_balancer_that_gives_an_address_of_the_caller_needs_a_person(cloc
         clusters["cluster1"].items[GATEWAY_SERVICE] = balanced(ip="192.0.2.240")
     else:
         clusters["cluster1"].node("another", "192.0.2.240")
-    with pytest.raises(NeedsPerson, match=r"cluster2 gave 192\.0\.2\.240, which is an address of cluster1 itself"):
+    with pytest.raises(
+        NeedsPerson, match=r"cluster2 gave 192\.0\.2\.240, which is an address of cluster1 itself"
+    ) as caught:
         gateways(mesh).apply(world, Hands(clock, gateways(mesh)).job)
+    assert caught.value.peers == ("cluster2",)
     assert clusters["cluster1"].jobs == []
 
 
@@ -227,6 +231,7 @@ def test_on_a_shared_network_a_pod_is_tried(clock: Clock) -> None:
     clusters["cluster1"].says = {"10.245.0.3:53": NO_ROUTE}
     failure = closed(gateways(mesh), world, clock)
     assert "cluster1 cannot reach Pod coredns of cluster2" in failure.what
+    assert failure.peers == ("cluster2",)
     assert "give the clusters different networks" in failure.remedy
     assert "port 53" not in failure.remedy
 
