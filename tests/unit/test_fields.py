@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field, mesh_field
+from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh, Verify
 
 FIELDS = MESH_FIELDS + CLUSTER_FIELDS
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
@@ -38,6 +40,21 @@ def test_flags_are_unique_within_the_mesh() -> None:
     flags = [field.flag for field in MESH_FIELDS]
     assert len(set(flags)) == len(flags)
     assert mesh_field("istio.imagePullPolicy").flag == "--istio-image-pull-policy"
+
+
+def test_every_part_of_the_model_but_what_is_no_part_of_the_file_is_bound_to_one_field() -> None:
+    sections: dict[str, type] = {"istio": Istio, "certificates": Certificates, "verify": Verify, "gateway": Gateway}
+
+    def attributes(of: type) -> set[str]:
+        assert is_dataclass(of)
+        names = {field.name for field in fields(of)}
+        below = {f"{name}.{each.name}" for name in names & set(sections) for each in fields(sections[name])}
+        return (names - set(sections)) | below
+
+    for model, declared, others in ((Mesh, MESH_FIELDS, {"clusters"}), (Cluster, CLUSTER_FIELDS, {"gateway.gone"})):
+        bound = [field.attribute for field in declared]
+        assert len(bound) == len(set(bound))
+        assert set(bound) == attributes(model) - others
 
 
 @given(st.sampled_from(FIELDS), _values)

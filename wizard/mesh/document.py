@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wizard.errors import BadInput, Mistake
-from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field
+from wizard.mesh.field import Field
+from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
-from wizard.mesh.rules import exposure_of, gateway_addresses, mistakes_together, primary_of, value_at
-from wizard.mesh.tolerations import toleration_of
+from wizard.mesh.rules import as_held, as_written, mistakes_together, value_at
 from wizard.paths import expanded
 
 Document = dict[str, Any]
+MIN_CLUSTERS = 2
 MAX_CLUSTERS = 200
+_SECTIONS: dict[str, type] = {"istio": Istio, "certificates": Certificates, "verify": Verify, "gateway": Gateway}
+_T = TypeVar("_T", Mesh, Cluster)
 
 
 def put(data: Document, key: str, value: object) -> None:
@@ -84,114 +87,37 @@ def mesh_from(
     if not isinstance(data, dict):
         raise TypeError("unreachable: mistakes_in refuses what is no mapping")
 
-    def path(value: object) -> Path | None:
-        return (base / expanded(str(value))) if value else None
-
-    def setting(field: Field, of: Mapping[str, Any] = data) -> Any:
-        value = value_at(of, field.key)
-        return field.default if value in (None, "", [], {}) else value
-
-    def paths(names: Sequence[str] | None) -> tuple[Path, ...]:
-        return tuple(base / expanded(name) for name in names or ())
-
-    mesh = {field.key: setting(field) for field in MESH_FIELDS}
-    clusters = []
-    for entry in data["clusters"]:
-        of = {field.key: setting(field, entry) for field in CLUSTER_FIELDS}
-        addresses = gateway_addresses(entry)
-        clusters.append(
-            Cluster(
-                name=of["name"],
-                context=of["context"],
-                network=of["network"],
-                kubeconfig=path(of["kubeconfig"]),
-                role=of["role"],
-                primary=primary_of(entry, data["clusters"]),
-                discovery=of["discoveryAddress"],
-                api_server=of["apiServer"],
-                service_cidr=of["serviceCidr"],
-                gateway=Gateway(
-                    exposure_of(entry, data["clusters"]),
-                    next(iter(addresses), None),
-                    of["gateway.port"],
-                    of["gateway.node"],
-                    tuple(addresses[1:]),
-                    annotations=tuple((of["gateway.annotations"] or {}).items()),
-                ),
-                sample=of["sample"],
-                overlays=paths(of["overlays"]),
-            )
-        )
-    return Mesh(
-        name=mesh["name"],
-        clusters=tuple(clusters),
-        topology=mesh["topology"],
-        trust_domain=mesh["trustDomain"],
-        istio=Istio(
-            version=mesh["istio.version"],
-            revision=mesh["istio.revision"],
-            hub=mesh["istio.hub"],
-            image_pull_policy=mesh["istio.imagePullPolicy"],
-            pull_secret=mesh["istio.pullSecret"],
-            pull_secret_file=path(mesh["istio.pullSecretFile"]),
-            overlays=paths(mesh["istio.overlays"]),
-        ),
-        certificates=Certificates(mesh["certificates.source"], path(mesh["certificates.path"])),
-        verify=Verify(mesh["verify.namespace"], mesh["verify.hub"], mesh["verify.curlImage"], mesh["verify.probes"]),
-        tolerations=tuple(toleration_of(entry) for entry in mesh["tolerations"] or ()),
+    clusters = tuple(
+        _built(Cluster, CLUSTER_FIELDS, as_held(entry, data["clusters"]), base) for entry in data["clusters"]
     )
+    return _built(Mesh, MESH_FIELDS, data, base, clusters=clusters)
 
 
 def document_of(mesh: Mesh) -> Document:
     """The document that reads back as this mesh: the shape of the mesh file, ready for JSON or YAML."""
     document: Document = {"apiVersion": API_VERSION, "kind": "Mesh"}
-    values: dict[str, Any] = {
-        "name": mesh.name,
-        "topology": mesh.topology,
-        "trustDomain": mesh.trust_domain,
-        "istio.version": mesh.istio.version,
-        "istio.revision": mesh.istio.revision,
-        "istio.hub": mesh.istio.hub,
-        "istio.imagePullPolicy": mesh.istio.image_pull_policy,
-        "istio.pullSecret": mesh.istio.pull_secret,
-        "istio.pullSecretFile": str(mesh.istio.pull_secret_file) if mesh.istio.pull_secret_file else None,
-        "istio.overlays": [str(path) for path in mesh.istio.overlays] or None,
-        "tolerations": [each.manifest() for each in mesh.tolerations] or None,
-        "certificates.source": mesh.certificates.source,
-        "certificates.path": str(mesh.certificates.path) if mesh.certificates.path else None,
-        "verify.namespace": mesh.verify.namespace,
-        "verify.hub": mesh.verify.hub,
-        "verify.curlImage": mesh.verify.curl_image,
-        "verify.probes": mesh.verify.probes,
-    }
-    for key, value in values.items():
-        put(document, key, value)
-    document["clusters"] = []
-    for cluster in mesh.clusters:
-        entry: Document = {}
-        of: dict[str, Any] = {
-            "name": cluster.name,
-            "kubeconfig": str(cluster.kubeconfig) if cluster.kubeconfig else None,
-            "context": cluster.context,
-            "network": cluster.network,
-            "role": cluster.role,
-            "primary": cluster.primary,
-            "discoveryAddress": cluster.discovery,
-            "apiServer": cluster.api_server,
-            "serviceCidr": cluster.service_cidr,
-            "gateway.exposure": cluster.gateway.exposure,
-            "gateway.address": None if cluster.gateway.more else cluster.gateway.address,
-            "gateway.addresses": list(cluster.gateway.addresses) if cluster.gateway.more else None,
-            "gateway.port": cluster.gateway.port,
-            "gateway.node": cluster.gateway.node,
-            "gateway.annotations": dict(cluster.gateway.annotations) or None,
-            "overlays": [str(path) for path in cluster.overlays] or None,
-            "sample": cluster.sample,
-        }
-        for key, value in of.items():
-            put(entry, key, value)
-        document["clusters"].append(entry)
+    for field in MESH_FIELDS:
+        put(document, field.key, field.to_document(mesh))
+    document["clusters"] = [_entry_of(cluster) for cluster in mesh.clusters]
     return document
+
+
+def _entry_of(cluster: Cluster) -> Document:
+    entry: Document = {}
+    for field in CLUSTER_FIELDS:
+        put(entry, field.key, field.to_document(cluster))
+    return as_written(entry)
+
+
+def _built(kind: type[_T], fields: Sequence[Field], data: Mapping[str, Any], base: Path, **more: Any) -> _T:
+    """The part of the model to which these fields are bound, from what the document says."""
+    parts: dict[str, dict[str, Any]] = {}
+    for field in fields:
+        section, _, name = field.attribute.rpartition(".")
+        parts.setdefault(section, {})[name] = field.to_model(value_at(data, field.key), base)
+    own: dict[str, Any] = parts.pop("")
+    sections: dict[str, Any] = {section: _SECTIONS[section](**values) for section, values in parts.items()}
+    return kind(**own, **sections, **more)
 
 
 def _line_of(path: str, lines: Mapping[str, int]) -> int | None:
@@ -220,7 +146,7 @@ class _Reader:
                 yield self._mistake(key, f"must be {wanted}", data)
         yield from self._fields(data, MESH_FIELDS, "", also={"apiVersion", "kind", "clusters"})
         clusters = data.get("clusters")
-        if not isinstance(clusters, list) or len(clusters) < 2:
+        if not isinstance(clusters, list) or len(clusters) < MIN_CLUSTERS:
             yield self._mistake("clusters", "must be a list of at least two clusters", data)
             return
         if len(clusters) > MAX_CLUSTERS:

@@ -70,6 +70,27 @@ def gateway_addresses(entry: Entry) -> list[str]:
     return [each for each in listed if isinstance(each, str) and each] if isinstance(listed, list) else []
 
 
+def as_held(entry: Entry, clusters: Sequence[Entry]) -> dict[str, Any]:
+    """This cluster's entry as the model holds it: with what the answers decide together, and the first of all its gateway's
+    addresses apart from the others.
+    """
+    addresses = gateway_addresses(entry)
+    gateway = {
+        "exposure": exposure_of(entry, clusters),
+        "address": next(iter(addresses), None),
+        "addresses": addresses[1:],
+    }
+    return {**entry, "primary": primary_of(entry, clusters), "gateway": {**(entry.get("gateway") or {}), **gateway}}
+
+
+def as_written(entry: Entry) -> dict[str, Any]:
+    """The way back from `as_held`, as far as a document needs it: several addresses of a gateway stand in one list."""
+    gateway = dict(entry.get("gateway") or {})
+    if gateway.get("addresses"):
+        gateway["addresses"] = [gateway.pop("address"), *gateway["addresses"]]
+    return {**entry, "gateway": gateway} if gateway else dict(entry)
+
+
 def mistakes_together(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong]:
     """What is wrong with the answers taken together, each with its path in the document."""
     yield from _unique(clusters)
