@@ -14,7 +14,7 @@ WORKERS := $(shell expr 3 \* $(JOBS))
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
-.PHONY: help demo test check format lock bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
+.PHONY: help demo test check format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,10 @@ lock: $(VENV)/.dev ## pin again what pyproject.toml asks for
 	  --group build --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group dev --output-file requirements-dev.lock pyproject.toml
+
+schema: $(VENV)/.dev ## the JSON Schema of the mesh file, from the declared fields
+	$(BIN)/python -m wizard.mesh.schema > mesh.schema.tmp
+	mv mesh.schema.tmp wizard/mesh/mesh.schema.json
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -12,6 +12,7 @@ import yaml
 
 from wizard import yamltext
 from wizard.errors import BadInput, Mistake
+from wizard.mesh import schema
 from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
 from wizard.reading import read
@@ -38,7 +39,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     """Plain data and the 1-based line of each path in it. Aliases and duplicate keys are refused: the first make
     bombs, the second lose what a person wrote.
     """
-    text = _text(raw, name)
+    text = text_of(raw, name)
     try:
         node = yaml.compose(text, Loader=yamltext.Loader)
     except (yaml.YAMLError, RecursionError) as error:
@@ -62,7 +63,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     return data, lines
 
 
-def _text(raw: bytes, name: str) -> str:
+def text_of(raw: bytes, name: str) -> str:
     """The text of a file. Raises BadInput that names the first byte or character that no YAML holds, and its line."""
     try:
         text = raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
@@ -148,8 +149,8 @@ def _data(
 
 
 def write_meshfile(mesh: Mesh) -> str:
-    """The mesh file of this mesh, as YAML with a heading."""
-    text = yamltext.dump(document_of(mesh))
+    """A new mesh file of this mesh, as YAML with a heading, which tells editors where the schema is."""
     return (
-        f"# A mesh for meshwizard: `meshwizard plan -f` shows what it would do, `meshwizard apply -f` does it.\n{text}"
+        "# A mesh for meshwizard: `meshwizard plan -f` shows what it would do, `meshwizard apply -f` does it.\n"
+        f"# yaml-language-server: $schema={schema.FILE.as_uri()}\n{yamltext.dump(document_of(mesh))}"
     )
