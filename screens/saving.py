@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.errors import BadInput
 from wizard.paths import expanded, is_folder, is_there
 from wizard.text import one_line
 
@@ -28,21 +29,38 @@ def save_mesh(screen: WizardScreen, mesh: Mesh) -> None:
             return
         path = expanded(typed)
         if is_there(path):
-            screen.confirm(
-                "Overwrite it?", f"{one_line(path)} exists already.", "Overwrite", lambda: _write(screen, mesh, path)
-            )
+            screen.wizard.background(lambda: _text_for(path, mesh), lambda told: confirm(path, told[1]))
         else:
             _write(screen, mesh, path)
+
+    def confirm(path: Path, kept: bool) -> None:
+        what = (
+            "Your comments and the order of its keys stay."
+            if kept
+            else "It is replaced as a whole: nothing of it stays."
+        )
+        explanation = f"{one_line(path)} exists already. {what}"
+        screen.confirm("Overwrite it?", explanation, "Overwrite", lambda: _write(screen, mesh, path, promised=kept))
 
     text = "The mesh as a file: `meshwizard apply -f FILE` does the same without questions."
     screen.app.push_screen(Ask("Save as mesh file", text, f"{mesh.name}.yaml", check), given)
 
 
-def _write(screen: WizardScreen, mesh: Mesh, path: Path) -> None:
+def _text_for(path: Path, mesh: Mesh) -> tuple[str, bool]:
+    from wizard.mesh.inplace import text_for
+
+    return text_for(path, mesh)
+
+
+def _write(screen: WizardScreen, mesh: Mesh, path: Path, *, promised: bool = False) -> None:
+    """`promised`: the person was told that what they wrote stays. Then it does, or nothing is written."""
+
     def work() -> None:
         from wizard.console.files import write
-        from wizard.mesh.meshfile import write_meshfile
 
-        write(path, write_meshfile(mesh), overwrite=True, mode=0o644)
+        text, kept = _text_for(path, mesh)
+        if promised and not kept:
+            raise BadInput(f"{one_line(path)} was changed in between, and is left as it is", "Save it again.")
+        write(path, text, overwrite=True, mode=0o644)
 
     screen.wizard.background(work, lambda _: screen.say(f"Saved as {one_line(path)}."))

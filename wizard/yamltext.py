@@ -56,9 +56,13 @@ class _Plain(_BASE):  # type: ignore[misc]
         return True
 
 
+def is_doubtful(text: str) -> bool:
+    """Whether some reader could take this text for something else where it stands without quotes."""
+    return text[:1] in _BEGINNINGS or text.casefold() in _WORDS or text.strip() != text
+
+
 def _text(dumper: Any, text: str) -> Any:
-    doubtful = text[:1] in _BEGINNINGS or text.casefold() in _WORDS or text.strip() != text
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if doubtful else None)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if is_doubtful(text) else None)
 
 
 _Plain.add_representer(str, _text)

@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Footer
 
 from screens.stages import PATH
-from tests.screens.driving import SIZES, driving
+from tests.screens.driving import SIZES, Driver, driving
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -164,6 +164,41 @@ def test_the_mesh_file_is_saved_and_not_overwritten_without_consent(tmp_path: Pa
         from wizard.mesh.meshfile import read_meshfile
 
         assert [cluster.name for cluster in read_meshfile(file).clusters] == ["cluster1", "cluster2"]
+
+    asyncio.run(play())
+
+
+def test_a_mesh_file_that_is_there_keeps_what_a_person_wrote_into_it(tmp_path: Path) -> None:
+    async def play() -> None:
+        file = tmp_path / "mesh.yaml"
+
+        async def save(driver: Driver, said: str) -> None:
+            await driver.press("s")
+            await driver.until(lambda: "Save as mesh file" in driver.text)
+            await driver.press("ctrl+u")
+            await driver.type(str(file))
+            await driver.press("enter")
+            await driver.until(lambda: said in " ".join(re.findall(r"[\w.:?]+", driver.text)))
+
+        async with driving(tmp_path / "state") as driver:
+            await driver.straight("review")
+            await save(driver, "Saved as")
+            await driver.until(file.exists)
+            whole = file.read_text()
+            mine = whole.replace("name: ", "name:  ", 1).replace("clusters:\n", "# ours\nclusters:  # two\n")
+            file.write_text(mine.replace("trustDomain: cluster.local\n", "trustDomain: td\n"))
+            await save(driver, "comments")
+            await driver.press("y")
+            await driver.until(lambda: file.read_text() == mine)
+            file.write_text("mine")
+            await save(driver, "replaced")
+            await driver.press("y")
+            await driver.until(lambda: file.read_text() == whole)
+            await save(driver, "comments")
+            file.write_text("changed while the question was asked")
+            await driver.press("y")
+            await driver.until(lambda: "changed in between" in driver.app.stage.sentence)
+            assert file.read_text() == "changed while the question was asked"
 
     asyncio.run(play())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"textual", "kubernetes", "yaml", "questionary", "prompt_toolkit", "rich", "cryptography", "pydantic"}
+HEAVY = {"textual", "kubernetes", "yaml", "questionary", "prompt_toolkit", "rich", "cryptography", "pydantic", "ruamel"}
 
 
 def imported(code: str) -> set[str]:
@@ -46,7 +46,7 @@ def test_help_and_usage_errors_stay_light(arguments: list[str]) -> None:
 
 def test_a_mesh_file_with_mistakes_needs_no_client() -> None:
     found = imported(command("plan", "-f", "pyproject.toml"))
-    assert not found & {"textual", "kubernetes", "questionary", "prompt_toolkit", "screens"}
+    assert not found & {"textual", "kubernetes", "questionary", "prompt_toolkit", "screens", "ruamel"}
 
 
 @pytest.mark.parametrize(
