@@ -14,7 +14,7 @@ WORKERS := $(shell expr 3 \* $(JOBS))
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 
-.PHONY: help demo test check format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
+.PHONY: help demo test goldens check format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(VENV)/.runtime ## the main job on two simulated clusters; in a terminal,
 
 test: $(VENV)/.dev ## the fast tests, no root
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
+
+goldens: $(VENV)/.dev ## keep the screens' pictures and istioctl's input as they are now; look at the diff
+	MESHWIZARD_GOLDEN=write $(BIN)/python -m pytest -q tests/screens/test_goldens.py tests/unit/test_istio.py
 
 check: $(VENV)/.dev ## format, lint, types, import contracts, sizes
 	$(BIN)/ruff format --check .

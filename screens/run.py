@@ -199,6 +199,10 @@ class Run:
         """Whether it goes on, or its end has not been seen yet."""
         return self.view.ended is None
 
+    def emit(self, event: Event) -> None:
+        """Let the screens know, at their next look; from any thread."""
+        self._events.put(event)
+
     def drain(self) -> bool:
         """Account for what happened since the last time; whether anything did."""
         any_event = False
@@ -242,7 +246,7 @@ class Run:
             if isinstance(event, RunEnded):
                 ended = event  # told when the state is written, so that whoever sees it may leave at once
             else:
-                self._events.put(event)
+                self.emit(event)
 
         following: Operation | None = self.again
         try:
@@ -269,4 +273,4 @@ class Run:
             remedy = f"Please report this, with the log. Go on with: {self.prepared.resume_command}"
             ended = RunEnded(ok=False, exit_code=1, what=what, remedy=remedy, seconds=time.monotonic() - began)
         finally:
-            self._events.put(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))
+            self.emit(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))

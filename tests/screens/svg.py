@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ SIZE = (120, 40)
 async def picture() -> str:
     """The screen as SVG, once some arrows are lit, others are on their way, and steps are at work."""
     from tests.screens.driving import driving
+    from tests.screens.goldens import svg_of
     from wizard.mesh.links import LinkState
     from wizard.simulated.outside import SimulatedOutside
 
@@ -32,12 +32,10 @@ async def picture() -> str:
                 return {LinkState.OK, LinkState.WORKING} <= states and len(run.view.active) > 2
 
             await driver.until(worth_showing, 60)
-            svg = driver.app.export_screenshot(title="meshwizard")
+            svg = svg_of(driver.app)
             if driver.app.active_run:
                 driver.app.active_run.give_up()
-    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.S)  # fonts would be fetched from elsewhere
-    svg = re.sub(r"\s*<!--.*?-->", "", svg, flags=re.S)
-    return re.sub(r"terminal-\d+", "terminal", svg)
+    return svg
 
 
 if __name__ == "__main__":

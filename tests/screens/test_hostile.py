@@ -68,13 +68,13 @@ def test_hostile_events(tmp_path: Path) -> None:
                 ),
                 StepChanged(step=step, cluster="cluster1", title=EVIL, status=Status.FAILED, detail=HUGE, remedy=HUGE),
             ):
-                run._events.put(event)
+                run.emit(event)
             for stage in ("install", "verify"):
                 driver.app.go(stage)
                 await driver.until(lambda stage=stage: driver.stage == stage)  # type: ignore[misc]
                 await asyncio.sleep(0.2)
                 assert not UNSAFE.search(driver.text)
-            run._events.put(RunEnded(ok=False, exit_code=1, what=HUGE, remedy=EVIL, seconds=1))
+            run.emit(RunEnded(ok=False, exit_code=1, what=HUGE, remedy=EVIL, seconds=1))
             await driver.until(lambda: run.view.ended)
             assert not UNSAFE.search(driver.text)
 

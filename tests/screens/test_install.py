@@ -295,8 +295,8 @@ def test_an_install_that_was_over_at_the_first_look_waits_for_the_key(tmp_path: 
             await driver.until(lambda: driver.stage == "install" and driver.app.stage.stands)
             for step, kind in ((INSTALL, "install"), ("cluster1/verify", "verify")):
                 for status in (Status.PROBING, Status.DONE):
-                    run._events.put(StepChanged(step=step, kind=kind, cluster="cluster1", title=step, status=status))
-            run._events.put(RunEnded(ok=True, exit_code=0, what="all done", remedy="", seconds=1))
+                    run.emit(StepChanged(step=step, kind=kind, cluster="cluster1", title=step, status=status))
+            run.emit(RunEnded(ok=True, exit_code=0, what="all done", remedy="", seconds=1))
             await driver.until(lambda: run.view.ended)
             assert driver.stage == "install"
             assert driver.app.stage.sentence == "All steps are done. Ctrl+N goes on."

@@ -134,7 +134,7 @@ async def with_events(driver: Driver, *events: StepChanged | StepWaits | PersonN
     assert driver.app.prepared is not None
     run = driver.app.active_run = Run(Apply(driver.app.prepared))
     for event in events:
-        run._events.put(event)
+        run.emit(event)
     driver.app.go("install")
     await driver.until(lambda: driver.stage == "install" and run.view.steps)
     await asyncio.sleep(0.3)
@@ -185,8 +185,8 @@ def test_hostile_instructions_are_harmless(tmp_path: Path) -> None:
             assert "\x1b" not in driver.text and "\u202e" not in driver.text and "[/b]" in driver.text
             await driver.press("c")
             assert "\x1b" not in driver.app.clipboard
-            run._events.put(change(Status.RUNNING))
-            run._events.put(change(Status.FAILED, "given up"))
+            run.emit(change(Status.RUNNING))
+            run.emit(change(Status.FAILED, "given up"))
             await driver.until(lambda: driver.app.screen is driver.app.stage)
 
     asyncio.run(play())
@@ -206,7 +206,7 @@ def test_news_while_the_screens_are_taken_down(tmp_path: Path, monkeypatch: pyte
 
             run = await with_events(driver, change(Status.RUNNING))
             monkeypatch.setattr(InstallScreen, "on_unmount", tick, raising=False)
-            run._events.put(change(Status.FAILED, "given up"))
+            run.emit(change(Status.FAILED, "given up"))
 
     asyncio.run(play())
     assert ticked == [0]

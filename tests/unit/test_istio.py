@@ -1,6 +1,6 @@
 """What is asked of Istio, by version: the IstioOperators, and the overlays that go with them.
 
-The files in `golden` are what each generation of Istio is given. `MESHWIZARD_GOLDEN=write` writes them anew.
+The files in `golden` are what each generation of Istio is given. `make goldens` writes them anew.
 """
 
 from __future__ import annotations
