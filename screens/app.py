@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import RenderableType
-from textual.app import App, InvalidThemeError
+from textual.app import InvalidThemeError
 from textual.binding import Binding, BindingType
 
 from screens.background import Finished, in_background
@@ -23,6 +23,7 @@ from screens.farewell import NOTHING, farewell, stopped
 from screens.signals import EXIT_CODE, obeyed
 from screens.small import TooSmall, too_small
 from screens.stages import TITLES
+from screens.textual_private import OpenApp
 from screens.theme import OWN, THEME
 from wizard.console.report import TRAIL
 from wizard.errors import Failed, Trouble
@@ -58,7 +59,7 @@ def screen_of(stage: str) -> WizardScreen:
     return made
 
 
-class WizardApp(App[int]):
+class WizardApp(OpenApp):
     """`run_wizard()` gives the exit code; `farewell` is what to print on the normal screen afterwards."""
 
     TITLE = "meshwizard"
@@ -139,7 +140,7 @@ class WizardApp(App[int]):
         if self._resume:
             name = self._resume
             self.call_after_refresh(lambda: self.resume(name))
-        self.set_interval(1 / 15, self._drain)
+        self.set_interval(1 / 15, self.show_news)
         self.call_after_refresh(self.on_resize)
         if self._auto:
             from screens.autoplay import Player
@@ -224,7 +225,8 @@ class WizardApp(App[int]):
         sign = "*" if self.ascii else "●"
         return f"{sign} {self.active_run.prepared.mesh.name} is running{needs} {view.passed}/{len(view.steps)} · Ctrl+R"
 
-    def _drain(self) -> None:
+    def show_news(self) -> None:
+        """Take in what the run has emitted, and have the shown screen render it. Called some fifteen times a second."""
         run = self.active_run
         if run is None or not self.is_running:
             return
@@ -334,8 +336,7 @@ class WizardApp(App[int]):
             # As a message: only so it happens within Textual's context.
             self.post_message(Finished(self.finish if again or not self.running else self.stop_and_leave))
 
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(act)
+        self.call_soon(act)
 
     def _give_up(self) -> None:
         """From any thread: end the run, and wait a moment for it."""
@@ -361,12 +362,9 @@ class WizardApp(App[int]):
 
     # -- what must never happen
 
-    def _handle_exception(self, error: Exception) -> None:
+    def defect(self, error: Exception) -> None:
         """Textual's last resort prints a traceback with everybody's locals; ours goes to the log."""
         log.error("the screens broke down", exc_info=error)
-        if self._exception is None:  # what a test's pilot raises again
-            self._exception = error
-            self._exception_event.set()
         self._break_down(f"unexpected {type(error).__name__}: {one_line(error)}")
 
     def panic(self, *renderables: RenderableType) -> None:
@@ -376,7 +374,6 @@ class WizardApp(App[int]):
         self._break_down("the terminal cannot be used any more")
 
     def _break_down(self, what: str) -> None:
-        self._return_code = 1
         if self.broke_down is None:
             again = "Run it again with --report FILE, or --log FILE -v."
             where = f"The log {self.log_file} says where." if self.log_file else again
@@ -384,4 +381,4 @@ class WizardApp(App[int]):
             if self.active_run and not self.outside.simulated:
                 remedy += f" What was done is recorded; go on with: {self.active_run.prepared.resume_command}"
             self.broke_down = Failed(what, remedy)
-        self._close_messages_no_wait()
+        self.end_at_once(1)

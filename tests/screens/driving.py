@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from textual.events import Key, Paste, Resize
-from textual.geometry import Size
+from textual.events import Key, Paste
+from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.stages import PATH
 from state import StateFolder
+from tests.screens.textual_private import paint, painted, run_what_is_ready
 from wizard.simulated.outside import SimulatedOutside
 
 SIZES = ((80, 24), (120, 40))
@@ -26,8 +27,9 @@ TYPED = {"space": " ", "slash": "/"}  # the characters of keys that have a name
 class Driver:
     """One app under test."""
 
-    def __init__(self, app: WizardApp) -> None:
+    def __init__(self, app: WizardApp, pilot: Pilot[int]) -> None:
         self.app = app
+        self._pilot = pilot
 
     async def settle(self) -> None:
         """Until nothing of the app is ready to run, and what came of it is painted; threads and timers are not waited for.
@@ -35,18 +37,12 @@ class Driver:
         Textual's own pilot waits until the process uses little of the processor. That takes a second where a thread is at
         work, and on a busy machine it takes an app that waits for its turn for one that has ended its work.
         """
-        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
         while True:
-            await asyncio.sleep(0)
-            while ready:
-                await asyncio.sleep(0)
+            await run_what_is_ready()
             if not self.app.is_running:
                 return
-            if self.app.animator._animations:
-                await self.app.animator.wait_until_complete()
-            elif self.app.screen._update_timer._active.is_set():
-                self.app.screen._on_timer_update()
-            else:
+            await self.app.animator.wait_until_complete()
+            if not paint(self.app.screen):
                 return
 
     async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -67,13 +63,10 @@ class Driver:
             self.app.post_message(Key(key, key if len(key) == 1 else TYPED.get(key)))
             await self.settle()
 
-    async def resize(self, *size: int) -> None:
+    async def resize(self, width: int, height: int) -> None:
         """The terminal has that size now."""
-        driver = self.app._driver
-        assert driver is not None
-        driver._size = size  # type: ignore[assignment]
-        self.app.post_message(Resize(Size(*size), Size(*size)))
-        await self.until(lambda: self.app.screen.size == size)  # the app collects sizes for a moment
+        await self._pilot.resize_terminal(width, height)
+        await self.until(lambda: self.app.screen.size == (width, height))  # the app collects sizes for a moment
 
     async def type(self, text: str) -> None:
         """As a paste, which is what a terminal makes of fast typing."""
@@ -130,8 +123,7 @@ class Driver:
     @property
     def text(self) -> str:
         """What is painted, as text."""
-        screen = self.app.screen
-        return "\n".join(strip.text for strip in screen._compositor.render_strips())
+        return painted(self.app.screen)
 
 
 @asynccontextmanager
@@ -140,7 +132,7 @@ async def driving(
 ) -> AsyncIterator[Driver]:
     """The app on simulated clusters."""
     app = WizardApp(outside or SimulatedOutside(speed=0), StateFolder(folder), **arguments)
-    async with app.run_test(size=size):
-        driver = Driver(app)
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot)
         await driver.settle()
         yield driver

@@ -11,6 +11,7 @@ import pytest
 
 from screens.filtering import Filter
 from screens.run import Run
+from screens.steplist import StepList
 from state import StateFolder
 from tests.screens.driving import Driver, driving
 from tests.unit.conftest import setting
@@ -53,7 +54,7 @@ def test_a_failure_is_explained_and_retried(tmp_path: Path) -> None:
             assert driver.stage == "install"
             outside.istioctl.fail_at = {}
             for step in list(run_of(driver).view.broken):
-                driver.app.stage._steps().show_step(step.id)  # type: ignore[attr-defined]
+                driver.app.stage.query_one(StepList).show_step(step.id)
                 await driver.press("r")
             await driver.to("done")
             await driver.press("ctrl+n")

@@ -200,7 +200,7 @@ def test_news_while_the_screens_are_taken_down(tmp_path: Path, monkeypatch: pyte
         async with driving(tmp_path) as driver:
 
             def tick(screen: InstallScreen) -> None:
-                driver.app._drain()
+                driver.app.show_news()
                 screen.show_run(True)
                 ticked.append(len(screen.query("#state")))
 
