@@ -145,19 +145,19 @@ def _encodings(text: str) -> set[str]:
 
 
 _URL_SAFE = str.maketrans("+/", "-_")
-_held = Withheld()
+held = Withheld()
 
 
 def hold(value: str | bytes) -> None:
     """`Withheld.hold`, for all that this process writes."""
-    _held.hold(value)
+    held.hold(value)
 
 
 def withhold(text: str) -> str:
     """`Withheld.withhold`, of all that this process holds."""
-    return _held.withhold(text)
+    return held.withhold(text)
 
 
 def holds(text: str, least: int = SHORTEST) -> bool:
     """`Withheld.holds`, of all that this process holds."""
-    return _held.holds(text, least)
+    return held.holds(text, least)

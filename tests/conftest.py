@@ -27,7 +27,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test's credentials are, another's texts may hold."""
-    monkeypatch.setattr(state.withheld, "_held", state.withheld.Withheld())
+    monkeypatch.setattr(state.withheld, "held", state.withheld.Withheld())
 
 
 @pytest.hookimpl(wrapper=True)

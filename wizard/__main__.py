@@ -16,7 +16,7 @@ def main() -> None:
             # A terminal that cannot show a character gets a substitute, never an exception.
             stream.reconfigure(errors="replace")
     if sys.argv[1:] == ["--version"]:
-        _leave(_say(f"meshwizard {__version__}\n"))
+        leave(_say(f"meshwizard {__version__}\n"))
     if not sys.warnoptions:  # a developer asks for them by -W or PYTHONWARNINGS
         warnings.simplefilter("ignore")
     try:
@@ -25,7 +25,7 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before there was anybody to tell it
         code = 130
-    _leave(code)
+    leave(code)
 
 
 def _say(text: str) -> int:
@@ -37,7 +37,7 @@ def _say(text: str) -> int:
     return 0
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> None:
     started = sys.modules.get("wizard.process")
     if started is not None:
         started.end_all()

@@ -60,6 +60,11 @@ def holding(descriptor: int) -> Iterator[None]:
         _held.discard(descriptor)
 
 
+def held() -> tuple[int, ...]:
+    """The descriptors that a child inherits which is started now to change something."""
+    return tuple(_held)
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -74,7 +79,7 @@ def run(
     `cancelled` says so. `env`: in addition to our environment. `changes`: it changes something of what this program holds,
     and holds it, too (see `holding`). Raises Failed where it cannot be started.
     """
-    child = _started(argv, env or {}, tuple(_held) if changes else ())
+    child = _started(argv, env or {}, held() if changes else ())
     stopped = False
     now = time.monotonic()
     deadline = now + seconds

@@ -111,7 +111,7 @@ def main() -> int:
 def _known(outside: RealOutside, path: Path) -> None:
     """All that is done on this machine before the first request to each."""
     for entry in outside.contexts([path]):
-        RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)._connected()
+        RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED).log_in()
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ def _as_other() -> list[str]:
 
 def _python() -> str:
     """An interpreter that the other user may run."""
-    for each in ("/usr/bin/python3", str(Path(sys._base_executable).resolve())):  # type: ignore[attr-defined]
+    own = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    for each in ("/usr/bin/python3", str(own.resolve())):
         code = "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"
         if Path(each).exists() and subprocess.run([*_as_other(), each, "-c", code], check=False).returncode == 0:
             return each

@@ -167,7 +167,7 @@ class Api:
                 self._ended.wait()
                 return
             with self._context.wrap_socket(plain, server_side=True) as spoken, spoken.makefile("rb") as heard:
-                while asked := _request(heard):
+                while asked := read_request(heard):
                     self.asked.append(asked)
                     if not self._answer(spoken, self.react(asked)):
                         return
@@ -196,7 +196,7 @@ class Api:
         return True
 
 
-def _request(heard: Any) -> Asked | None:
+def read_request(heard: Any) -> Asked | None:
     line = heard.readline().decode().split()
     if len(line) < 3:
         return None

@@ -592,7 +592,7 @@ def test_a_gateway_of_an_earlier_release_is_a_difference_that_one_install_mends(
 
     made = setting(2)
     with monkeypatch.context() as before:
-        before.setattr(operators, "_ports", earlier)
+        before.setattr(operators, "ports_of", earlier)
         before.setattr(operators, "service_annotations", lambda cluster: {})
         before.setattr("wizard.objects.gateway.service_annotations", lambda cluster: {})
         operators.operator_yaml.cache_clear()

@@ -20,6 +20,7 @@ from tests.unit.certificates_fakes import CERT, CHAIN, KEY, ROOT, Authority, aut
 from wizard.certificates import pem
 from wizard.certificates.bundle import FILES, Inspection, inspect
 
+PRINTABLE = x509.name._ASN1Type.PrintableString  # noqa: SLF001 - cryptography has no public way to write names so
 TOP = authority("Top", path_length=2)
 POLICY = authority("Policy", TOP, path_length=1)
 PLAIN = authority("Intermediate", TOP, path_length=0)
@@ -131,7 +132,7 @@ UNSOUND: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
             authority(
                 "i",
                 TOP,
-                issued_as=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Top", x509.name._ASN1Type.PrintableString)]),
+                issued_as=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Top", PRINTABLE)]),
             ),
             TOP,
         ),

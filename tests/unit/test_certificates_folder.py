@@ -245,14 +245,14 @@ class TestRequest:
     @pytest.mark.inputs("S4")
     def test_a_key_that_appears_meanwhile_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "cluster1" / KEY
-        begin = whole._begin
+        sweep = whole.sweep
 
-        def late(folder: int, temporary: str) -> tuple[int, str]:
+        def late(folder: int) -> None:
+            sweep(folder)
             if not path.exists():
                 put_files(path.parent, {KEY: SECOND.key})
-            return begin(folder, temporary)
 
-        monkeypatch.setattr(whole, "_begin", late)
+        monkeypatch.setattr(whole, "sweep", late)
         assert write_request(tmp_path, "cluster1", "cluster.local") == (path.with_name(REQUEST),)
         assert path.read_bytes() == SECOND.key
 

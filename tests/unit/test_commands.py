@@ -28,7 +28,7 @@ class Shell:
         self.mesh = folder / "mesh.yaml"
         self.mesh.write_text(MESH)
         self._monkeypatch = monkeypatch
-        self._capsys = capsys
+        self.capsys = capsys
         self.out = self.err = ""
 
     def put(self, module: str, name: str, value: object) -> None:
@@ -40,7 +40,7 @@ class Shell:
     def __call__(self, *arguments: object) -> int:
         given = [str(argument) for argument in arguments]
         code = run(["--state-dir", str(self.folder / "state"), *given])
-        self.out, self.err = self._capsys.readouterr()
+        self.out, self.err = self.capsys.readouterr()
         assert "Traceback" not in self.out + self.err
         assert "\x1b" not in self.out + self.err
         return code
@@ -475,5 +475,5 @@ def test_completion_knows_the_commands(shell: Shell, monkeypatch: pytest.MonkeyP
 
 
 def capture(shell: Shell) -> str:
-    take: Callable[[], Any] = shell._capsys.readouterr
+    take: Callable[[], Any] = shell.capsys.readouterr
     return str(take().out)

@@ -212,7 +212,6 @@ def test_those_who_wait_for_a_person_hold_up_nobody() -> None:
         manual.came.set()
     thread.join(10)
     assert outcomes[0].ok
-    assert not any(engine._busy.values())
 
 
 def test_a_look_that_fails_is_what_was_seen() -> None:

@@ -44,7 +44,7 @@ class Other(SimulatedCluster):
 
     def __init__(self, cluster: Cluster, made: Setting, again: Object) -> None:
         machine = made.machine(1)
-        super().__init__(cluster.name, machine, made.outside.cluster("cluster1", machine.context)._shell)
+        super().__init__(cluster.name, machine, made.outside.cluster("cluster1", machine.context).shell)
         self._again: Object | None = again
 
     def get(self, ref: Ref) -> Object | None:
@@ -112,7 +112,7 @@ def test_an_uninstall_deletes_only_the_objects_that_it_looked_at(finished: Setti
     watched: dict[str, Cluster] = {}
     for number, name in enumerate(finished.world.clusters, 1):
         machine = finished.machine(number)
-        cluster = Watched(name, machine, finished.outside.cluster(name, machine.context)._shell)
+        cluster = Watched(name, machine, finished.outside.cluster(name, machine.context).shell)
         cluster.careless = careless
         watched[name] = cluster
     finished.world = World(watched, finished.world.istioctl, finished.world.roots, simulated=True)
@@ -268,7 +268,7 @@ def test_a_remote_is_taken_back_once_no_istiod_lists_it_any_more(
     town = Town(tmp_path, outside, mesh(members(outside, "external-ips", [None, "cluster1"])))
     assert town.run().ok
     machine = town.machine("cluster1")
-    cluster = Telling("cluster1", machine, outside.cluster("cluster1", machine.context)._shell)
+    cluster = Telling("cluster1", machine, outside.cluster("cluster1", machine.context).shell)
     cluster.answers = list(answers)
     (first, second), waited = town.mesh.clusters, []
     step = RemoteSecret(town.mesh, first, second)

@@ -200,8 +200,8 @@ os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", {plugin!r}])  # as
 @pytest.mark.parametrize(
     "how",
     [
-        "from wizard.__main__ import _leave; _leave(0)",
-        "from wizard.__main__ import _leave; _leave(130)",
+        "from wizard.__main__ import leave; leave(0)",
+        "from wizard.__main__ import leave; leave(130)",
         "from wizard.console.working import leave_now; leave_now(130)",
     ],
 )

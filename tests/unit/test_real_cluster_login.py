@@ -350,7 +350,7 @@ def test_a_token_file_is_trimmed_and_read_anew(server: Api, tmp_path: Path) -> N
 @pytest.mark.inputs("31")
 def test_who_acts_as_another_says_so_in_every_request(server: Api, tmp_path: Path) -> None:
     heard: list[str] = []
-    real = api_fakes._request
+    real = api_fakes.read_request
 
     def listen(lines: Any) -> Asked | None:
         class Listening:
@@ -370,7 +370,7 @@ def test_who_acts_as_another_says_so_in_every_request(server: Api, tmp_path: Pat
     }  # fmt: skip
     config = kubeconfig(tmp_path / "config", server.url, server.authority, user)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api_fakes, "_request", listen)
+        patch.setattr(api_fakes, "read_request", listen)
         cluster = RealCluster("east", config, "ours", QUICK)
         cluster.version()
         with pytest.raises(Failed):

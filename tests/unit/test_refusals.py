@@ -13,8 +13,8 @@ from tests.unit.test_steps import job_of
 from wizard.checks.finding import Finding
 from wizard.checks.preflight import check
 from wizard.clusters.kinds import CRD, DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, VALIDATING_WEBHOOK, Kind, Object, Ref
-from wizard.engine.events import StepSaid
-from wizard.engine.step import Difference, Needed
+from wizard.engine.events import Event, StepSaid, StepWaits
+from wizard.engine.step import Difference, Job, Needed, Shared
 from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.objects import placing
@@ -325,7 +325,7 @@ def test_where_openshift_gives_the_user_the_probe_names_none(two: Setting, tmp_p
 
 
 def test_what_openshift_refuses_is_told_with_what_it_takes(two: Setting) -> None:
-    cause = unready._let_in("pods is forbidden: unable to validate against any security context constraint", "kubectl")
+    cause = unready.let_in("pods is forbidden: unable to validate against any security context constraint", "kubectl")
     assert "platform openshift" in cause
 
 
@@ -414,16 +414,15 @@ def test_a_namespace_that_is_going_is_never_done(finished: Setting, why: tuple[s
 def test_a_namespace_that_goes_after_all_is_waited_for(two: Setting) -> None:
     doom(two, 1, SYSTEM, REMAINS)
     step = two.plan.step("cluster1/namespace")
-    job = job_of(step)
     machine = two.machine(1)
     seen: list[str] = []
 
-    def waits(what: str, told: str, elapsed: float, deadline: float) -> None:
-        seen.append(told)
-        machine.stuck.clear()
+    def emit(event: Event) -> None:
+        if isinstance(event, StepWaits):
+            seen.append(event.seen)
+            machine.stuck.clear()
 
-    job._waits = waits  # type: ignore[method-assign]
-    step.apply(two.world, job)
+    step.apply(two.world, Job(step, emit, lambda: None, Shared()))
     assert REMAINS[1] in seen[0]
     live = two.world.clusters["cluster1"].get(SYSTEM)
     assert live is not None

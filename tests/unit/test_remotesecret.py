@@ -277,7 +277,7 @@ class Telling(SimulatedCluster):
 
     def __init__(self, made: Setting, *answers: Any) -> None:
         machine = made.machine(1)
-        super().__init__("cluster1", machine, made.outside.cluster("cluster1", machine.context)._shell)
+        super().__init__("cluster1", machine, made.outside.cluster("cluster1", machine.context).shell)
         self.answers = list(answers)
         self.asked = 0
 

@@ -233,7 +233,7 @@ def test_of_a_message_only_known_words_remain(message: str) -> None:
         trail.met(error, "here")
     ((_, words, _),) = trail.defects[0].chain
     # This file is not the program's source: its words count as values, too.
-    unknown = [word for word in re.findall(r"\w+", words) if word not in report._ENGLISH | set(dir(__builtins__))]
+    unknown = [word for word in re.findall(r"\w+", words) if word not in report.ENGLISH | set(dir(__builtins__))]
     import builtins
     import keyword
 

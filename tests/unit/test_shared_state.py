@@ -104,7 +104,7 @@ def test_a_colleague_without_the_root_key_makes_no_second_root(
 ) -> None:
     cacerts = Ref(SECRET, "cacerts", "istio-system")
     assert shell("laptop1", "apply", "-f", mesh, "--state", place)[0] == 0
-    outside._town._roots.clear()  # the colleague's machine has none
+    outside.roots("mesh1").lose()  # the colleague's machine has none
     assert shell("laptop2", "resume", "--state", place)[0] == 0, "where all have theirs the key is not needed"
     before = outside.machines[0].found(cacerts)
     outside.cluster("cluster2", outside.machines[1].context).delete(cacerts)
@@ -114,7 +114,7 @@ def test_a_colleague_without_the_root_key_makes_no_second_root(
     assert "root-key.pem" in err
     assert outside.machines[1].found(cacerts) is None
     assert outside.machines[0].found(cacerts) == before
-    assert outside._town._roots["mesh1"].load() is None
+    assert outside.roots("mesh1").load() is None
 
 
 @pytest.mark.promise(14)

@@ -45,7 +45,7 @@ def execute(
     with wire.open(connect=connect, until=until) as (spoken, limits):
         address = f"wss://{wire.route.server.partition('://')[2]}{path}"
         channel = websocket.WebSocket(skip_utf8_validation=True)
-        channel.frame_buffer = _Bounded(channel._recv, skip_utf8_validation=True)
+        channel.frame_buffer = _Bounded(channel._recv, skip_utf8_validation=True)  # noqa: SLF001 - as it makes its own
         limits.left = MAX_GREETING
         given = [
             f"{name}: {value.encode('latin-1').decode()}" for name, value in headers.items()

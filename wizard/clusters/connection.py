@@ -117,8 +117,7 @@ class Connection:
         races: bool = False,
     ) -> R:
         """What `send` gets, sent again as long as that promises something, and safe."""
-        # What is to be read and run on this machine first is no work of the network's, and none of its time.
-        self._connected()
+        self.log_in()  # no work of the network's, and none of its time
         unmet, given_up = self._unmet or (None, -math.inf)
         ago = time.monotonic() - given_up
         attempts = Attempts(self._patience, until=until, repeatable=repeatable, parked=ago < self._patience.parked)
@@ -168,6 +167,10 @@ class Connection:
         if self._logged_in is not None:
             self._logged_in[1].close()
         self._logged_in = None
+
+    def log_in(self) -> None:
+        """Have credentials and a way there, as every request does first. Failed where there are none."""
+        self._connected()
 
     def _connected(self) -> tuple[Login, Wire]:
         with self._lock:

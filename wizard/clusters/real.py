@@ -242,6 +242,12 @@ class RealCluster:
             return ""
         return printable(answer.data.decode(errors="replace"))
 
+    def log_in(self) -> None:
+        """Read and run whatever this machine needs before the first request. Requests do it by themselves. Failed where there
+        are no credentials.
+        """
+        self._connection.log_in()
+
     def close(self) -> None:
         self._connection.close()
 

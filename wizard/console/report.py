@@ -40,7 +40,7 @@ MOST_EVENTS = 40
 MOST_FRAMES = 60
 _LIBRARIES = ("textual", "rich", "kubernetes", "urllib3", "cryptography", "click", "questionary", "PyYAML")
 # Of CPython's own messages; together with the names in the code they say what went wrong without any value.
-_ENGLISH = frozenset(
+ENGLISH = frozenset(
     re.findall(
         r"\w+",
         """
@@ -275,7 +275,7 @@ def _words(error: BaseException, codes: Sequence[CodeType]) -> str:
     """The message, where every word that does not stand in the source is an ellipsis: it may be a value."""
     if isinstance(error, OSError):
         return errno.errorcode.get(error.errno or 0, "")  # the rest of it are file names
-    known = set(_ENGLISH) | set(keyword.kwlist) | set(dir(builtins))
+    known = set(ENGLISH) | set(keyword.kwlist) | set(dir(builtins))
     for code in codes:
         if _file(code.co_filename):
             known |= {part for text in _texts(code) for part in re.findall(r"\w+", text)}

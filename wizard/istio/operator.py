@@ -136,7 +136,7 @@ def _gateway(mesh: Mesh, cluster: Cluster) -> Object:
     return {"name": GATEWAY_NAME, "enabled": True, "label": labels, "k8s": k8s}
 
 
-def _ports(mesh: Mesh, cluster: Cluster) -> list[Object]:
+def ports_of(mesh: Mesh, cluster: Cluster) -> list[Object]:
     """The ports that this gateway's role needs, and no other: each is open to whoever reaches the Service."""
     told = [("tls", GATEWAY_TLS_PORT)]
     if cluster.gateway.exposure == "load-balancer":
@@ -148,7 +148,7 @@ def _ports(mesh: Mesh, cluster: Cluster) -> list[Object]:
 
 
 def _service(mesh: Mesh, cluster: Cluster) -> Object:
-    ports = _ports(mesh, cluster)
+    ports = ports_of(mesh, cluster)
     match cluster.gateway.exposure:
         case "node-port":
             # It comes first: Kubernetes draws those of the others at random, in their order, and might draw this one.

@@ -175,7 +175,7 @@ class _Reader:
             f"no Pod of {_named(ref)} can be made: {text}",
             final,
             evidence,
-            _let_in(text, self._kubectl),
+            let_in(text, self._kubectl),
         )
 
     def of_pod(self, pod: Object) -> Iterator[Cause]:
@@ -283,7 +283,7 @@ def _makes_for(warned: Warned, ref: Ref) -> bool:
     return (warned.kind, warned.name) == (ref.kind.kind, ref.name)
 
 
-def _let_in(refusal: str, tool: str) -> str:
+def let_in(refusal: str, tool: str) -> str:
     """What lets the Pod in, by who refused it."""
     if "quota" in refusal:
         return (

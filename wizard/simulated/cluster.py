@@ -25,7 +25,7 @@ class SimulatedCluster:
         self.name = name
         self.server = machine.server
         self.machine = machine
-        self._shell = shell
+        self.shell = shell
 
     @property
     def verified(self) -> bool:
@@ -112,7 +112,7 @@ class SimulatedCluster:
             problem = _not_running(record.manifest, container) if record else f'pods "{pod.name}" not found'
         if record is None or problem:
             raise Failed(f"{self.name}: no command could be run in {pod}: {problem}", "")
-        return self._shell.run(self.machine, record.manifest, container, list(argv), seconds, stdin)
+        return self.shell.run(self.machine, record.manifest, container, list(argv), seconds, stdin)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
         with self._asked("logs", POD):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wizard.simulated.cluster import SimulatedCluster
     from wizard.simulated.istioctl import SimulatedIstioctl
     from wizard.simulated.machine import Machine
+    from wizard.simulated.rootstore import MemoryRoots
     from wizard.simulated.town import Town
     from wizard.world import World
 
@@ -69,6 +70,10 @@ class SimulatedOutside:
     def cluster(self, name: str, context: str) -> SimulatedCluster:
         """A door to the cluster behind a context, under the mesh's name for it."""
         return self._town.cluster(name, context)
+
+    def roots(self, mesh: str) -> MemoryRoots:
+        """Where the root of the mesh of that name is kept."""
+        return self._town.roots(mesh)
 
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
         return [

@@ -30,3 +30,8 @@ class MemoryRoots(RootStore):
             if self._kept is not None:
                 raise NeedsPerson(f"{self.place} holds a root certificate already", "Start a new demo.")
             self._kept = (certificate, key)
+
+    def lose(self) -> None:
+        """It is not there any more, as on the machine of a colleague."""
+        with self._lock:
+            self._kept = None

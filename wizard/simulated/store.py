@@ -64,6 +64,11 @@ class Store:
         self.no_external_ips = False
 
     @property
+    def newest(self) -> int:
+        """The resourceVersion of the last write: it grows with each."""
+        return self._version
+
+    @property
     def revision(self) -> int:
         """Grows with every change that something else in the cluster may follow from."""
         return self._stirred

@@ -60,11 +60,15 @@ class Town:
         """A door to the cluster behind a context, under the mesh's name for it."""
         return SimulatedCluster(name, self.machine(context), self._shell)
 
+    def roots(self, mesh: str) -> MemoryRoots:
+        """Where the root of the mesh of that name is kept."""
+        return self._roots.setdefault(mesh, MemoryRoots())
+
     def world(self, mesh: Mesh) -> World:
         """The world in which this mesh's steps work."""
         return World(
             clusters={cluster.name: self.cluster(cluster.name, cluster.context) for cluster in mesh.clusters},
             istioctl=self.istioctl,
-            roots=self._roots.setdefault(mesh.name, MemoryRoots()),
+            roots=self.roots(mesh.name),
             simulated=True,
         )

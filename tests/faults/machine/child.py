@@ -29,7 +29,7 @@ class Child(threading.Thread):
         self._process = process
         self._machine = machine
         self._install = install
-        self._locks = [os.dup(fd) for fd in list(programs._held)]  # as a child inherits them
+        self._locks = [os.dup(fd) for fd in programs.held()]  # as a child inherits them
         self._written = self._writes()
         self._go_on = threading.Event()
         self._end = False
@@ -57,7 +57,7 @@ class Child(threading.Thread):
 
     def _writes(self) -> int:
         """Grows with what is written in the cluster, the lease of this run left out."""
-        return self._machine.store._version - self._process.beats.get(self._machine.index, 0)
+        return self._machine.store.newest - self._process.beats.get(self._machine.index, 0)
 
     def _say(self, text: str) -> None:
         self._process.progress()

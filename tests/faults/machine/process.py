@@ -202,7 +202,7 @@ class Process:
                     case "lease clock" if changes and fault.hits():
                         self.place.lease_clock.jump(3600)
         if changes and kind != LEASE:
-            self._must_be_begun(changes)
+            self.must_be_begun(changes)
         result = self.pass_door("write" if changes else "read", effect)
         if changes and kind == LEASE and cluster is not None:
             self.beats[cluster.number] = self.beats.get(cluster.number, 0) + 1  # of a heart, which is no progress
@@ -218,7 +218,7 @@ class Process:
             raise Unreachable(f"{cluster.name if cluster else ''}: planted: the answer was lost", "")
         return result
 
-    def _must_be_begun(self, changes: str) -> None:
+    def must_be_begun(self, changes: str) -> None:
         step = getattr(_here, "step", None)
         if step is None:
             raise self.wrong(f"changed outside of any step: {changes}")
@@ -443,7 +443,7 @@ class DoorToRoots(RootStore):
         return self._process.pass_door("read", self._inner.obstacle)
 
     def save(self, certificate: bytes, key: bytes) -> None:
-        self._process._must_be_begun("the root's key")
+        self._process.must_be_begun("the root's key")
         self._process.pass_door("root", lambda: self._inner.save(certificate, key))
         self._process.writes.append("root-ca: the root's key")
 

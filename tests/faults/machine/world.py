@@ -366,8 +366,7 @@ class Place:
 
     def _canaries(self) -> set[str]:
         found = {REGISTRY_PASSWORD, SECRET_OF_THEIRS}
-        roots = self.outside._town._roots.get(NAME)
-        contents = list((roots and roots.load()) or ())[1:]
+        contents = list(self.outside.roots(NAME).load() or ())[1:]
         for machine in self.outside.machines:
             for record in machine.store.all(SECRET):
                 for name, text in zip(record.manifest.get("data") or {}, decoded(record.manifest), strict=True):
