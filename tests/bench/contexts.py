@@ -97,7 +97,7 @@ def main() -> int:
             time.sleep(SETTLED)
             raw = path.read_bytes()
             once.append(cpu(lambda: yaml.load(raw, Loader=loader)))  # noqa: B023, S506
-            with mock.patch("wizard.clusters.login._tls", lambda *_: trusting):  # part of what a connection costs
+            with mock.patch("wizard.clusters.login.tls_of", lambda *_: trusting):  # part of what a connection costs
                 ours.append(cpu(lambda: _known(outside, path)))  # noqa: B023
         entries = outside.contexts([path])
         dead = [facts.problem for facts in look(outside, entries) if not facts.reachable]

@@ -152,7 +152,7 @@ def login(which: Chosen, *, seconds: float) -> Login:
         proxy = proxy_to(which.server, cluster)
         route = Route(
             which.server,
-            _tls(which, configuration),
+            tls_of(which, configuration),
             str(configuration.tls_server_name or ""),
             proxy.url if proxy else "",
             proxy.headers if proxy else None,
@@ -274,7 +274,8 @@ _IN_A_NAME = (
 )
 
 
-def _tls(which: Chosen, configuration: Any) -> ssl.SSLContext:
+def tls_of(which: Chosen, configuration: Any) -> ssl.SSLContext:
+    """Whom this context trusts and what it shows of itself. BadInput where its files cannot be used."""
     context = tls_context(verify=bool(configuration.verify_ssl))
     if configuration.ssl_ca_cert:
         try:
