@@ -19,14 +19,7 @@ LIMITS = {MODULE: 400, CLASS: 20, FUNCTION: 60}
 UNITS = {MODULE: "lines", CLASS: "methods", FUNCTION: "lines"}
 SHOWN = 5  # of each kind
 # What stands over its limit, and why. "Must go": it is to be split, and only waits for that.
-EXCEPTIONS: Mapping[str, str] = {
-    "wizard/engine/engine.py:Engine": "must go: what works on one step is a part of its own",
-    "wizard/session.py": "must go: operations become objects of their own",
-    "wizard/session.py:Session.prepare": "must go: operations become objects of their own",
-    "wizard/session.py:Session._working": "must go: operations become objects of their own",
-    "wizard/mesh/fields.py": "must go: a field is bound to its attribute of the model",
-    "wizard/mesh/document.py:mesh_from": "must go: a field is bound to its attribute of the model",
-}
+EXCEPTIONS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)

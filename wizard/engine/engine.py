@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 
 from wizard.engine.approval import Approval
 from wizard.engine.controls import Controls
-from wizard.engine.events import Event, PersonNeeded, RunEnded, RunStarted, Status
+from wizard.engine.events import Event, RunEnded, RunStarted, Status
 from wizard.engine.outcome import Outcome, outcome_of
 from wizard.engine.progress import BROKEN, SATISFIED, Look, Progress
 from wizard.engine.record import Journal, Record, unexpected
 from wizard.engine.schedule import Moves, Now, Schedule
-from wizard.engine.step import Conflict, Done, Job, Needed, Plan, Shared, Step, Surroundings
-from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
-from wizard.text import one_line
+from wizard.engine.step import Done, Plan, Step, Surroundings
+from wizard.engine.worker import Worker
+from wizard.errors import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +73,15 @@ class Engine:
         self._mesh = mesh
         self._resume = resume
         self._linger = linger
-        self._attended = attended
         self._approval = approval
         self._agreed = agreed
-        self._sleep = sleep
-        self._shared = Shared()
         self._progress = Progress(plan, emit)
         self.controls = Controls(self._progress)
-        self._record = Record(journal, self.controls.end_with)
+        record = Record(journal, self.controls.end_with)
+        self._worker = Worker(
+            world, self._progress, self.controls, record, approval=approval, attended=attended, sleep=sleep
+        )
         self._schedule = Schedule(plan)
-        self._applied: set[str] = set()
-        self._busy: dict[str | None, int] = {}
         self._refused = False
         self._succeeded = False
 
@@ -116,7 +114,7 @@ class Engine:
 
     def run(self, operation: str = "apply") -> Outcome:
         """Make every step done. Returns when nothing more can be done; never raises. `operation`: what events call it."""
-        forward = _Direction(operation, SATISFIED, self._schedule.forward, self._apply)
+        forward = _Direction(operation, SATISFIED, self._schedule.forward, self._worker.apply)
         began = self._start(forward)
         with self._pool() as pool:
             looked = self._look(pool)
@@ -131,7 +129,7 @@ class Engine:
         """Take back every step, in reverse, each after what builds on it. Returns when nothing more can be done; never raises.
         `operation`: what events call it.
         """
-        backward = _Direction(operation, frozenset({Status.UNDONE}), self._schedule.backward, self._undo)
+        backward = _Direction(operation, frozenset({Status.UNDONE}), self._schedule.backward, self._worker.undo)
         began = self._start(backward)
         with self._pool() as pool:
             self._work(pool, backward)
@@ -193,9 +191,8 @@ class Engine:
                 for id, why in moves.blocked.items():
                     self._progress.change(self._plan.step(id), Status.BLOCKED, why)
                 for step in moves.start:
-                    self._busy[step.cluster] = self._busy.get(step.cluster, 0) + 1
-                    self._progress.status[step.id] = Status.PROBING
-                    pool.submit(self.work_on, step, direction.act)
+                    self._worker.take(step)
+                    pool.submit(self._worker.work_on, step, direction.act)
                 if moves:
                     continue
                 if self._is_over():
@@ -204,138 +201,15 @@ class Engine:
 
     def _now(self) -> Now:
         controls = self.controls
-        return Now(self._progress.status, self._progress.seen_done(), self._busy, controls.paused or controls.draining)
+        return Now(
+            self._progress.status, self._progress.seen_done(), self._worker.busy, controls.paused or controls.draining
+        )
 
     def _is_over(self) -> bool:
         """Whether nothing is at work, and nothing will be."""
         controls, statuses = self.controls, self._progress.status.values()
-        if any(self._busy.values()) or controls.attending:
+        if any(self._worker.busy.values()) or controls.attending:
             return False
         if controls.draining:
             return True
         return Status.WAITING not in statuses and not (self._linger and not BROKEN.isdisjoint(statuses))
-
-    def work_on(self, step: Step, act: Callable[[Step], None]) -> None:
-        """Do one step, in one of the engine's threads: `act`, and account for how it ended."""
-        began = time.monotonic()
-        try:
-            act(step)
-        except Trouble as trouble:
-            self._fail(step, trouble, time.monotonic() - began)
-        except Exception as error:  # a mistake of ours must not take the other lanes down
-            log.exception("step %s", step.id)
-            self._fail(step, unexpected(error), time.monotonic() - began)
-        except BaseException:  # the program is ending
-            self.controls.abort()
-            raise
-        finally:
-            with self._progress.changed:
-                if step.id in self.controls.attending:
-                    self.controls.attending.discard(step.id)
-                    self.controls.consented.discard(step.id)
-                else:
-                    self._busy[step.cluster] -= 1
-                self._progress.changed.notify_all()
-
-    def _apply(self, step: Step) -> None:
-        looked = self._progress.take_look(step.id)
-        if isinstance(looked, Done) and not any(id in self._applied for id in step.needs + step.joins):
-            self._done(step, looked, 0.0)
-            return
-        began = time.monotonic()
-        self._progress.change(step, Status.PROBING)
-        probe = step.probe(self._world)
-        if self._approval and isinstance(looked, Trouble):
-            self._approval.check_step(step, probe)  # it could not be compared before
-        if isinstance(probe, Conflict):
-            raise NeedsPerson(probe.what, probe.remedy)
-        if isinstance(probe, Needed):
-            self._progress.change(step, Status.RUNNING, _summary(probe))
-            self._record.begin(step)
-            if not step.guard:
-                with self._progress.changed:
-                    self._applied.add(step.id)
-            step.apply(self._world, self._job(step))
-            probe = Done() if step.guard else self._settled(step)
-        self._done(step, probe, time.monotonic() - began)
-
-    def _settled(self, step: Step) -> Done:
-        """What a step that was applied looks like now."""
-        after = step.probe(self._world)
-        if isinstance(after, Conflict):
-            raise NeedsPerson(after.what, after.remedy)
-        if isinstance(after, Needed):
-            raise Failed(f"applied, but still not as wanted: {_summary(after)}", "Somebody else may be changing it.")
-        return Done(after.note)  # what there was to hear was told while it worked
-
-    def _done(self, step: Step, done: Done, seconds: float) -> None:
-        self._record.done(step, done.note)
-        for event in done.events:
-            self._progress.tell(event)
-        self._progress.change(step, Status.DONE, done.note, seconds=seconds)
-
-    def _undo(self, step: Step) -> None:
-        began = time.monotonic()
-        if not step.guard or step.leaves:
-            self._progress.change(step, Status.UNDOING)
-            self._record.begin(step, undo=True)
-            step.undo(self._world, self._job(step))
-            self._record.undone(step)
-        self._progress.change(step, Status.UNDONE, seconds=time.monotonic() - began)
-
-    def _fail(self, step: Step, trouble: Trouble, seconds: float) -> None:
-        controls = self.controls
-        stopped = isinstance(trouble, Interrupted) and not controls.aborted
-        if step.id in controls.consented:
-            status = Status.SKIPPED
-        elif stopped and controls.draining and step.id in controls.attending:
-            status = Status.WAITING  # left, to be gone on with; it did not fail
-        elif stopped:
-            status = Status.BLOCKED
-        elif isinstance(trouble, NeedsPerson):
-            status = Status.CONFLICT
-        else:
-            status = Status.FAILED
-        if controls.fatal is None:
-            self._record.failed(step, status, trouble.what)
-        with self._progress.changed:
-            self._progress.trouble[step.id] = trouble
-            self._progress.change(
-                step, status, trouble.what, remedy=trouble.remedy, seconds=seconds, failed_peers=trouble.peers
-            )
-
-    # -- what a step is given
-
-    def _job(self, step: Step) -> Job:
-        controls = self.controls
-
-        def stopped() -> str | None:
-            if controls.aborted:
-                return "stopped by you"
-            return next((f"{id} failed" for id in step.joins if self._progress.broken(id)), None)
-
-        def leaving() -> str | None:
-            if step.id in controls.consented:
-                return "skipped by you"
-            return "stopped by you" if controls.draining else None
-
-        def emit(event: Event) -> None:
-            if isinstance(event, PersonNeeded):
-                self._attend(step)
-            self._progress.tell(event)
-
-        return Job(step, emit, stopped, self._shared, self._sleep, attended=self._attended, leaving=leaving)
-
-    def _attend(self, step: Step) -> None:
-        """A step begins to wait for a person: its cluster's lane is free for others meanwhile."""
-        with self._progress.changed:
-            if step.id not in self.controls.attending:
-                self.controls.attending.add(step.id)
-                self._busy[step.cluster] -= 1
-                self._progress.changed.notify_all()
-
-
-def _summary(probe: Needed) -> str:
-    first = "; ".join(str(difference) for difference in probe.differences[:3])
-    more = len(probe.differences) - 3
-    return one_line(f"{first}; and {more} more" if more > 0 else first)

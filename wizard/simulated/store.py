@@ -121,7 +121,7 @@ class Store:
             if not path[-1].startswith("k:") and fields.value_at(live, path) != fields.value_at(manifest, path)
         }
         if contested and not force:
-            raise self._conflict(ref, contested)
+            raise _conflict(f"{self._cluster}: apply {ref}", contested)
         kept = frozenset[fields.Path]().union(*(owner.paths for owner in others))
         dropped = (mine.paths if mine else frozenset()) - config - kept
         result = fields.without(fields.merged(live, manifest), dropped)
@@ -278,11 +278,6 @@ class Store:
         if ref.kind.resource in _STIRRING and not (ref.kind == SECRET and "istio/multiCluster" in _labels(manifest)):
             self._stirred += 1
 
-    def _conflict(self, ref: Ref, contested: dict[fields.Path, str]) -> Conflicting:
-        owners = {fields.spelled(path): manager for path, manager in sorted(contested.items())}
-        told = ", ".join(f"{path} (by {manager})" for path, manager in owners.items())
-        return Conflicting(f"{self._cluster}: apply {ref}: others own {told}", "Agree with them who sets it.", owners)
-
     def _stamp(self) -> str:
         return self._clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -290,3 +285,9 @@ class Store:
 def _labels(manifest: Object) -> dict[str, str]:
     labels: dict[str, str] = manifest["metadata"].get("labels") or {}
     return labels
+
+
+def _conflict(what: str, contested: dict[fields.Path, str]) -> Conflicting:
+    owners = {fields.spelled(path): manager for path, manager in sorted(contested.items())}
+    told = ", ".join(f"{path} (by {manager})" for path, manager in owners.items())
+    return Conflicting(f"{what}: others own {told}", "Agree with them who sets it.", owners)

@@ -25,10 +25,10 @@ from tests.faults.machine.times import GLANCE, QUIET, Waits
 from wizard.clusters import lease
 from wizard.clusters.kinds import LEASE, Kind, Object, Ref, ref_of
 from wizard.clusters.port import Executed, Right, ServerVersion
-from wizard.engine.engine import Engine
 from wizard.engine.events import Event
 from wizard.engine.outcome import Outcome
 from wizard.engine.step import Conflict, Step
+from wizard.engine.worker import Worker
 from wizard.errors import Failed, Mistake, NotAllowed, Trouble, Unreachable
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
@@ -237,10 +237,10 @@ class Process:
     def alive(self) -> Iterator[None]:
         """What it is patched with while it lives."""
         lease_times = lease.Times(look=0.004, renew=0.15, retry=0.05)  # also how soon those of a dead run notice
-        engine = lambda *args, **kwargs: MortalEngine(self, *args, **kwargs)  # noqa: E731
+        worker = lambda *args, **kwargs: MortalWorker(self, *args, **kwargs)  # noqa: E731
         with ExitStack() as stack:
             for where, what in (
-                ("wizard.operations.working.Engine", engine),
+                ("wizard.engine.engine.Worker", worker),
                 ("wizard.engine.step.time", self.waits),
                 ("wizard.probes.curlpod.time", self.waits),
                 ("wizard.steps.reach.time", self.waits),
@@ -288,11 +288,11 @@ class _Errors(logging.Handler):
             self._process.errors.append(text)
 
 
-class MortalEngine(Engine):
-    """The engine itself; only, its threads end where the run was killed, and it is known which step a thread works for."""
+class MortalWorker(Worker):
+    """The engine's own; only, its threads end where the run was killed, and it is known which step a thread works for."""
 
     def __init__(self, process: Process, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, sleep=process.sleep, **kwargs)
+        super().__init__(*args, **{**kwargs, "sleep": process.sleep})
         self._process = process
 
     def work_on(self, step: Step, act: Callable[[Step], None]) -> None:

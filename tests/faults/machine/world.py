@@ -224,10 +224,8 @@ class Place:
             count("orphan:istioctl", len(orphans))
             self.disk.process = None
             other = Process(self)
-            session = self._session(other, self.mesh)
             try:
-                session.prepare()
-                with working(Apply(session), other.hear):
+                with working(Apply(self._prepared(other, self.mesh)), other.hear):
                     if not all(child.done.wait(0.5) for child in orphans):  # one may just have come to its end
                         raise self.violation("a run could begin while an orphaned istioctl still works")
             except Trouble as trouble:
