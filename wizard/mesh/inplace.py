@@ -10,7 +10,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,8 @@ from wizard.mesh.sameness import lacks_comments, merged
 from wizard.reading import read_if_there
 from wizard.text import harmless
 
-MAX_BYTES = (
-    128 << 10
-)  # ruamel.yaml reads some 100 KiB in a second; 200 clusters with all that can be said of them have 100
-_CLUSTERS = re.compile(r"^clusters:[^\n]*\n(?: *(?:#[^\n]*)?\n)*( *)-( +)", re.MULTILINE)
+MAX_BYTES = 128 << 10  # ruamel.yaml reads some 100 KiB in a second; 200 clusters have 60 KiB
+_CLUSTERS = re.compile(r"^clusters:[^\n]*\n(?: *(?:#[^\n]*)?\n)*( *)-( +)[^ #]", re.MULTILINE)
 _SECTION = re.compile(r"^[a-z]\w*: *(?:#[^\n]*)?\n(?: *(?:#[^\n]*)?\n)*( +)\w", re.MULTILINE)
 
 
@@ -72,7 +69,7 @@ def _is_right(candidate: str, text: str, new: Document, base: Path) -> bool:
         return False
     try:
         return document_of(mesh_from(parse(candidate.encode(), "it")[0], base=base)) == new
-    except BadInput:
+    except (BadInput, UnicodeEncodeError):
         return False
 
 
@@ -149,17 +146,20 @@ def _change_clusters(tree: Any, old: Sequence[Document], new: Sequence[Document]
 
 
 def _arrange(tree: Any, before: Sequence[object], after: Sequence[object], made: Callable[[int], Any]) -> None:
-    """Make the sequence, which holds `before`, hold `after`. What is in both is moved; `made` makes what is new, by its place."""
-    changes = [
-        each for each in SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if each[0] != "equal"
-    ]
-    apart: dict[object, Any] = {}
-    for _, start, end, _, _ in reversed(changes):
-        for index in reversed(range(start, end)):
-            apart[before[index]] = tree.pop(index)
-    for _, _, _, start, end in changes:
-        for number in range(start, end):
-            tree.insert(number, apart.pop(after[number]) if after[number] in apart else made(number))
+    """Make the sequence, which holds `before`, hold `after`. What is in both is moved, with the comment at its line's end, which
+    ruamel.yaml would mix up; `made` makes what is new, by its place.
+    """
+    held: dict[object, list[tuple[Any, Any]]] = {}
+    for number, (key, each) in enumerate(zip(before, tree, strict=True)):
+        held.setdefault(key, []).append((each, tree.ca.items.get(number)))
+    tree.ca.items.clear()
+    while tree:
+        tree.pop()
+    for number, key in enumerate(after):
+        each, comment = held[key].pop(0) if held.get(key) else (made(number), None)
+        tree.append(each)
+        if comment:
+            tree.ca.items[number] = comment
 
 
 def _change(
