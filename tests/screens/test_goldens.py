@@ -21,6 +21,8 @@ from tests.screens.goldens import KEPT, Album
 from wizard.answered import Answered
 from wizard.engine.events import Event, RunEnded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.engine.step import Step
+from wizard.operations.apply import Apply
+from wizard.steps import kinds
 
 STAGES = ("start", "contexts", "topology", "names", "networks", "review", "install", "verify")
 COLOURLESS = ("contexts", "names", "install", "verify")  # at 80×24: signs must tell what only colours tell elsewhere
@@ -46,9 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def changed(step: Step, status: Status, detail: str = "", seconds: float = 0.0) -> StepChanged:
-    return StepChanged(
-        step=step.id, cluster=step.cluster, title=step.title, status=status, detail=detail, seconds=seconds
-    )
+    return StepChanged(**step.named(), title=step.title, status=status, detail=detail, seconds=seconds)
 
 
 def in_the_middle(steps: tuple[Step, ...]) -> Iterator[Event]:
@@ -57,12 +57,12 @@ def in_the_middle(steps: tuple[Step, ...]) -> Iterator[Event]:
     for step in steps:
         yield changed(step, Status.WAITING)
     for number, step in enumerate(steps):
-        kind = step.id.rpartition("/")[2]
+        kind = str(step.kind)
         if kind in DONE.split() or (step.cluster == "cluster2" and kind == "istiod"):
             yield changed(step, Status.DONE, "as it should be", 0.3 * number)
         elif kind in WORKS.split():
             yield changed(step, Status.RUNNING)
-    at = {"step": "cluster1/install", "cluster": "cluster1"}
+    at = next(step for step in steps if step.id == "cluster1/install").named()
     yield StepSaid(**at, text="✔ Istiod installed", output=True)
     yield StepWaits(**at, what="the gateway", seen="1 of 2 Pods is ready", elapsed=4, deadline=300)
 
@@ -71,18 +71,17 @@ def to_the_end(steps: tuple[Step, ...]) -> Iterator[Event]:
     """All is done, and every cluster has heard every other."""
     for step in steps:
         yield changed(step, Status.DONE, "as it should be", 2.0)
-    for cluster in ("cluster1", "cluster2"):
-        at = {"step": f"{cluster}/verify", "cluster": cluster}
-        yield Answered(**at, counts={"v1": 11, "v2": 9}, missing=(), errors=0, last="")
+    for step in steps:
+        if step.kind == kinds.VERIFY:
+            yield Answered(**step.named(), counts={"v1": 11, "v2": 9}, missing=(), errors=0, last="")
     yield RunEnded(ok=True, exit_code=0, what="all steps are done", remedy="", seconds=SECONDS)
 
 
 async def at_work(driver: Driver, clock: Clock) -> None:
     """From the review to the moment in the middle."""
-    session = driver.app.session
-    assert session is not None
-    run = driver.app.active_run = Run(session)
-    for event in in_the_middle(session.plan.steps):
+    assert driver.app.prepared is not None
+    run = driver.app.active_run = Run(Apply(driver.app.prepared))
+    for event in in_the_middle(run.prepared.plan.steps):
         run.emit(event)
     run.drain()
     clock.now += SECONDS
@@ -92,7 +91,7 @@ async def at_work(driver: Driver, clock: Clock) -> None:
 async def verified(driver: Driver) -> None:
     run = driver.app.active_run
     assert run is not None
-    for event in to_the_end(run.session.plan.steps):
+    for event in to_the_end(run.prepared.plan.steps):
         run.emit(event)
     run.drain()
     await shown(driver, "verify")

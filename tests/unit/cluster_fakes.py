@@ -73,6 +73,7 @@ def job(said: list[str] | None = None, *, looks: int = 50, sleep: Callable[[floa
         if said is not None and hasattr(event, "text"):
             said.append(event.text)
 
-    step: Any = SimpleNamespace(id="cluster1/install", cluster="cluster1")
+    named = {"step": "cluster1/install", "cluster": "cluster1"}
+    step: Any = SimpleNamespace(id=named["step"], cluster=named["cluster"], named=lambda: named)
     stopped = lambda: None if next(left, None) is not None else "looked too often"  # noqa: E731
     return Job(step, emit, stopped, Shared(), sleep)

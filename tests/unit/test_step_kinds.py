@@ -93,7 +93,7 @@ class Shown:
 
     def __init__(self, mesh: Mesh, plan: Plan, events: list[Event], capsys: pytest.CaptureFixture[str]) -> None:
         view, lines, trail = RunView(Board(mesh)), Lines(Output(color=False), mesh, clock=lambda: 0.0), Trail()
-        hear = trail.watch(type("Known", (), {"mesh": mesh, "plan": plan})(), lines)
+        hear = trail.watch(mesh, plan, lines)
         self.verifying: list[bool] = []
         for event in events:
             view.take(event)
