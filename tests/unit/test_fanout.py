@@ -43,15 +43,19 @@ def test_no_more_than_that_many_at_a_time() -> None:
 
 def test_the_first_error_in_their_order_is_raised_when_what_had_begun_has_ended() -> None:
     ended: list[str] = []
-    second_failed = threading.Event()
+    all_began = threading.Barrier(3, timeout=10)
+    second_failed, first_fails = threading.Event(), threading.Event()
 
     def ask(item: str) -> None:
+        all_began.wait()
         if item == "first":
             assert second_failed.wait(10)
+            first_fails.set()
             raise ValueError(item)
         if item == "second":
             second_failed.set()
             raise KeyError(item)
+        assert first_fails.wait(10)
         ended.append(item)
 
     with pytest.raises(ValueError, match="first"):
