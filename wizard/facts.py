@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wizard.checks.needed_rights import RIGHTS
 from wizard.clusters.clock import clock_offset
 from wizard.clusters.contexts import ContextFacts
 from wizard.clusters.kinds import DEPLOYMENT, NODE, SERVICE
@@ -18,6 +17,8 @@ from wizard.text import one_line
 
 def facts_of(cluster: Cluster) -> ContextFacts:
     """What there is to know before choosing it. Never raises: what fails is told in `problem`."""
+    from wizard.plan import RIGHTS  # all steps, which who only chooses contexts needs later
+
     try:
         version = cluster.version()
         denied = cluster.denied(RIGHTS)

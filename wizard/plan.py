@@ -8,6 +8,7 @@ import copy
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from wizard.clusters.port import Right
 from wizard.engine.step import Plan, Step
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.certificates import Intermediate, RootCertificate
@@ -25,6 +26,13 @@ from wizard.steps.route import Route
 from wizard.steps.sample import Sample
 from wizard.steps.verify import Verify
 
+KINDS: tuple[type[Step], ...] = (
+    SystemNamespace, PullSecret, RootCertificate, Intermediate, Install, IstiodReady, MeshNetworks, ExposeServices, ExposeIstiod,
+    GatewayAddress, Route, RemoteSecret, ReachApi, ReachDiscovery, ReachPeers, ReachGateways, Sample, Verify, Proxies, Preflight,
+)  # fmt: skip
+RIGHTS: tuple[Right, ...] = tuple(dict.fromkeys(right for kind in KINDS for right in kind.rights))
+"""What any mesh may need: asked for before anything is known of one."""
+
 
 def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
     """The steps of this mesh, each after what it needs. The mesh must be settled (see `wizard.resolve`). `version_step`: a person
@@ -36,7 +44,7 @@ def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
     signed = tuple(cluster for cluster in mesh.clusters if runs_istiod(mesh, cluster))
     probed = mesh.verify.probes == "before"
 
-    steps: list[Step] = [Preflight(mesh, cluster) for cluster in mesh.clusters]
+    steps: list[Step] = [Preflight(mesh, cluster, RIGHTS) for cluster in mesh.clusters]
     steps += [SystemNamespace(mesh, cluster) for cluster in mesh.clusters]
     if mesh.istio.pull_secret:
         steps += [PullSecret(mesh, cluster) for cluster in mesh.clusters]

@@ -30,6 +30,7 @@ from wizard.operations.prepared import prepare
 from wizard.operations.recorded import saved_mesh, wanted_mesh
 from wizard.operations.uninstall import Uninstall
 from wizard.operations.working import working
+from wizard.plan import RIGHTS
 from wizard.resolve import resolve
 from wizard.simulated.outside import SimulatedOutside
 
@@ -163,7 +164,7 @@ def flat(made: SimulatedOutside) -> list[Finding]:
         for index, entry in enumerate(made.contexts(), 1)
     )
     mesh = Mesh(name="mesh1", clusters=clusters)
-    return [finding for finding in check(mesh, made.world(mesh)) if finding.check == "pods"]
+    return [finding for finding in check(mesh, made.world(mesh), RIGHTS) if finding.check == "pods"]
 
 
 def pods_at(made: SimulatedOutside, number: int, address: str, **spec: Any) -> None:
@@ -286,7 +287,7 @@ def test_a_mesh_with_several_addresses_is_made_and_needs_nothing_more(two: Setti
     two.mesh = resolve(two.mesh, two.world)
     outcome = two.run()
     assert outcome.ok, outcome.what
-    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+    assert {finding.severity for finding in check(two.mesh, two.world, RIGHTS)} == {"ok"}
     assert {step.id for step in two.plan.steps if not step.guard and not isinstance(two.probe(step.id), Done)} == set()
     config = two.machine(1).found(Ref(CONFIG_MAP, "istio", "istio-system"))
     assert config is not None

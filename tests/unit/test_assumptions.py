@@ -31,7 +31,7 @@ from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, 
 from wizard.mesh.tolerations import Toleration, untolerated, wrong_tolerations
 from wizard.objects.gateway import GATEWAY, GATEWAY_SERVICE
 from wizard.operations.prepared import prepare
-from wizard.plan import plan_of
+from wizard.plan import RIGHTS, plan_of
 from wizard.resolve import resolve
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.steps.expose import ExposeIstiod, ExposeServices
@@ -86,7 +86,7 @@ def test_a_range_that_only_a_refusal_tells_is_learnt_before_istio_is_touched(two
 def test_nothing_but_a_run_asks_for_what_is_refused(two: Setting) -> None:
     two.machine(1).node_ports = OTHERS
     resolve(with_gateways(two.mesh, Gateway()), two.world)
-    check(two.mesh, two.world)
+    check(two.mesh, two.world, RIGHTS)
     Engine(two.plan, two.world, Silent(), lambda _: None, mesh="mesh1").look()
     assert two.machine(1).asked.get("apply", 0) == 0
 
@@ -335,7 +335,7 @@ def test_a_step_that_istio_does_not_support_needs_consent(finished: Setting, ver
     istiod = other.machine(1).found(ISTIOD)
     assert istiod is not None
     assert istiod["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":1.29.1")
-    assert any("--version-step" in finding.remedy for finding in check(other.mesh, other.world))
+    assert any("--version-step" in finding.remedy for finding in check(other.mesh, other.world, RIGHTS))
     assert Engine(consented(other), other.world, Silent(), lambda _: None, mesh="mesh1").run().ok
     assert isinstance(other.probe("cluster1/install"), Done)
 
@@ -465,20 +465,20 @@ def taint(made: Setting, number: int, *taints: dict[str, str]) -> None:
 @pytest.mark.inputs("19")
 def test_a_taint_that_a_ready_node_is_about_to_lose_keeps_nobody_away(two: Setting) -> None:
     taint(two, 1, {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
-    assert [found.text for found in check(two.mesh, two.world) if found.severity == "error"] == []
+    assert [found.text for found in check(two.mesh, two.world, RIGHTS) if found.severity == "error"] == []
 
 
 @pytest.mark.inputs("19")
 def test_a_cluster_whose_nodes_are_all_tainted_is_told_before(two: Setting) -> None:
     taint(two, 1, TAINT)
-    (finding,) = [each for each in check(two.mesh, two.world) if each.check == "nodes"]
+    (finding,) = [each for each in check(two.mesh, two.world, RIGHTS) if each.check == "nodes"]
     assert (finding.cluster, finding.severity) == ("cluster1", "error")
     assert "dedicated=infra:NoSchedule" in finding.text
     assert "tolerations" in finding.remedy
     assert two.run().exit_code == 1
     assert unfinished(two)[0] is None
     taint(two, 1, {**TAINT, "effect": "PreferNoSchedule"})
-    assert [each for each in check(two.mesh, two.world) if each.check == "nodes"] == []
+    assert [each for each in check(two.mesh, two.world, RIGHTS) if each.check == "nodes"] == []
 
 
 @pytest.mark.inputs("19")

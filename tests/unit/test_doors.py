@@ -30,6 +30,7 @@ from wizard.clusters.real import RealCluster
 from wizard.commands.main import run
 from wizard.errors import BadInput, Failed, NeedsPerson, NotKnown, Unreachable
 from wizard.facts import facts_of
+from wizard.plan import RIGHTS
 from wizard.resolve import identities
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def test_whatever_a_login_raises_is_the_problem_of_its_context(
     cluster = RealCluster("cluster2", config, "ours", QUICK)
     assert "cluster2: context ours" in row(cluster) and "cannot be used" in row(cluster)
     clusters: dict[str, Cluster] = {**two.world.clusters, "cluster2": cluster}
-    findings = check(two.mesh, replace(two.world, clusters=clusters))
+    findings = check(two.mesh, replace(two.world, clusters=clusters), RIGHTS)
     assert [each.cluster for each in findings if each.severity == "error"] == ["cluster2"]
     assert {each.check for each in findings if each.cluster == "cluster1"} >= {"reachable", "rights", "clock"}
     assert list(identities(two.mesh, replace(two.world, clusters=clusters), lenient=True)) == ["cluster1"]
@@ -190,7 +191,9 @@ def test_an_api_server_in_clear_is_an_error_of_the_preflight(listener: Listener,
     config = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{listener.port}", pair("x"), TOKEN)
     cluster = RealCluster("cluster2", config, "ours", QUICK)
     clusters: dict[str, Cluster] = {**two.world.clusters, "cluster2": cluster}
-    (finding,) = [each for each in check(two.mesh, replace(two.world, clusters=clusters)) if each.severity == "error"]
+    (finding,) = [
+        each for each in check(two.mesh, replace(two.world, clusters=clusters), RIGHTS) if each.severity == "error"
+    ]
     assert (finding.cluster, "in clear" in finding.text, "https://" in finding.remedy) == ("cluster2", True, True)
     assert "in clear" in row(cluster)
     assert not listener.heard
@@ -205,7 +208,7 @@ def test_an_api_server_that_is_not_verified_is_told_once(server: Api, two: Setti
     cluster.version()
     assert not cluster.verified
     two.machine(2).verified = False
-    told = [each for each in check(two.mesh, two.world) if each.check == "verified"]
+    told = [each for each in check(two.mesh, two.world, RIGHTS) if each.check == "verified"]
     assert [(each.cluster, each.severity) for each in told] == [("cluster2", "warning")]
     assert "insecure-skip-tls-verify" in told[0].text
     assert "--unverified cluster2" in told[0].remedy
@@ -349,7 +352,7 @@ def test_a_bad_proxy_is_named_with_its_cluster(server: Api, two: Setting, tmp_pa
     assert "cluster2: context ours" in row(cluster)
     assert "proxy-url" in row(cluster)
     clusters: dict[str, Cluster] = {**two.world.clusters, "cluster2": cluster}
-    findings = check(two.mesh, replace(two.world, clusters=clusters))
+    findings = check(two.mesh, replace(two.world, clusters=clusters), RIGHTS)
     assert [each.cluster for each in findings if each.severity == "error"] == ["cluster2"]
     assert not server.asked
 

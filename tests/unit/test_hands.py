@@ -22,6 +22,7 @@ from wizard.engine.step import Conflict, Done, Job, Shared
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.objects.ownership import CREATED, MESH
 from wizard.objects.placing import put, take_back
+from wizard.plan import RIGHTS
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.outside import SimulatedOutside
 from wizard.steps.remotesecret import RemoteSecret
@@ -152,7 +153,7 @@ def put_in(made: Setting, manifest: Object, manager: str = "kubectl-create") -> 
 
 
 def remote_secrets(made: Setting) -> list[Finding]:
-    findings = check_cluster(made.mesh, made.mesh.clusters[0], made.world)
+    findings = check_cluster(made.mesh, made.mesh.clusters[0], made.world, RIGHTS)
     return [finding for finding in findings if finding.check == "remote-secrets"]
 
 

@@ -11,6 +11,7 @@ from wizard.checks.finding import Finding
 from wizard.checks.preflight import check
 from wizard.clusters.kinds import Object
 from wizard.mesh.model import Mesh
+from wizard.plan import RIGHTS
 
 
 def hook(name: str, namespaces: dict[str, list[str] | None], pods: dict[str, list[str] | None]) -> Object:
@@ -59,7 +60,7 @@ def injector(
 
 
 def found(made: Setting, mesh: Mesh | None = None) -> list[Finding]:
-    return [each for each in check(mesh or made.mesh, made.world) if each.check == "injector"]
+    return [each for each in check(mesh or made.mesh, made.world, RIGHTS) if each.check == "injector"]
 
 
 def revised(mesh: Mesh) -> Mesh:

@@ -14,6 +14,7 @@ from tests.unit.conftest import Setting
 from wizard import owners
 from wizard.checks.preflight import check
 from wizard.owners import changeable
+from wizard.plan import RIGHTS
 
 pytestmark = pytest.mark.inputs("S7")
 
@@ -112,9 +113,9 @@ def test_the_preflight_names_them_once(two: Setting, file: Path) -> None:
     config.write_text("")
     config.chmod(0o666)
     mesh = two.mesh.with_cluster(replace(two.mesh.clusters[1], kubeconfig=config))
-    assert [each.cluster for each in check(mesh, two.world) if each.check == "owners"] == ["cluster2"]
+    assert [each.cluster for each in check(mesh, two.world, RIGHTS) if each.check == "owners"] == ["cluster2"]
     file.chmod(0o777)
-    found = [each for each in check(mesh, two.world) if each.check == "owners"]
+    found = [each for each in check(mesh, two.world, RIGHTS) if each.check == "owners"]
     assert [each.cluster for each in found] == ["cluster1", "cluster2"]
     assert str(file) in found[0].text
     assert str(config) in found[1].text

@@ -11,7 +11,6 @@ import pytest
 from tests.unit.conftest import Setting, setting
 from wizard.checks.check import Check
 from wizard.checks.finding import Finding, Found
-from wizard.checks.needed_rights import RIGHTS
 from wizard.checks.preflight import CHECKS, check
 from wizard.clusters.kinds import NODE, Ref
 from wizard.clusters.pods import pod_ranges
@@ -20,21 +19,22 @@ from wizard.errors import BadInput, NeedsPerson, Unreachable
 from wizard.istio.overlays import unreadable_overlays
 from wizard.istio.versions import kubernetes_trouble, minor_of, unsupported
 from wizard.mesh.model import Cluster, Gateway, Mesh
+from wizard.plan import RIGHTS
 from wizard.resolve import check_istioctl, resolve
 from wizard.simulated.outside import SimulatedOutside
 
 
 def found(made: Setting, name: str) -> list[Finding]:
-    return [finding for finding in check(made.mesh, made.world) if finding.check == name]
+    return [finding for finding in check(made.mesh, made.world, RIGHTS) if finding.check == name]
 
 
 def test_a_fit_cluster_has_no_complaint(two: Setting) -> None:
-    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+    assert {finding.severity for finding in check(two.mesh, two.world, RIGHTS)} == {"ok"}
 
 
 def test_a_silent_cluster_is_one_finding_that_names_it(two: Setting) -> None:
     two.machine(2).unreachable = True
-    (finding,) = [finding for finding in check(two.mesh, two.world) if finding.severity == "error"]
+    (finding,) = [finding for finding in check(two.mesh, two.world, RIGHTS) if finding.severity == "error"]
     assert finding.cluster == "cluster2"
     assert finding.remedy
 
@@ -158,7 +158,7 @@ def test_versions_that_are_driven(version: str) -> None:
 @pytest.mark.inputs("23")
 def test_an_istio_that_nobody_tried_is_a_warning(two: Setting, version: str, told: str) -> None:
     mesh = replace(two.mesh, istio=replace(two.mesh.istio, version=version))
-    found = [finding for finding in check(mesh, two.world) if finding.check == "istio"]
+    found = [finding for finding in check(mesh, two.world, RIGHTS) if finding.check == "istio"]
     assert [finding.severity for finding in found] == (["warning"] if told else [])
     assert all(told in finding.text for finding in found)
 
@@ -206,7 +206,7 @@ def test_an_address_that_is_no_nodes_by_nature_is_no_complaint(two: Setting, gat
         for address in node["status"]["addresses"]
     ]
     changed(two, 1, gateway=replace(gateway, node=gateway.node and addresses[0]))
-    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+    assert {finding.severity for finding in check(two.mesh, two.world, RIGHTS)} == {"ok"}
 
 
 def test_a_way_over_a_node_that_is_none_is_a_warning(two: Setting) -> None:
@@ -246,7 +246,7 @@ def test_nothing_is_asked_in_a_dry_run_where_the_gateway_stands(finished: Settin
     address = str(finished.mesh.clusters[0].gateway.address)
     changed(finished, 1, gateway=Gateway("external-ips", address))
     before = finished.machine(1).asked.get("apply")
-    check(finished.mesh, finished.world)
+    check(finished.mesh, finished.world, RIGHTS)
     assert finished.machine(1).asked.get("apply") == before
 
 

@@ -19,6 +19,7 @@ from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.objects import placing
 from wizard.objects.ownership import CREATED
+from wizard.plan import RIGHTS
 from wizard.probes import unready, watch
 from wizard.probes.policies import limiting
 from wizard.simulated.policies import lets_out
@@ -285,7 +286,7 @@ def overlay(made: Setting, folder: Path, text: str) -> None:
 
 
 def found(made: Setting, name: str) -> list[Finding]:
-    return [finding for finding in check(made.mesh, made.world) if finding.check == name]
+    return [finding for finding in check(made.mesh, made.world, RIGHTS) if finding.check == name]
 
 
 @pytest.mark.inputs("10")
@@ -532,11 +533,11 @@ def test_a_configuration_of_which_one_webhook_is_alive_is_not_deleted_whole(two:
 def test_who_may_not_read_webhooks_is_not_kept_out_for_that(two: Setting) -> None:
     hooked(two, "old")
     two.machine(1).missing_rights |= {"list validatingwebhookconfigurations.admissionregistration.k8s.io"}
-    assert {finding.severity for finding in check(two.mesh, two.world)} == {"ok"}
+    assert {finding.severity for finding in check(two.mesh, two.world, RIGHTS)} == {"ok"}
 
 
 def test_our_own_webhooks_are_no_orphans(finished: Setting) -> None:
     cluster = finished.world.clusters["cluster1"]
     assert [*cluster.objects(MUTATING_WEBHOOK), *cluster.objects(VALIDATING_WEBHOOK)]
     assert cluster.get(Ref(CRD, "securitycontextconstraints.security.openshift.io")) is None
-    assert not [finding for finding in check(finished.mesh, finished.world) if finding.severity != "ok"]
+    assert not [finding for finding in check(finished.mesh, finished.world, RIGHTS) if finding.severity != "ok"]

@@ -21,6 +21,7 @@ from wizard.clusters.real import RealCluster
 from wizard.clusters.shapes import Misshapen, object_of
 from wizard.errors import Failed
 from wizard.facts import facts_of
+from wizard.plan import RIGHTS
 from wizard.resolve import identities
 
 pytestmark = pytest.mark.inputs("29", "S12")
@@ -191,12 +192,12 @@ def test_a_misshapen_cluster_is_one_finding_and_the_others_are_kept(
     server.react = SPOILT[spoilt]
     clusters: dict[str, Cluster] = {**two.world.clusters, "cluster2": cluster}
     world = replace(two.world, clusters=clusters)
-    findings = check(two.mesh, world)
+    findings = check(two.mesh, world, RIGHTS)
     (bad,) = [finding for finding in findings if finding.severity == "error"]
     assert bad.cluster == "cluster2"
     assert "does not answer as an API server does" in bad.text
     assert [each for each in findings if each.cluster == "cluster1"] == [
-        each for each in check(two.mesh, two.world) if each.cluster == "cluster1"
+        each for each in check(two.mesh, two.world, RIGHTS) if each.cluster == "cluster1"
     ]
     assert "cluster1" in identities(two.mesh, world)
     assert "does not answer as an API server does" in facts_of(cluster).problem

@@ -24,7 +24,7 @@ from wizard.console.report import Trail
 from wizard.engine.events import Event, RunStarted, Status, StepChanged, StepEvent
 from wizard.engine.step import Plan
 from wizard.mesh.model import Gateway, Mesh, Verify
-from wizard.plan import plan_of
+from wizard.plan import KINDS, plan_of
 from wizard.steps import kinds
 
 ROOT = Path(__file__).parents[2]
@@ -190,3 +190,9 @@ def test_no_module_knows_what_an_id_looks_like() -> None:
     assert {name: offences for name, offences in found.items() if offences} == {}
     for bad in ('f"{cluster.name}/verify"', 'f"{a}/route/{b}"', 'step.id.endswith("/verify")', 'event.step.split("/")'):
         assert list(_offences(ast.parse(bad))), bad
+
+
+@pytest.mark.parametrize("mesh", MESHES.values(), ids=MESHES)
+def test_every_step_of_a_plan_is_of_a_listed_kind_so_that_its_rights_are_asked_for(mesh: Mesh) -> None:
+    assert {type(step) for step in plan_of(mesh).steps} <= set(KINDS)
+    assert len({str(each.kind) for each in KINDS}) == len(KINDS)

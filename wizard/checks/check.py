@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from wizard.checks.finding import Finding, Found, Severity
-from wizard.checks.needed_rights import LEASE_RIGHTS, RIGHTS
-from wizard.clusters.kinds import MUTATING_WEBHOOK, NAMESPACE, NODE, SERVICE, Object, Ref
+from wizard.clusters.kinds import LEASE, MUTATING_WEBHOOK, NAMESPACE, NODE, SERVICE, Object, Ref
 from wizard.clusters.port import Cluster, Right, ServerVersion
 from wizard.errors import NotAllowed
 from wizard.istio import names
@@ -18,6 +17,9 @@ from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.world import World
 
 Layer = Literal["mesh", "connection", "versions", "rights", "gateway", "network", "cluster"]
+
+# With these, runs on other machines are kept out; without, a mesh can be made all the same.
+LEASE_RIGHTS = tuple(Right(verb, LEASE, "kube-system") for verb in ("create", "get", "update", "delete"))
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Looked:
     cluster: Cluster
     version: ServerVersion
     identity: str
+    rights: tuple[Right, ...]  # that the work needs
 
     @cached_property
     def nodes(self) -> list[Object]:
@@ -63,7 +66,7 @@ class Looked:
     @cached_property
     def lacking(self) -> list[Right]:
         """The rights that the work needs and the context has not."""
-        return self.cluster.denied((*RIGHTS, *LEASE_RIGHTS))
+        return self.cluster.denied((*self.rights, *LEASE_RIGHTS))
 
 
 @dataclass(frozen=True)

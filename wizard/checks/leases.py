@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wizard.checks.check import Check, Looked
+from wizard.checks.check import LEASE_RIGHTS, Check, Looked
 from wizard.checks.finding import Found
-from wizard.checks.needed_rights import LEASE_RIGHTS
 from wizard.text import listing, one_line
 
 

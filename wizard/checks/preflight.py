@@ -31,6 +31,7 @@ from wizard.checks import (
 )
 from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Finding, Found
+from wizard.clusters.port import Right
 from wizard.errors import Trouble
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
@@ -63,16 +64,16 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def check(mesh: Mesh, world: World) -> list[Finding]:
-    """Every finding of every cluster, in the mesh's order."""
-    return [finding for cluster in mesh.clusters for finding in check_cluster(mesh, cluster, world)]
+def check(mesh: Mesh, world: World, rights: tuple[Right, ...]) -> list[Finding]:
+    """Every finding of every cluster, in the mesh's order. `rights`: those that the work needs."""
+    return [finding for cluster in mesh.clusters for finding in check_cluster(mesh, cluster, world, rights)]
 
 
-def check_cluster(mesh: Mesh, member: model.Cluster, world: World) -> list[Finding]:
+def check_cluster(mesh: Mesh, member: model.Cluster, world: World, rights: tuple[Right, ...]) -> list[Finding]:
     """Every finding of one cluster. A cluster that does not answer gives one finding that says so."""
     cluster = world.cluster(member.name)
     try:
-        looked = Looked(mesh, member, world, cluster, cluster.version(), cluster.identity())
+        looked = Looked(mesh, member, world, cluster, cluster.version(), cluster.identity(), rights)
         return [finding for each in CHECKS for finding in each.findings(looked)]
     except Trouble as trouble:
         return [reachable.CHECK.finding(Found(trouble.what, trouble.remedy), member.name)]

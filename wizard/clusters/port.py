@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from wizard.clusters.kinds import Kind, Object, Ref
+from wizard.clusters.kinds import POD, Kind, Object, Ref
 from wizard.errors import Failed
 
 MANAGER = "meshwizard"  # the field manager of everything the wizard writes itself
@@ -54,6 +54,10 @@ class Right:
     def __str__(self) -> str:
         what = f"{self.kind.resource}/{self.subresource}" if self.subresource else self.kind.resource
         return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+# To run a command in a Pod, which is a GET over a websocket; Kubernetes 1.35 and later ask for `create` as well.
+EXECUTING = (Right("get", POD, subresource="exec"), Right("create", POD, subresource="exec"))
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,13 @@ def command(settings: Settings, path: str, json: bool) -> int:
     from wizard.console.background import reading
     from wizard.console.consent import consenting
     from wizard.console.working import prepared
+    from wizard.plan import RIGHTS
 
     out = settings.out
     made = prepared(settings, from_file(path, settings, looking=True), looking=True)
 
     def work() -> list[Finding]:
-        findings = check(made.mesh, made.world)
+        findings = check(made.mesh, made.world, RIGHTS)
         why = made.unsettled
         if why is not None and not any(each.severity == "error" for each in findings):
             findings.append(unsettled(why))

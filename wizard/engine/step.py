@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
@@ -259,9 +259,11 @@ class Step(ABC):
     probe cannot tell says Needed: then its `apply` finds out, and has passed when it returns. What it makes for that it
     removes itself; `leaves`: something of it may be left where the wizard was killed, which `undo` takes back.
     `waits`: it only looks and waits for what others bring about, so there is nothing in it that a person agrees to.
+    `rights`: what it may have to be allowed in a cluster, in the words of whoever asks a cluster for that.
     """
 
     kind: Kind
+    rights: ClassVar[tuple[Any, ...]] = ()
     guard = False
     leaves = False
     waits = False

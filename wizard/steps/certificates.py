@@ -18,7 +18,8 @@ from wizard.certificates.kept import examine, fingerprint_in
 from wizard.certificates.openssl import REQUEST
 from wizard.certificates.request import write_request
 from wizard.certificates.source import given_to, place_of, source_of, typed_place, unfit_root, unusable
-from wizard.clusters.kinds import Object
+from wizard.clusters.kinds import SECRET, Object
+from wizard.clusters.port import Right
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import NeedsPerson, Trouble
@@ -147,6 +148,7 @@ class Intermediate(Declared):
     """Secret cacerts of one cluster, signed by the mesh's root. What another made is never overwritten."""
 
     kind = kinds.INTERMEDIATE
+    rights = (Right("create", SECRET, SYSTEM_NAMESPACE), Right("patch", SECRET, SYSTEM_NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: Cluster, clusters: Sequence[Cluster]) -> None:
         """`clusters`: all that run istiod."""

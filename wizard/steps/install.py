@@ -11,8 +11,22 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from wizard.clusters.kinds import DEPLOYMENT, MUTATING_WEBHOOK, NAMESPACE, Object, Ref, ref_of
-from wizard.clusters.port import Cluster
+from wizard.clusters.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    POD,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Object,
+    Ref,
+    ref_of,
+)  # fmt: skip
+from wizard.clusters.port import Cluster, Right
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
@@ -57,6 +71,17 @@ class Install(Step):
     """`istioctl install` of the cluster's IstioOperator."""
 
     kind = kinds.INSTALL
+    rights = (
+        *(Right("create", kind) for kind in (CRD, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, MUTATING_WEBHOOK)),
+        *(Right("patch", kind) for kind in (CRD, CLUSTER_ROLE)),
+        *(
+            Right(verb, kind, SYSTEM_NAMESPACE)
+            for kind in (CONFIG_MAP, SERVICE, SERVICE_ACCOUNT, DEPLOYMENT)
+            for verb in ("create", "patch")
+        ),
+        Right("delete", POD, SYSTEM_NAMESPACE),
+        Right("list", POD),
+    )
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster, version_step: bool = False) -> None:
         """`version_step`: see `plan_of`."""

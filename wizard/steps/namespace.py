@@ -6,6 +6,7 @@ label over meshNetworks, and reads the annotation once, when the cluster is regi
 from __future__ import annotations
 
 from wizard.clusters.kinds import NAMESPACE, Object, Ref
+from wizard.clusters.port import Right
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command
 from wizard.errors import Failed
@@ -24,6 +25,7 @@ class SystemNamespace(Declared):
     """Namespace istio-system, labelled with the cluster's network."""
 
     kind = kinds.NAMESPACE
+    rights = (Right("create", NAMESPACE), Right("patch", NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
         super().__init__("Namespace and network label", mesh, cluster, needs=(kinds.PREFLIGHT.id(cluster.name),))

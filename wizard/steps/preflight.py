@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from wizard.checks import gateway_port
 from wizard.checks.finding import Finding
 from wizard.checks.preflight import check_cluster
+from wizard.clusters.kinds import NODE
 from wizard.clusters.nodeports import asked_node_ports, told_node_ports
+from wizard.clusters.port import Right
 from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
@@ -20,15 +22,18 @@ class Preflight(Step):
     """Reachability, versions, rights, clock and gateway of one cluster."""
 
     kind = kinds.PREFLIGHT
+    rights = (Right("list", NODE),)
     guard = True
 
-    def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
+    def __init__(self, mesh: Mesh, cluster: Cluster, needed: tuple[Right, ...]) -> None:
+        """`needed`: the rights of all kinds of step."""
         super().__init__("Fit for the mesh", cluster=cluster.name)
+        self.needed = needed
         self.mesh = mesh
         self.member = cluster
 
     def probe(self, world: World) -> Probe:
-        findings = check_cluster(self.mesh, self.member, world)
+        findings = check_cluster(self.mesh, self.member, world, self.needed)
         _refuse(findings)
         if self._doubtful(world):
             return Needed((Difference("NodePort", "", "range not told", "one that the API server gives"),))

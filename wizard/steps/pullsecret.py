@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from wizard.clusters.kinds import SECRET, Object, Ref
-from wizard.clusters.port import Cluster
+from wizard.clusters.port import Cluster, Right
 from wizard.clusters.typed import kubectl
 from wizard.credentials import hold_docker
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe
@@ -44,6 +44,7 @@ class PullSecret(Declared):
     """The pull secret in istio-system: made of the person's file, or there already."""
 
     kind = kinds.PULL_SECRET
+    rights = (Right("create", SECRET, SYSTEM_NAMESPACE), Right("patch", SECRET, SYSTEM_NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__("Pull secret", mesh, cluster, needs=(kinds.NAMESPACE.id(cluster.name),))

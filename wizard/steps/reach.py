@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wizard.clusters.kinds import NODE, POD, SERVICE
+from wizard.clusters.kinds import JOB, NODE, POD, SERVICE
 from wizard.clusters.nodes import all_addresses, node_addresses
 from wizard.clusters.patience import within
+from wizard.clusters.port import EXECUTING, Right
 from wizard.engine.step import Difference, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson, befalling
 from wizard.fanout import of_each
@@ -87,6 +88,7 @@ class Reach(Step):
 
     guard = True
     leaves = True
+    rights = (*(Right(verb, JOB, SYSTEM_NAMESPACE) for verb in ("create", "patch", "delete")), *EXECUTING)
 
     def __init__(self, title: str, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...] = ()) -> None:
         super().__init__(title, cluster=cluster.name, needs=(*probe_needs(mesh, cluster), *needs))

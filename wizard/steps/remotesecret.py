@@ -44,6 +44,7 @@ class RemoteSecret(Step):
     """
 
     kind = kinds.REMOTE_SECRET
+    rights = (clusters.Right("create", SECRET, SYSTEM_NAMESPACE), clusters.Right("patch", SECRET, SYSTEM_NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: Cluster, target: Cluster) -> None:
         during = target.role == "remote"

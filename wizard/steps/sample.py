@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from wizard.clusters.kinds import DEPLOYMENT, POD, SECRET, Object, Ref, ref_of
-from wizard.clusters.port import Cluster
+from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref, ref_of
+from wizard.clusters.port import Cluster, Right
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe
 from wizard.errors import Failed
@@ -44,6 +44,7 @@ class Sample(Declared):
     """Namespace, Service, one helloworld version and the client, with their sidecars."""
 
     kind = kinds.SAMPLE
+    rights = (Right("create", NAMESPACE),)
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(

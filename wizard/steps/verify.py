@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from wizard.answered import Answered
+from wizard.clusters.port import EXECUTING
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
@@ -27,6 +28,7 @@ class Verify(Step):
     """Traffic from one cluster to the helloworld of every cluster."""
 
     kind = kinds.VERIFY
+    rights = EXECUTING
     waits = True
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
