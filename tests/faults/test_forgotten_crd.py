@@ -57,7 +57,7 @@ def test_a_definition_that_a_dead_server_left_half_way_is_served_again(tmp_path:
 
         wait_for("the definition", lambda: _established(plane), timeout=30, every=0.1)
         plane.client.ask("GET", "/apis/extensions.istio.io/v1alpha1/wasmplugins")
-        assert said == [f"east: the API server forgot CRD {NAME} half-way; it is made to look again"]
+        assert said == [f"east: the API server accepted CRD {NAME} and does not serve it; it is written again"]
         found = plane.client.get(Ref(CRD, NAME))
         assert found is not None
         assert "annotations" not in found["metadata"], "what made it look is taken back"

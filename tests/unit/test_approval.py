@@ -65,8 +65,8 @@ class Shown(Step):
         self.applied = True
 
 
-def needs(*fields: str, found: str | None = None, passing: bool = False) -> Needed:
-    return Needed(tuple(Difference("ConfigMap x", field, found, "1", passing=passing) for field in fields))
+def needs(*fields: str, found: str | None = None, transient: bool = False) -> Needed:
+    return Needed(tuple(Difference("ConfigMap x", field, found, "1", transient=transient) for field in fields))
 
 
 def agreed_run(step: Step, change: Callable[[], None] = lambda: None) -> tuple[Engine, list[str]]:
@@ -112,8 +112,8 @@ def test_what_was_not_shown_is_not_done(then: Probe | Unreachable, now: Probe, t
         (needs("data.x", "data.y"), needs("data.y")),
         (needs("data.x"), Done()),
         (Done(), Done()),
-        (Done(), needs("pod-7", passing=True)),
-        (needs("data.x"), Needed((*needs("data.x").differences, *needs("pod-7", passing=True).differences))),
+        (Done(), needs("pod-7", transient=True)),
+        (needs("data.x"), Needed((*needs("data.x").differences, *needs("pod-7", transient=True).differences))),
     ],
 )
 def test_less_than_was_shown_is_done(then: Probe, now: Probe) -> None:

@@ -46,5 +46,5 @@ def test_the_server_is_made_to_look_again_and_nothing_is_left(
     assert before == after
     assert versions[1] - versions[0] == (2 if touched else 0)
     assert said == (
-        [f"cluster1: the API server forgot CRD {name} half-way; it is made to look again"] if touched else []
+        [f"cluster1: the API server accepted CRD {name} and does not serve it; it is written again"] if touched else []
     )

@@ -21,8 +21,8 @@ from wizard.operations.uninstall import Uninstall
 from wizard.operations.working import working
 from wizard.simulated import controllers
 from wizard.simulated.machine import Machine
+from wizard.simulated.machines import populate
 from wizard.simulated.outside import SimulatedOutside
-from wizard.simulated.town import furnish
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_cluster_made_anew_under_its_old_name_is_taken_up_by_consent(made: Set
     assert run(prepare(made.mesh, made.outside, folder))
     _, before = saved_mesh(folder, "mesh1")
     old = made.outside.machines.pop(1)
-    furnish(Machine(2, old.pace, 99, controllers.run, old.universe))
+    populate(Machine(2, old.pace, 99, controllers.run, old.universe))
     session = prepare(unsettled(made.mesh), made.outside, folder)
     with pytest.raises(NeedsPerson) as refused, working(Apply(session), lambda event: None):
         pass

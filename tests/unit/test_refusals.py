@@ -406,7 +406,7 @@ def test_a_namespace_that_is_going_is_never_done(finished: Setting, why: tuple[s
     assert isinstance(probe, Needed)
     ending = next(each for each in probe.differences if each.object == str(Ref(NAMESPACE, name)))
     assert why[1] in str(ending.found)
-    assert ending.passing
+    assert ending.transient
     assert Difference(str(Ref(NAMESPACE, name)), "", None, "to be made") in probe.differences
     assert found(finished, "namespace")[0].severity == ("error" if why is STUCK else "warning")
 

@@ -91,7 +91,7 @@ def test_a_deployment_that_still_counts_a_pod_that_is_gone_is_not_ready(
     monkeypatch.setattr(cluster, "objects", objects)
     probe = finished.probe("cluster1/sample")
     assert isinstance(probe, Needed)
-    assert probe.differences == (Difference(str(CURL), "status.availableReplicas", "0", "at least 1", passing=True),)
+    assert probe.differences == (Difference(str(CURL), "status.availableReplicas", "0", "at least 1", transient=True),)
 
 
 def test_a_pod_of_somebody_else_is_neither_replaced_nor_asked(finished: Setting) -> None:

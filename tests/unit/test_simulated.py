@@ -89,7 +89,7 @@ def test_what_a_run_needs_is_not_loaded_before_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "wizard.simulated.names" in loaded
-    assert not loaded & {"yaml", "wizard.engine.step", "wizard.simulated.town", "wizard.simulated.machine"}
+    assert not loaded & {"yaml", "wizard.engine.step", "wizard.simulated.machines", "wizard.simulated.machine"}
 
 
 def test_two_worlds_see_the_same_clusters() -> None:

@@ -165,7 +165,7 @@ def no_answer(asked: Asked, failure: NoAnswer, route: Route, *, unsure: bool) ->
     server = one_line(asked.server)
     if failure.tls is not None:
         why, remedy = _explained(failure.tls, route)
-        return Unreachable(f"{asked.name}: the API server {server} cannot be spoken to safely: {why}", remedy)
+        return Unreachable(f"{asked.name}: the API server {server} gives no trusted connection: {why}", remedy)
     return Unreachable(
         f"{asked.name}: the API server {server} does not answer: {one_line(failure)}{_unknown(asked) if unsure else ''}",
         "Check that it runs and that this machine reaches it, then try again.",
@@ -173,7 +173,7 @@ def no_answer(asked: Asked, failure: NoAnswer, route: Route, *, unsure: bool) ->
 
 
 def _unknown(asked: Asked) -> str:
-    return f"; whether it did {asked.what} is not known, and will be looked at" if asked.mutating else ""
+    return f"; whether {asked.what} was done is unknown until the next look" if asked.mutating else ""
 
 
 def _told(answer: Answer) -> tuple[dict[str, Any], str]:
@@ -228,9 +228,9 @@ def _explained(error: ssl.SSLError, route: Route) -> tuple[str, str]:
     if not isinstance(error, ssl.SSLCertVerificationError):
         reason = str(error.reason or error)
         if "ALERT" in reason:
-            dull = reason.replace("_", " ").lower().partition("alert ")[2]
+            alert = reason.replace("_", " ").lower().partition("alert ")[2]
             return (
-                f"it refuses this machine's client certificate ({dull or one_line(reason)})",
+                f"it refuses this machine's client certificate ({alert or one_line(reason)})",
                 "Get a new kubeconfig: its client certificate may have expired or be of another cluster.",
             )
         return (

@@ -41,9 +41,9 @@ class Connection:
         self._chosen: Chosen | None = None
         self._logged_in: tuple[Login, Wire] | None = None
         # Why there was no connection lately, and when that was given up.
-        self._unmet: tuple[NoAnswer, float] | None = None
+        self._unanswered: tuple[NoAnswer, float] | None = None
         # Whether the credentials were read anew because they were refused, and not accepted since.
-        self._doubtful = False
+        self._just_refused = False
         # Why there are no good credentials, and until when that is believed.
         self._refused: tuple[Trouble, float] | None = None
 
@@ -118,14 +118,14 @@ class Connection:
     ) -> R:
         """What `send` gets, sent again as long as that promises something, and safe."""
         self.log_in()  # no work of the network's, and none of its time
-        unmet, given_up = self._unmet or (None, -math.inf)
+        unanswered, given_up = self._unanswered or (None, -math.inf)
         ago = time.monotonic() - given_up
         attempts = Attempts(self._patience, until=until, repeatable=repeatable, parked=ago < self._patience.parked)
         renewed = raced = False
         while True:
             who, wire = self._connected()
-            if unmet is not None and ago < self._patience.mute:
-                raise no_answer(asked, unmet, wire.route, unsure=False) from unmet
+            if unanswered is not None and ago < self._patience.mute:
+                raise no_answer(asked, unanswered, wire.route, unsure=False) from unanswered
             try:
                 answer = send(who, wire, attempts)
             except NoAnswer as none:
@@ -134,11 +134,11 @@ class Connection:
                 if none.tls is None and attempts.again(Failure.LOST if none.sent else Failure.UNSENT):
                     continue
                 if not none.sent:
-                    self._unmet = none, time.monotonic()
+                    self._unanswered = none, time.monotonic()
                 raise no_answer(asked, none, wire.route, unsure=attempts.unsure or none.sent) from none
-            self._unmet = None
+            self._unanswered = None
             if not isinstance(answer, Answer) or HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                self._doubtful = False
+                self._just_refused = False
                 return answer
             failure = failure_of(answer.status)
             wish = retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
@@ -195,11 +195,11 @@ class Connection:
         """
         with self._lock:
             if self._logged_in is not None and self._logged_in[0] is who:
-                again = again and not self._doubtful
+                again = again and not self._just_refused
                 who.refused()
                 self._drop()
                 self._chosen = None
-                self._doubtful = True
+                self._just_refused = True
             if not again:
                 self._refuse(why)
             return again

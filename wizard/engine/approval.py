@@ -4,7 +4,7 @@ Of a step counts what it wants (its inputs) and what the look found: done, or ea
 is no surprise, nor is one that needs less; anything else is. What follows from work that was agreed to is part of it.
 
 Left out is what changes nothing in a cluster, or comes and goes by itself: guards, steps that only wait, differences that are
-`passing` (a Pod that starts).
+`transient` (a Pod that starts).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Approval:
         if isinstance(look, Conflict):
             same = seen.state == "conflict" and seen.digests == _digests(look)
             return [] if same else [f"{name}: in conflict since: {look.what}"]
-        new = [each for each in look.differences if not each.passing and _digest(each) not in seen.digests]
+        new = [each for each in look.differences if not each.transient and _digest(each) not in seen.digests]
         if seen.state in ("done", "needed") and not new:
             return []
         was = {"done": "was done then, and now", "needed": "now", "conflict": "was in conflict then, and now"}
@@ -123,7 +123,7 @@ def _seen(step: Step, look: _Look) -> Seen:
 def _digests(look: Needed | Conflict) -> frozenset[str]:
     if isinstance(look, Conflict):
         return frozenset({_hash(look.what)})
-    return frozenset(_digest(each) for each in look.differences if not each.passing)
+    return frozenset(_digest(each) for each in look.differences if not each.transient)
 
 
 def _digest(difference: Difference) -> str:

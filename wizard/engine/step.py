@@ -20,7 +20,7 @@ SILENT_SECONDS = 30  # how long a wait puts up with a cluster that does not answ
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that is not as wanted. `found` None: it is not there. `by`: who set it, where the cluster knows. `passing`: it
+    """One field that is not as wanted. `found` None: it is not there. `by`: who set it, where the cluster knows. `transient`: it
     comes and goes by itself, as a Pod starts or ends.
     """
 
@@ -29,7 +29,7 @@ class Difference:
     found: str | None
     wanted: str | None
     by: str = ""
-    passing: bool = False
+    transient: bool = False
 
     def __str__(self) -> str:
         found = "absent" if self.found is None else self.found
@@ -83,7 +83,7 @@ class Surroundings(Protocol):
 
 
 class Job:
-    """One step's hands while it works: it speaks, waits and notices that it should stop.
+    """What a step does its work with: it tells what happens, waits, and notices that it should stop.
 
     `shared` holds what steps of one run need to make only once (never written anywhere). `attended`: a person watches, and
     can be asked to do something.

@@ -1,4 +1,4 @@
-"""Istio's CustomResourceDefinitions: which stand, and those that an API server forgot to serve."""
+"""Istio's CustomResourceDefinitions: which stand, and those that an API server accepted and does not serve."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def establish(cluster: Cluster, say: Callable[[str], None]) -> None:
     it may not be changed. What is changed is taken back at once. `say` hears of each.
     """
     for crd in standing(cluster):
-        if _is_forgotten(crd):
+        if _is_unserved(crd):
             name = crd["metadata"]["name"]
-            say(f"{cluster.name}: the API server forgot CRD {name} half-way; it is made to look again")
+            say(f"{cluster.name}: the API server accepted CRD {name} and does not serve it; it is written again")
             same: Object = {"apiVersion": CRD.api_version, "kind": CRD.kind, "metadata": {"name": name}}
             cluster.apply({**same, "metadata": {"name": name, "annotations": {_TOUCHED: "true"}}})
             cluster.apply(same)
 
 
-def _is_forgotten(crd: Object) -> bool:
+def _is_unserved(crd: Object) -> bool:
     conditions = (crd.get("status") or {}).get("conditions") or []
     met = {each.get("type"): each.get("status") for each in conditions}
     return met.get("NamesAccepted") == "True" and met.get("Established") == "False"

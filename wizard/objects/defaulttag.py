@@ -25,7 +25,7 @@ def made_beside(cluster: Cluster, revision: str | None) -> tuple[Ref, ...]:
     return () if tagged else (INJECTOR, VALIDATOR)
 
 
-def make_again(cluster: Cluster) -> None:
+def recreate(cluster: Cluster) -> None:
     """Let the next install make both, where it is ours and not whole. The injection webhook stays and works meanwhile: it only
     loses the labels by which istioctl knows it (as the tag's, and as the revision's own), and gets them back from istioctl.
     """

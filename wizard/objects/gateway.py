@@ -37,7 +37,7 @@ def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[
     if deployment is None:
         told.append(Difference(str(GATEWAY), "", None, "to be installed"))
     elif not available(deployment):
-        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1", passing=True))
+        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1", transient=True))
     told += [
         Difference(str(GATEWAY), PROXY, version, "that of the control plane") for version in sorted(_old(cluster, mesh))
     ]
@@ -65,7 +65,7 @@ def moved(cluster: Cluster, member: model.Cluster) -> Conflict | None:
     )
 
 
-def make_room(cluster: Cluster, member: model.Cluster, job: Job) -> None:
+def remove_for_other_selector(cluster: Cluster, member: model.Cluster, job: Job) -> None:
     """Where the install will label the gateway with its network, or no more: the Deployment, which selects its Pods by that
     label too, goes before, since Kubernetes refuses another selector.
     """

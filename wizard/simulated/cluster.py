@@ -10,9 +10,9 @@ from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersi
 from wizard.credentials import hold_secret
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.simulated import refusals
-from wizard.simulated.furniture import KUBERNETES
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
+from wizard.simulated.population import KUBERNETES
 from wizard.simulated.shell import Shell
 
 _LATENCY = 0.02  # of one call

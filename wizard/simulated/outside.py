@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from wizard.simulated.cluster import SimulatedCluster
     from wizard.simulated.istioctl import SimulatedIstioctl
     from wizard.simulated.machine import Machine
+    from wizard.simulated.machines import Machines
     from wizard.simulated.rootstore import MemoryRoots
-    from wizard.simulated.town import Town
     from wizard.world import World
 
 ISTIOCTL = "(simulated) istioctl"
@@ -51,29 +51,29 @@ class SimulatedOutside:
         self._own_services = own_services
         self._person = person
         self._making = threading.Lock()
-        self._made: Town | None = None
+        self._made: Machines | None = None
 
     @property
     def machines(self) -> list[Machine]:
         """The machines, first to last."""
-        return self._town.machines
+        return self._machines_made.machines
 
     @property
     def istioctl(self) -> SimulatedIstioctl:
         """The istioctl that all worlds share."""
-        return self._town.istioctl
+        return self._machines_made.istioctl
 
     def machine(self, context: str) -> Machine:
         """The machine behind a context. BadInput where there is none."""
-        return self._town.machine(context)
+        return self._machines_made.machine(context)
 
     def cluster(self, name: str, context: str) -> SimulatedCluster:
         """A door to the cluster behind a context, under the mesh's name for it."""
-        return self._town.cluster(name, context)
+        return self._machines_made.cluster(name, context)
 
     def roots(self, mesh: str) -> MemoryRoots:
         """Where the root of the mesh of that name is kept."""
-        return self._town.roots(mesh)
+        return self._machines_made.roots(mesh)
 
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
         return [
@@ -100,15 +100,15 @@ class SimulatedOutside:
         return [IstioctlFound(ISTIOCTL, self._istio)]
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
-        return self._town.world(mesh)
+        return self._machines_made.world(mesh)
 
     @property
-    def _town(self) -> Town:
+    def _machines_made(self) -> Machines:
         with self._making:
             if self._made is None:
-                from wizard.simulated.town import Town
+                from wizard.simulated.machines import Machines
 
-                self._made = Town(
+                self._made = Machines(
                     self._count,
                     self.pace,
                     self._seed,

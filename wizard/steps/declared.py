@@ -93,7 +93,7 @@ class Declared(Step):
 
 
 def _ending(ref: Ref, what: str) -> Difference:
-    return Difference(str(ref), "", what, "gone, and made anew", passing=True)
+    return Difference(str(ref), "", what, "gone, and made anew", transient=True)
 
 
 def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:

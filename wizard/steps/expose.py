@@ -18,7 +18,7 @@ _ISTIOD_PORTS = {15012: 15012, 15017: 443}
 
 class ExposeServices(Declared):
     """Gateway `cross-network-gateway`: TLS passed through by SNI on port 15443, for every service of the mesh. Without it,
-    peers reach the gateway and find nobody home. It also configures the gateways of this control plane's remotes.
+    peers reach the gateway and nothing answers them. It also configures the gateways of this control plane's remotes.
     """
 
     kind = kinds.EXPOSE_SERVICES

@@ -130,9 +130,9 @@ class Install(Step):
         operator = operator_yaml(self.mesh, self.member, self._discovery(world))
         self._record_begun(world, operator)
         if self.mesh.istio.revision:
-            defaulttag.make_again(cluster)
+            defaulttag.recreate(cluster)
         if self.mesh.has_gateway(self.member.name):
-            gateway.make_room(cluster, self.member, job)
+            gateway.remove_for_other_selector(cluster, self.member, job)
         watch = Watch(cluster, self.member, job)
         try:
             world.istioctl.install(
@@ -327,7 +327,7 @@ class Install(Step):
                 told.append(Difference(str(istiod_of(self.mesh)), "", None, "to be installed"))
             elif not available(istiod):
                 told.append(
-                    Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1", passing=True)
+                    Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1", transient=True)
                 )
         if self.mesh.has_gateway(self.member.name):
             told += gateway.standing(cluster, self.mesh, self.member)

@@ -35,7 +35,7 @@ class Preflight(Step):
     def probe(self, world: World) -> Probe:
         findings = check_cluster(self.mesh, self.member, world, self.needed)
         _refuse(findings)
-        if self._doubtful(world):
+        if self._port_range_unknown(world):
             return Needed((Difference("NodePort", "", "range not told", "one that the API server gives"),))
         warnings = [finding.text for finding in findings if finding.severity == "warning"]
         return Done("; ".join(warnings) or findings[0].text)
@@ -47,7 +47,7 @@ class Preflight(Step):
             found = gateway_port.out_of_range(self.member, cluster, ports)
             _refuse([gateway_port.CHECK.finding(each, self.cluster) for each in found])
 
-    def _doubtful(self, world: World) -> bool:
+    def _port_range_unknown(self, world: World) -> bool:
         """Whether the gateway will ask for a NodePort of which it is not known that the API server gives it."""
         if self.member.gateway.exposure != "node-port" or not self.mesh.has_gateway(self.member.name):
             return False

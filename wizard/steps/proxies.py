@@ -68,7 +68,7 @@ class Proxies(Step):
         return [
             Difference(
                 one_line(f"{kind} {name} in {namespace}"), PROXY, version, f"{wanted}: {self._restart(kind, name, namespace)}",
-                passing=True,
+                transient=True,
             )
             for (kind, name, namespace), version in self._old(cluster).items()
         ]  # fmt: skip

@@ -137,7 +137,7 @@ class RemoteSecret(Step):
         cluster = world.cluster(self.cluster)
         take_back(cluster, self.ref, self.mesh.name, job)
         if self.target.role == "remote" and cluster.get(self.ref) is None:
-            _await_forgotten(cluster, self.target.name, job)
+            _await_unread(cluster, self.target.name, job)
 
     def commands(self) -> list[Command]:
         make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
@@ -170,7 +170,7 @@ class RemoteSecret(Step):
         ]
 
 
-def _await_forgotten(cluster: clusters.Cluster, peer: str, job: Job) -> None:
+def _await_unread(cluster: clusters.Cluster, peer: str, job: Job) -> None:
     """Until no istiod here lists the peer: as long as one does, it writes into it. Where none can tell (before Istio 1.11, or
     where none runs), and where one still lists it when the time is up, the peer's uninstall looks for what it writes.
     """

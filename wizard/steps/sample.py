@@ -121,14 +121,16 @@ class Sample(Declared):
         needed = pullsecret.differences(cluster, self.mesh, self.mesh.verify.namespace)
         needed += [Difference(str(ref), "", "of an earlier version", None) for ref in self._outdated(cluster)]
         waiting, bare = self._unready(cluster)
-        needed += [Difference(str(ref), "status.availableReplicas", "0", "at least 1", passing=True) for ref in waiting]
+        needed += [
+            Difference(str(ref), "status.availableReplicas", "0", "at least 1", transient=True) for ref in waiting
+        ]
         needed += [
             Difference(
                 f"Pod {one_line(pod['metadata']['name'])}",
                 "containers",
                 self._sidecar(pod),
                 f"with {SIDECAR}",
-                passing=True,
+                transient=True,
             )
             for pod in bare
         ]

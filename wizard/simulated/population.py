@@ -9,7 +9,7 @@ KUBERNETES = "v1.34.4"
 _DNS = {"k8s-app": "kube-dns"}  # labels
 
 
-def furnish(machine: Machine) -> None:
+def populate(machine: Machine) -> None:
     """Put in what every cluster has: namespaces, a node, its range of Services, DNS, kube-proxy."""
     for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
         machine.store.update({"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": name}}, "kube-apiserver")

@@ -8,17 +8,17 @@ from wizard.errors import BadInput
 from wizard.mesh.model import Mesh
 from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.simulated.furniture import furnish
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.simulated.machine import Machine, Universe
 from wizard.simulated.mesh import Traffic
 from wizard.simulated.pace import Pace
+from wizard.simulated.population import populate
 from wizard.simulated.rootstore import MemoryRoots
 from wizard.simulated.shell import Shell
 from wizard.world import World
 
 
-class Town:
+class Machines:
     """What stands behind a `SimulatedOutside`, whose parameters these are."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Town:
                 pod_cidr="10.244.0.0/24" if group is False else f"10.244.{index}.0/24",
                 service_cidr=f"10.{96 + index}.0.0/16" if own_services else "10.96.0.0/16",
             )  # fmt: skip
-            furnish(machine)
+            populate(machine)
         self.machines = universe.machines
         self.istioctl = SimulatedIstioctl(self.machine, istio, path)
         self._shell = Shell(Traffic(self.machines))
