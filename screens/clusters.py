@@ -30,6 +30,9 @@ class Clusters(Vertical):
         share: float = 0.3,
         ascii_only: bool = False,
     ) -> None:
+        """`columns`: of the table. `keys`: of the fields that the editor asks, with other `titles` than their own. `share`: of
+        the width, for the editor. `ascii_only`: the terminal lacks box characters.
+        """
         super().__init__(id="all-clusters")
         self._draft = draft
         self.table = ClusterTable(columns, share=share, ascii_only=ascii_only)

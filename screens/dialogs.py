@@ -31,6 +31,7 @@ class Confirm(ModalScreen[bool]):
     ]
 
     def __init__(self, question: str, explanation: str, yes: str, no: str = "No") -> None:
+        """`yes`, `no`: what the two buttons say, as verbs."""
         super().__init__()
         self._texts = (question, explanation, yes, no)
 

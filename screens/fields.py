@@ -32,6 +32,9 @@ class FieldInput(Input):
     """A question answered by typing. `targets`: of a question about clusters, those that are meant."""
 
     def __init__(self, field: Field, path: str, value: Value, placeholder: str = "") -> None:
+        """`path`: which answer in the document it is, dotted. `value`: the answer now. `placeholder`: shown
+        while there is none.
+        """
         self._placeholder = placeholder or _placeholder(field)
         super().__init__(field.render(value), compact=True, select_on_focus=False, placeholder=self._placeholder)
         self.field = field

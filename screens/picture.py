@@ -17,6 +17,7 @@ class Picture(Lines, can_focus=False):
     def __init__(
         self, *, id: str | None = None, small: bool = False, ascii_only: bool = False, classes: str = "-fit"
     ) -> None:
+        """`small`: one line a cluster, for narrow places. `ascii_only`: the terminal lacks box characters."""
         super().__init__(id=id, classes=classes)
         self._of: Mesh | Mapping[str, Any] | None = None
         self._links: States | None = None

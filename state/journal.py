@@ -34,6 +34,9 @@ class Journal:
         recovered: str | None,
         program: str,
     ) -> None:
+        """`fd`: of the lock that is held. `medium`: where generations are kept. `stamp`: of the generation that `state` was
+        read from; None: there was none. `recovered`: what is told of files that could not be believed. `program`: its version.
+        """
         self.recovered = recovered
         """A sentence, if files could not be believed: where they are now and what is used. Else None."""
         self._writer = Writer(directory, fd, medium, state, stamp, program)

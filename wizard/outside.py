@@ -19,6 +19,8 @@ from wizard.world import World
 
 @dataclass(frozen=True)
 class IstioctlFound:
+    """An istioctl on this machine. `version`: empty where it could not be asked."""
+
     path: str
     version: str = ""
     problem: str = ""  # why it cannot be used

@@ -13,7 +13,8 @@ from wizard.engine.step import Plan, Step
 from wizard.mesh.model import Cluster, Mesh
 from wizard.steps.certificates import Intermediate, RootCertificate
 from wizard.steps.expose import ExposeIstiod, ExposeServices
-from wizard.steps.install import Install, IstiodReady, runs_istiod
+from wizard.steps.install import Install, runs_istiod
+from wizard.steps.istiod import IstiodReady
 from wizard.steps.loadbalancer import GatewayAddress, awaits_address
 from wizard.steps.meshnetworks import MeshNetworks
 from wizard.steps.namespace import SystemNamespace

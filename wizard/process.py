@@ -42,6 +42,8 @@ _leaving = threading.Event()
 
 @dataclass(frozen=True)
 class Finished:
+    """How a program ended, and what it said."""
+
     code: int  # negative: ended by that signal
     stdout: str
     stderr: str  # the last of it

@@ -29,6 +29,8 @@ ROOT_KEY = "root-key.pem"
 
 @dataclass(frozen=True)
 class Root:
+    """What signs the clusters' intermediates; every cluster of the mesh trusts it."""
+
     certificate: bytes  # PEM
     key: bytes = field(repr=False)  # PEM; PKCS8 where we made it
 

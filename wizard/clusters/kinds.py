@@ -14,6 +14,8 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
+    """A kind of object: the version of its API that we write, and the name under which it is addressed (`plural`)."""
+
     api_version: str
     kind: str
     plural: str

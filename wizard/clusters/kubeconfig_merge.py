@@ -21,6 +21,8 @@ from wizard.text import one_line
 
 @dataclass(frozen=True)
 class MergedContext:
+    """A context of the merged file: its name there, and in which file and to which server it `was`."""
+
     name: str
     was: str
     file: Path

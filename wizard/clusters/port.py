@@ -35,6 +35,8 @@ class Outdated(Failed):
 
 @dataclass(frozen=True)
 class ServerVersion:
+    """What an API server says of itself."""
+
     git: str  # v1.34.4
     major: int
     minor: int
@@ -62,6 +64,8 @@ EXECUTING = (Right("get", POD, subresource="exec"), Right("create", POD, subreso
 
 @dataclass(frozen=True)
 class Executed:
+    """A command that ended in a Pod. `code`: its exit code."""
+
     stdout: str
     stderr: str
     code: int

@@ -43,6 +43,9 @@ class RealCluster:
     """One kubeconfig context. Implements `wizard.clusters.port.Cluster`; connects at the first call."""
 
     def __init__(self, name: str, kubeconfig: Path | None, context: str, patience: Patience = PATIENT) -> None:
+        """`name`: what messages call it. `kubeconfig`: the file; None: as KUBECONFIG says, or the usual place. `patience`: how
+        long a call may take, and what is tried again.
+        """
         self.name = name
         self._connection = Connection(name, kubeconfig, context, patience)
         self._served: dict[Kind, Kind] = {}  # a kind → the same in the version in which it is found here

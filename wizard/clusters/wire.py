@@ -52,6 +52,7 @@ class NoAnswer(Exception):
     """
 
     def __init__(self, reason: str, *, sent: bool, tls: ssl.SSLError | None = None, large: bool = False) -> None:
+        """`reason`: in the words of whoever found it, not printable yet."""
         super().__init__(reason)
         self.sent = sent
         self.tls = tls

@@ -44,6 +44,8 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
+    """A run begins, with these steps (ids). `simulated`: on clusters of the demo."""
+
     mesh: str
     operation: str  # apply, departure, uninstall
     steps: tuple[str, ...]
@@ -111,6 +113,8 @@ class PersonNeeded(StepEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Paused(Event):
+    """No further step starts, or they do again."""
+
     paused: bool
 
 

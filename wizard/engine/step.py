@@ -52,6 +52,8 @@ class Done:
 
 @dataclass(frozen=True)
 class Needed:
+    """There is work: every field that is not as wanted."""
+
     differences: tuple[Difference, ...]
 
 

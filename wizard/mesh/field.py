@@ -20,6 +20,8 @@ _NO_PATH = "no path may hold a NUL character"
 
 @dataclass(frozen=True)
 class Choice:
+    """One of the answers that a field takes, and how it is shown."""
+
     value: str
     title: str
 

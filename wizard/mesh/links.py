@@ -26,6 +26,8 @@ class LinkId(NamedTuple):
 
 
 class LinkState(StrEnum):
+    """How far a link between two clusters is."""
+
     WAITING = "waiting"
     WORKING = "working"
     READY = "set up"  # made, and not yet proven by traffic

@@ -76,6 +76,8 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Istio:
+    """Which Istio every cluster of the mesh gets, and from where."""
+
     version: str | None = None  # None: that of the istioctl found
     revision: str | None = None
     hub: str = "docker.io/istio"
@@ -87,12 +89,16 @@ class Istio:
 
 @dataclass(frozen=True)
 class Certificates:
+    """Where the clusters' certificates come from. `source`: generate, directory, existing, offline."""
+
     source: str = "generate"
     path: Path | None = None  # generate: where the root key is kept; directory, offline: where the certificates are
 
 
 @dataclass(frozen=True)
 class Verify:
+    """The sample whose traffic proves the mesh, and the probes before it."""
+
     namespace: str = "sample"
     hub: str = "docker.io/istio"
     curl_image: str | None = None  # None: derived from the hub
@@ -101,6 +107,10 @@ class Verify:
 
 @dataclass(frozen=True)
 class Mesh:
+    """A mesh as it is wanted: what the mesh file says, checked. Names of clusters and contexts are unique in it. Where it is
+    settled (`wizard.resolve`), every gateway has an address and a port.
+    """
+
     name: str
     clusters: tuple[Cluster, ...]
     topology: str = "multi-primary"

@@ -14,6 +14,7 @@ def picture(
     counts: Counts | None,
     width: int,
 ) -> list[list[Span]]:
+    """The drawing of two clusters, in lines of `width` cells. `counts`: cluster → version → answers; None: not yet."""
     left, right = members
     width = min(width, 112)
     inner = min(34, (width - 24) // 2 - 8)  # text inside a box
@@ -111,6 +112,7 @@ def small_picture(
     counts: Counts | None,
     width: int,
 ) -> list[list[Span]]:
+    """The same in fewer lines, where the larger one does not fit."""
     left, right = members
     inner = min(18, (width - 56) // 2)
     middle = width - 2 * (inner + 4)

@@ -27,11 +27,14 @@ STROKES = dict(zip(LinkState, "╌──━╳╌", strict=True))
 
 
 class Span(NamedTuple):
+    """Text that is shown in one way. `role`: what it is; the front end knows the colour."""
+
     text: str
     role: Role
 
 
 def cells(text: str) -> int:
+    """How many cells of a terminal the text takes."""
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
@@ -64,6 +67,7 @@ def titled(title: str, width: int, line: str) -> str:
 
 
 def fitted(line: Sequence[Span], width: int) -> Iterable[Span]:
+    """The beginning of a line that takes at most so many cells; an ellipsis where something was cut off."""
     left = width
     for text, role in line:
         if left <= 0:

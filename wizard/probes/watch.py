@@ -30,6 +30,9 @@ class Watch:
     def __init__(
         self, cluster: Cluster, member: model.Cluster, job: Job, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """`member`: the cluster as the mesh file has it. `job`: that of the step that installs, which hears of all that is
+        done. `clock`: seconds, monotonic.
+        """
         self._cluster = cluster
         self._member = member
         self._job = job

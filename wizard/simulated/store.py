@@ -49,6 +49,9 @@ class Store:
         self, cluster: str, seed: int, clock: Callable[[], datetime], now: Callable[[], float],
         service_cidr: str,
     ) -> None:  # fmt: skip
+        """`cluster`: its name, for refusals. `seed`: of uids. `clock`: wall time, for what objects tell; `now`: seconds since
+        the start, for what ends by itself. `service_cidr`: the range of Services' addresses.
+        """
         self._cluster = cluster
         self._seed = seed
         self._clock = clock

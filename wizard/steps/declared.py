@@ -33,6 +33,7 @@ class Declared(Step):
         self, title: str, mesh: model.Mesh, cluster: model.Cluster, *,
         needs: tuple[str, ...] = (), joins: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
+        """`mesh`: whose objects they are. `needs`, `joins`: as `Step` says."""
         super().__init__(title, cluster=cluster.name, needs=needs, joins=joins)
         self.mesh = mesh
         self.member = cluster

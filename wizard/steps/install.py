@@ -1,4 +1,4 @@
-"""Control plane and east-west gateway by one `istioctl install` per cluster, and the wait for istiod that others build on.
+"""Control plane and east-west gateway by one `istioctl install` per cluster.
 
 What was installed is kept in the cluster, in ConfigMap `meshwizard`: a run with no local state compares with that, field by
 field. It also holds what the install made, so that what is deleted is missed, and what was there before, so that undo leaves
@@ -44,7 +44,6 @@ from wizard.objects.installed import MADE, RECORD, before_of, compared, discover
 from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, exact_differences, label, way_out
 from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
-from wizard.probes.unready import Unready
 from wizard.probes.watch import Watch
 from wizard.steps import kinds
 from wizard.steps.loadbalancer import awaits_address
@@ -53,8 +52,6 @@ from wizard.world import World
 
 _SOME_ADDRESS = "192.0.2.1"
 INSTALL_SECONDS = 900
-ISTIOD_SECONDS = 420
-_STARTING = "istiod is starting"
 
 
 def runs_istiod(mesh: model.Mesh, cluster: model.Cluster) -> bool:
@@ -331,7 +328,7 @@ class Install(Step):
                 )
         if self.mesh.has_gateway(self.member.name):
             told += gateway.standing(cluster, self.mesh, self.member)
-        injector = _injector(self.mesh, self.member)
+        injector = injector_of(self.mesh, self.member)
         if cluster.get(injector) is None:
             told.append(Difference(str(injector), "", None, "to be installed"))
         return told
@@ -355,62 +352,6 @@ def _needs(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
     return tuple(needs)
 
 
-class IstiodReady(Step):
-    """istiod answers and injects, while `istioctl install` may still wait for the gateway: what needs only istiod starts.
-    In a remote, the istiod of its primary does.
-    """
-
-    kind = kinds.ISTIOD
-    waits = True
-
-    def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
-        self._own = runs_istiod(mesh, cluster)
-        control = cluster.name if self._own else str(cluster.primary)
-        super().__init__(
-            "istiod answers and injects" if self._own else f"istiod of {control} injects",
-            cluster=cluster.name, needs=(kinds.NAMESPACE.id(cluster.name),), joins=(kinds.INSTALL.id(cluster.name),),
-        )  # fmt: skip
-        self.mesh = mesh
-        self.member = cluster
-        self._istiod = istiod_of(mesh)
-
-    def probe(self, world: World) -> Probe:
-        seen = self._seen(world.cluster(self.cluster))
-        return Needed((Difference(self.title, "", seen, "available, its webhook ready"),)) if seen else Done()
-
-    def apply(self, world: World, job: Job) -> None:
-        cluster = world.cluster(self.cluster)
-        # Where it is in vain, the install that this one watches is given up, which tells why.
-        unready = Unready(cluster, lambda: [self._istiod], self.member)
-
-        def look() -> tuple[bool | None, str]:
-            seen = self._seen(cluster)
-            if seen == _STARTING:
-                seen = unready.look() or seen
-            return (None if seen else True), seen
-
-        job.wait("istiod to answer and inject", look, seconds=ISTIOD_SECONDS, every=0.4)
-
-    def commands(self) -> list[Command]:
-        if not self._own:
-            return []
-        wait = f"rollout status {quoted(f'deployment/{self._istiod.name}')} --timeout={ISTIOD_SECONDS}s"
-        return [Command(f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} {wait}")]
-
-    def _seen(self, cluster: Cluster) -> str:
-        """What is missing; empty where nothing is."""
-        if self._own:
-            istiod = cluster.get(self._istiod)
-            if istiod is None:
-                return f"no Deployment {self._istiod.name} yet"
-            if not available(istiod):
-                return _STARTING
-        injector = cluster.get(_injector(self.mesh, self.member))
-        hooks = (injector or {}).get("webhooks") or []
-        if not hooks or not all(hook.get("clientConfig", {}).get("caBundle") for hook in hooks):
-            return "the injection webhook has no certificate yet"
-        return ""
-
-
-def _injector(mesh: model.Mesh, cluster: model.Cluster) -> Ref:
+def injector_of(mesh: model.Mesh, cluster: model.Cluster) -> Ref:
+    """The webhook that puts this cluster's proxies into Pods."""
     return Ref(MUTATING_WEBHOOK, names.injector_name(mesh, cluster))

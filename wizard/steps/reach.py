@@ -91,6 +91,7 @@ class Reach(Step):
     rights = (*(Right(verb, JOB, SYSTEM_NAMESPACE) for verb in ("create", "patch", "delete")), *EXECUTING)
 
     def __init__(self, title: str, mesh: Mesh, cluster: Cluster, needs: tuple[str, ...] = ()) -> None:
+        """`needs`: beside what every probe needs."""
         super().__init__(title, cluster=cluster.name, needs=(*probe_needs(mesh, cluster), *needs))
         self.mesh = mesh
         self.member = cluster
