@@ -11,7 +11,18 @@ import pytest
 
 from tests.unit.conftest import Setting, setting
 from wizard.certificates import authority
-from wizard.clusters.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, SECRET, SERVICE, SERVICE_ACCOUNT, Ref
+from wizard.clusters.kinds import (
+    CONFIG_MAP,
+    CRD,
+    DEPLOYMENT,
+    MUTATING_WEBHOOK,
+    NAMESPACE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Ref,
+)
 from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Needed
 from wizard.errors import Failed, Unreachable
@@ -386,3 +397,25 @@ def job_of(step: Any) -> Any:
     from wizard.engine.step import Job, Shared
 
     return Job(step, lambda event: None, lambda: None, Shared())
+
+
+@pytest.mark.promise(15, 17)
+def test_a_repeated_install_that_was_cut_off_is_repeated_though_all_of_it_stands(finished: Setting) -> None:
+    injector = Ref(MUTATING_WEBHOOK, "istio-sidecar-injector")
+
+    def selectors() -> list[Any]:
+        live = finished.machine(1).found(injector)
+        assert live is not None
+        return [hook.get("namespaceSelector") for hook in live["webhooks"]]
+
+    before = selectors()
+    lost = Ref(ROLE_BINDING, "istiod", SYSTEM_NAMESPACE)
+    finished.machine(1).store.remove(lost)
+    finished.outside.istioctl.fail_at["IngressGateways"] = "cut off"
+    assert not finished.run().ok
+    assert finished.machine(1).found(lost)
+    assert selectors() != before, "beside the default tag's webhook, the revision's own injects, too"
+    finished.outside.istioctl.fail_at.clear()
+    assert isinstance(finished.probe("cluster1/install"), Needed)
+    assert finished.run().ok
+    assert selectors() == before

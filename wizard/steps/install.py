@@ -218,8 +218,9 @@ class Install(Step):
 
     def _record_begun(self, world: World, operator: str) -> None:
         """What stands and is not ours, before it is taken over; the definitions only before the first install, since a repeated
-        one must not take our own for older ones. And where something else is recorded as installed than will be, it is not true
-        any more until this install is complete. NeedsPerson where something is somebody's by now.
+        one must not take our own for older ones. And nothing is recorded as installed until this install is complete, also
+        where it repeats one: killed half-way it leaves what no field tells, such as two webhooks that both inject. NeedsPerson
+        where something is somebody's by now.
         """
         cluster = world.cluster(self.cluster)
         record = cluster.get(RECORD)
@@ -234,10 +235,11 @@ class Install(Step):
             first = [*crds.standing(cluster), *([token] if token is not None else [])]
         known = before_of(cluster, record)
         before = known.with_(Before.of([*first, *found.shared]))
-        data = {key: value for key, value in data.items() if key != MADE}
-        changed = data.get("operator.yaml") and data != self._record(before, operator)["data"]
-        if record is None or before != known or changed:
-            put(cluster, self._record(before, None), self.mesh.name)
+        if record is None or before != known or data.get("operator.yaml"):
+            begun = self._record(before, None)
+            if MADE in data and data == {**self._record(before, operator)["data"], MADE: data[MADE]}:
+                begun["data"][MADE] = data[MADE]  # the same again makes the same
+            put(cluster, begun, self.mesh.name)
 
     def _conflict(self, cluster: Cluster, istiod: Object | None) -> Conflict | None:
         owner = label(istiod, ISTIO_OWNER)
