@@ -13,6 +13,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
 from tests.lab.wizard import Ran, Wizard, answers, assert_untouched
+from wizard.probes.curlpod import LABEL
 
 pytestmark = [
     pytest.mark.in_order,
@@ -54,7 +55,9 @@ def mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def pods(cluster: Cluster) -> list[str]:
-    told = [cluster.kubectl("get", "pods", "-n", space, "-o", PODS) for space in ("istio-system", "sample")]
+    """Without the probes, which are on their way out for a moment when the run has ended."""
+    lasting = ("-l", f"!{LABEL}", "-o", PODS)
+    told = [cluster.kubectl("get", "pods", "-n", space, *lasting) for space in ("istio-system", "sample")]
     return sorted(line for text in told for line in text.splitlines())
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from screens.draft import Draft
 from wizard.clusters import kubeconfig_read
-from wizard.clusters.clientcmd import Content, Unloadable, loaded
+from wizard.clusters.clientcmd import Content, Unloadable, decoded, loaded
 from wizard.clusters.contexts import ContextEntry
 from wizard.clusters.kubeconfig import entries, missing_contexts
 from wizard.clusters.kubeconfig_read import found_in, read
@@ -315,6 +315,14 @@ def test_base64_may_be_folded(tmp_path: Path) -> None:
         f"clusters:\n- name: c\n  cluster:\n    certificate-authority-data: |\n      {data[:40]}\n      {data[40:]}\n"
     )
     assert loaded(folded.encode()).clusters["c"]["certificate-authority-data"].replace("\n", "") == data
+
+
+@pytest.mark.parametrize("end", ["=", "==", "====", "YQ", "YQ=", "YQ==YQ==", "Y", "!", " ", "-_=="])
+def test_what_go_takes_for_no_base64_is_none(end: str) -> None:
+    # kubectl 1.34: "illegal base64 data at input byte"
+    with pytest.raises(ValueError, match="no base64"):
+        decoded(f"YWJj{end}")
+    assert [decoded(text) for text in ("", "YWJj", "YWI=", "YQ==", "YR==")] == [b"", b"abc", b"ab", b"a", b"a"]
 
 
 # -- front ends
