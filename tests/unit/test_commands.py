@@ -311,14 +311,14 @@ def test_what_was_found_weighs_more_than_a_report_that_cannot_be_written(shell: 
 
 def test_check_lists_findings(shell: Shell) -> None:
     warning = Finding("warning", "its clock is off", "Set it.", check="clock", cluster="cluster1")
-    shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning])
+    shell.put("wizard.checks.preflight", "check", lambda mesh, world, rights: [warning])
     assert shell("check", "-f", shell.mesh) == 0
     assert "Set it." in shell.out
     assert "docs/checks.md" not in shell.out
     assert shell("-v", "check", "-f", shell.mesh) == 0
     assert "docs/checks.md#clock" in shell.out
     error = Finding("error", "may not", "Be an administrator.", check="rights", cluster="cluster2")
-    shell.put("wizard.checks.preflight", "check", lambda mesh, world: [warning, error])
+    shell.put("wizard.checks.preflight", "check", lambda mesh, world, rights: [warning, error])
     assert shell("check", "-f", shell.mesh, "--json") == 1
     assert [finding["severity"] for finding in shell.json()["findings"]] == ["warning", "error"]
     assert [finding["docs"] for finding in shell.json()["findings"]] == [

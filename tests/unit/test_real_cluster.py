@@ -297,9 +297,9 @@ def test_what_was_refused_for_now_was_not_done(server: Api, cluster: RealCluster
 @pytest.mark.promise(28)
 def test_a_change_whose_answer_was_lost_is_told_as_unknown(server: Api, cluster: RealCluster) -> None:
     server.react = lambda _: Reset()
-    assert "is not known" in trouble(lambda: cluster.apply(MANIFEST), Unreachable).what
+    assert "is unknown" in trouble(lambda: cluster.apply(MANIFEST), Unreachable).what
     assert len(server.asked) > 1
-    assert "is not known" not in trouble(lambda: cluster.get(REF), Unreachable).what
+    assert "is unknown" not in trouble(lambda: cluster.get(REF), Unreachable).what
 
 
 @pytest.mark.promise(28)

@@ -119,7 +119,7 @@ def test_a_dry_run_keeps_nothing(server: Api, cluster: RealCluster) -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}}
     server.react = lambda _: Said(body=manifest)
     assert cluster.apply(manifest, dry_run=True)["metadata"]["name"] == "a"
-    with pytest.raises(Failed, match=r"whether it did apply ConfigMap a in b is not known"):
+    with pytest.raises(Failed, match=r"whether it did apply ConfigMap a in b is unknown"):
         cluster.apply(manifest)
 
 

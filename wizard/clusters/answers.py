@@ -173,7 +173,7 @@ def no_answer(asked: Asked, failure: NoAnswer, route: Route, *, unsure: bool) ->
 
 
 def _unknown(asked: Asked) -> str:
-    return f"; whether {asked.what} was done is unknown until the next look" if asked.mutating else ""
+    return f"; whether it did {asked.what} is unknown until the next look" if asked.mutating else ""
 
 
 def _told(answer: Answer) -> tuple[dict[str, Any], str]:
