@@ -247,6 +247,26 @@ def test_a_step_gives_up_when_the_one_it_joins_fails() -> None:
     assert outcome.exit_code == 1
 
 
+def test_a_step_is_taken_back_whatever_becomes_of_the_one_it_joined() -> None:
+    install, beside, ready = Toy("install"), Toy("beside", "install"), Toy("ready", joins=("install",))
+    failed = threading.Event()
+
+    def broken(step: Step, job: Job) -> None:
+        failed.set()
+        raise Failed("broken")
+
+    def after_it(step: Step, job: Job) -> None:
+        assert failed.wait(10)
+        until(lambda: status_in(events, "install") is Status.BLOCKED)
+        job.wait("it to go", lambda: (True, ""), seconds=1, every=0.01)
+
+    beside.undo = lambda world, job: broken(beside, job)  # type: ignore[method-assign]
+    ready.undo = lambda world, job: after_it(ready, job)  # type: ignore[method-assign]
+    engine, events = engine_of(install, beside, ready)
+    outcome = engine.undo()
+    assert outcome.statuses == {"install": Status.BLOCKED, "beside": Status.FAILED, "ready": Status.UNDONE}
+
+
 def test_waits_say_what_and_how_long_and_end_with_what_was_seen() -> None:
     a = Toy("a")
     a.work = lambda job: job.wait("the pod", lambda: (None, "Pending"), seconds=0.05, every=0.01, remedy="look at it")

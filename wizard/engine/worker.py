@@ -91,7 +91,7 @@ class Worker:
             if not step.guard:
                 with self._progress.changed:
                     self._applied.add(step.id)
-            step.apply(self._world, self._job(step))
+            step.apply(self._world, self._job(step, beside=step.joins))
             probe = Done() if step.guard else self._settled(step)
         self._done(step, probe, time.monotonic() - began)
 
@@ -116,7 +116,7 @@ class Worker:
         if not step.guard or step.leaves:
             self._progress.change(step, Status.UNDOING)
             self._record.begin(step, undo=True)
-            step.undo(self._world, self._job(step))
+            step.undo(self._world, self._job(step, beside=()))
             self._record.undone(step)
         self._progress.change(step, Status.UNDONE, seconds=time.monotonic() - began)
 
@@ -141,13 +141,16 @@ class Worker:
                 step, status, trouble.what, remedy=trouble.remedy, seconds=seconds, failed_peers=trouble.peers
             )
 
-    def _job(self, step: Step) -> Job:
+    def _job(self, step: Step, beside: tuple[str, ...]) -> Job:
+        """What a step may use at work. `beside`: steps whose failure ends it; none when it is taken back, since what it joined
+        is taken back only after it.
+        """
         controls = self._controls
 
         def stopped() -> str | None:
             if controls.aborted:
                 return "stopped by you"
-            return next((f"{id} failed" for id in step.joins if self._progress.broken(id)), None)
+            return next((f"{id} failed" for id in beside if self._progress.broken(id)), None)
 
         def leaving() -> str | None:
             if step.id in controls.consented:
