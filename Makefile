@@ -13,6 +13,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS := $(shell expr 3 \* $(JOBS))
 # The lab's tests, too: two labs at once, as long as there is more than one processor.
 LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
+# Without compiled modules every process of the tests, and every program they start, would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test goldens check format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
