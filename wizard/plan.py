@@ -89,6 +89,7 @@ def departure_of(mesh: Mesh, names: Collection[str], *, untouched: Collection[st
     for step in kept:
         step.needs = tuple(id for id in step.needs if id in ids)
         step.joins = tuple(id for id in step.joins if id in ids)
+        step.awaits = tuple(id for id in step.awaits if id in ids)
     return Plan(tuple(kept))
 
 

@@ -247,6 +247,16 @@ def test_a_step_gives_up_when_the_one_it_joins_fails() -> None:
     assert outcome.exit_code == 1
 
 
+def test_a_step_gives_up_when_one_that_it_awaits_fails() -> None:
+    install, secret = Toy("install"), Toy("secret", joins=("install",))
+    install.awaits = ("secret",)
+    secret.trouble = Failed("not allowed")
+    install.work = lambda job: job.wait("its gateway", lambda: (None, "nothing"), seconds=60, every=0.01)
+    engine, _ = engine_of(install, secret)
+    assert engine.run().statuses == {"install": Status.BLOCKED, "secret": Status.FAILED}
+    assert secret.log.count("apply") == 1
+
+
 def test_a_step_is_taken_back_whatever_becomes_of_the_one_it_joined() -> None:
     install, beside, ready = Toy("install"), Toy("beside", "install"), Toy("ready", joins=("install",))
     failed = threading.Event()

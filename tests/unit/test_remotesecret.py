@@ -20,6 +20,7 @@ from wizard.errors import Failed
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.objects.ownership import CREATED, MESH
 from wizard.objects.removal import READER_TOKEN
+from wizard.plan import plan_of
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.steps.remotesecret import CLUSTER, MARK, READER, RemoteSecret
 
@@ -335,3 +336,13 @@ def test_only_a_remote_that_was_taken_back_is_waited_for(made: Setting) -> None:
     made.machine(1).store.remove(step_of(made).ref)
     taken_back(made, kept, "primary")
     assert kept.asked == 0
+
+
+def test_a_remotes_install_ends_where_its_remote_secret_is_refused(two: Setting) -> None:
+    """istioctl would wait for a gateway that nobody injects, for a quarter of an hour."""
+    mesh = two.mesh
+    remote = replace(mesh.clusters[1], role="remote", primary="cluster1")
+    made = replace(mesh, topology="primary-remote", clusters=(mesh.clusters[0], remote))
+    install = plan_of(made).step("cluster2/install")
+    assert install.awaits == ("cluster1/remote-secret/cluster2",)
+    assert plan_of(mesh).step("cluster2/install").awaits == ()

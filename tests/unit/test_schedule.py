@@ -107,3 +107,15 @@ def test_backwards_no_step_is_taken_back_before_what_builds_on_it(data: st.DataO
 @given(plans())
 def test_while_it_is_held_nothing_starts(plan: Plan) -> None:
     assert not Course(plan, set()).move(holding=True)
+
+
+def test_a_step_does_not_begin_where_one_that_it_awaits_cannot() -> None:
+    install, secret = Toy("install"), Toy("secret", joins=("install",))
+    install.awaits = ("secret",)
+    course = Course(Plan((install, secret)), set())
+    course.status["secret"] = Status.FAILED
+    assert course.move()
+    assert course.status["install"] is Status.BLOCKED
+    course.status |= {"secret": Status.WAITING, "install": Status.WAITING}  # as after a retry
+    assert course.move()
+    assert course.status["install"] is Status.PROBING

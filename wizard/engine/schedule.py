@@ -77,7 +77,7 @@ class Schedule:
         if step.id in now.done:
             # Already as wanted, whatever becomes of what it was built from; but looked at again if that changes.
             return Status.PROBING if all(now.status[id] in FINAL for id in before) else Status.WAITING
-        broken = [id for id in before if now.status[id] in BROKEN]
+        broken = [id for id in before + step.awaits if now.status[id] in BROKEN]
         if not broken and not self._upstream[step.id].isdisjoint(conflicts):
             # What somebody must decide holds back all that would build on it, however far up it stands.
             broken = sorted(self._upstream[step.id].intersection(conflicts))

@@ -257,6 +257,8 @@ class Step(ABC):
     what a step is about say `kind`, `cluster` (whose lane it takes; None: of no single one) and `peer` (the other cluster,
     where there is a step for each). `needs`: ids that must be done before.
     `joins`: ids of steps whose work this one watches; it may run while they do, and is given up when one fails.
+    `awaits`: ids of steps that run beside this one, and without which its work cannot come to its end: it is given up when one
+    fails. They may join it.
     `guard`: looks whether what builds on it can work, and runs only where something of that needs work. A guard whose
     probe cannot tell says Needed: then its `apply` finds out, and has passed when it returns. What it makes for that it
     removes itself; `leaves`: something of it may be left where the wizard was killed, which `undo` takes back.
@@ -278,6 +280,7 @@ class Step(ABC):
         peer: str | None = None,
         needs: tuple[str, ...] = (),
         joins: tuple[str, ...] = (),
+        awaits: tuple[str, ...] = (),
     ) -> None:
         self.id = self.kind.id(cluster, peer)
         self.title = title
@@ -285,6 +288,7 @@ class Step(ABC):
         self.peer = peer
         self.needs = needs
         self.joins = joins
+        self.awaits = awaits
 
     def named(self) -> dict[str, Any]:
         """What every event of it tells of it: the fields of a `StepEvent`."""

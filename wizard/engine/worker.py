@@ -91,7 +91,7 @@ class Worker:
             if not step.guard:
                 with self._progress.changed:
                     self._applied.add(step.id)
-            step.apply(self._world, self._job(step, beside=step.joins))
+            step.apply(self._world, self._job(step, beside=step.joins + step.awaits))
             probe = Done() if step.guard else self._settled(step)
         self._done(step, probe, time.monotonic() - began)
 
@@ -142,8 +142,8 @@ class Worker:
             )
 
     def _job(self, step: Step, beside: tuple[str, ...]) -> Job:
-        """What a step may use at work. `beside`: steps whose failure ends it; none when it is taken back, since what it joined
-        is taken back only after it.
+        """What a step may use at work. `beside`: steps whose failure ends it; none when it is taken back, since that needs
+        nothing but what was built on it to be gone.
         """
         controls = self._controls
 

@@ -84,7 +84,9 @@ class Install(Step):
         """`version_step`: see `plan_of`."""
         gateway = " and east-west gateway" if mesh.has_gateway(cluster.name) else ""
         what = "Istio" if runs_istiod(mesh, cluster) else "Istio's injector"
-        super().__init__(what + gateway, cluster=cluster.name, needs=_needs(mesh, cluster))
+        super().__init__(
+            what + gateway, cluster=cluster.name, needs=_needs(mesh, cluster), awaits=_awaits(mesh, cluster)
+        )
         self.mesh = mesh
         self.member = cluster
         self._files = mesh.overlays_of(cluster.name)
@@ -352,6 +354,13 @@ def _needs(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
         if control in mesh.routed_from(cluster.name):
             needs.append(kinds.ROUTE.id(cluster.name, control.name))
     return tuple(needs)
+
+
+def _awaits(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
+    """A remote's gateway is injected only once the primary's istiod reads the remote: else istioctl waits for it in vain."""
+    if cluster.role != "remote" or not mesh.has_gateway(cluster.name):
+        return ()
+    return (kinds.REMOTE_SECRET.id(mesh.control_plane(cluster.name).name, cluster.name),)
 
 
 def injector_of(mesh: model.Mesh, cluster: model.Cluster) -> Ref:

@@ -16,6 +16,7 @@ from tests.faults.machine.tally import count
 from tests.faults.machine.world import CACERTS, SYSTEM, Place
 from wizard.clusters.kinds import CRD, DEPLOYMENT, POD, SECRET, Ref, ref_of
 from wizard.mesh.model import Mesh
+from wizard.objects.removal import READER_TOKEN
 from wizard.simulated.fields import frozen, thawed
 from wizard.simulated.machine import Machine
 
@@ -88,13 +89,13 @@ def converge(place: Place) -> None:
 
 
 def _is_nobodys(place: Place, machine: Machine, address: str) -> bool:
-    """Whether it may stay, since somebody deleted what told whose it is: Istio's CRDs, and what its istiod wrote into other
-    namespaces, where its own went before all of it was taken back.
+    """Whether it may stay, since somebody deleted what told whose it is: Istio's CRDs, the reader's token, which istioctl makes
+    without a mark, and what its istiod wrote into other namespaces, where its own went before all of it was taken back.
     """
     address = address.removeprefix(f"{machine.context}: ")
     crd = address.startswith(f"{CRD.kind} ") and "istio.io" in address
     trace = address.startswith("ConfigMap istio-ca-") and machine in place.lost_namespaces
-    return machine.index in place.lost_records and (crd or trace)
+    return machine.index in place.lost_records and (crd or trace or address == str(READER_TOKEN))
 
 
 def _until_ok(place: Place, operation: str) -> Process:

@@ -252,17 +252,15 @@ class Place:
         """A failure stops only what depends on it, and all of that."""
         if process.dead or fatal is not None:
             return
-        needs = dependants(plan) if undo else {step.id: list(step.needs + step.joins) for step in plan.steps}
+        forward = {step.id: list(step.needs + step.joins + step.awaits) for step in plan.steps}
+        needs = dependants(plan) if undo else forward
         statuses = outcome.statuses
-        after: dict[str, set[str]] = {}
-
-        def above(id: str) -> set[str]:
-            if id not in after:
-                after[id] = set(needs[id]).union(*(above(each) for each in needs[id]))
-            return after[id]
-
         for step in plan.steps:
-            broken = [id for id in above(step.id) if statuses[id] in _BROKEN]
+            above: set[str] = set()
+            left = {step.id}
+            while left := {id for each in left for id in needs[each]} - above:
+                above |= left
+            broken = [id for id in above if statuses[id] in _BROKEN]
             status = statuses[step.id]
             if status is Status.BLOCKED and not broken:
                 raise process.wrong(f"{step.id} was blocked, though nothing failed that it depends on: {statuses}")
