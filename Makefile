@@ -16,7 +16,7 @@ LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 # Without compiled modules every process of the tests, and every program they start, would compile all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test goldens check format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
+.PHONY: help demo test goldens check messages format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ check: $(VENV)/.dev ## format, lint, types, import contracts, sizes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.sizes
+	$(BIN)/python -m tests.messages --check
+
+messages: $(VENV)/.dev ## the list of all that people read, for translators
+	$(BIN)/python -m tests.messages
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -22,11 +22,12 @@ from screens.base import WizardScreen
 from screens.farewell import NOTHING, farewell, stopped
 from screens.signals import EXIT_CODE, obeyed
 from screens.small import TooSmall, too_small
-from screens.stages import TITLES
 from screens.textual_private import OpenApp
 from screens.theme import OWN, THEME
 from wizard.console.report import TRAIL
 from wizard.errors import Failed, Trouble
+from wizard.messages import joined, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _is_given(folder: StateFolder) -> bool:
 
 def screen_of(stage: str) -> WizardScreen:
     """A fresh screen of that stage, imported when first shown; what it shows lives in the app, not in it."""
-    made: WizardScreen = getattr(import_module(f"screens.{stage}"), f"{TITLES[stage]}Screen")()
+    made: WizardScreen = getattr(import_module(f"screens.{stage}"), f"{stage.capitalize()}Screen")()
     return made
 
 
@@ -66,9 +67,9 @@ class WizardApp(OpenApp):
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c,ctrl+q", "leave", "Quit", show=False, priority=True),
-        Binding("q", "leave", "Quit", show=False),
-        Binding("ctrl+r", "return_to_run", "To the run", show=False, priority=True),
+        Binding("ctrl+c,ctrl+q", "leave", msg("Quit"), show=False, priority=True),
+        Binding("q", "leave", msg("Quit"), show=False),
+        Binding("ctrl+r", "return_to_run", msg("To the run"), show=False, priority=True),
     ]
 
     def __init__(
@@ -161,7 +162,7 @@ class WizardApp(OpenApp):
             message.call()
 
     def _tell(self, trouble: Trouble) -> None:
-        self.stage.say(f"{trouble.what} {trouble.remedy}".strip(), wrong=True)
+        self.stage.say(joined((trouble.what, trouble.remedy), " "), wrong=True)
 
     # -- screens
 
@@ -221,9 +222,12 @@ class WizardApp(OpenApp):
         if not self.running or not self.active_run or stage in ("install", "verify"):
             return ""
         view = self.active_run.view
-        needs = " needs you" if view.wanted or (view.broken and not view.active) else ""
-        sign = "*" if self.ascii else "●"
-        return f"{sign} {self.active_run.prepared.mesh.name} is running{needs} {view.passed}/{len(view.steps)} · Ctrl+R"
+        mesh, far = self.active_run.prepared.mesh.name, f"{view.passed}/{len(view.steps)}"
+        if view.wanted or (view.broken and not view.active):
+            told = tr("{mesh} is running needs you {progress} · Ctrl+R", mesh=mesh, progress=far)
+        else:
+            told = tr("{mesh} is running {progress} · Ctrl+R", mesh=mesh, progress=far)
+        return f"{'*' if self.ascii else '●'} {told}"
 
     def show_news(self) -> None:
         """Take in what the run has emitted, and have the shown screen render it. Called some fifteen times a second."""
@@ -269,10 +273,10 @@ class WizardApp(OpenApp):
         def failed(trouble: Trouble) -> None:
             self._tell(trouble)
             self.stage.refresh_bindings()
-            self.farewell = f"{trouble.what}\n{trouble.remedy}".strip()
+            self.farewell = rendered(joined((trouble.what, trouble.remedy)))
             self._resume_code = trouble.exit_code
 
-        self.stage.say(f"Connecting to the clusters of {name} …")
+        self.stage.say(msg("Connecting to the clusters of {mesh} …", mesh=name))
         self.background(load, loaded, failed)
 
     def change(self, document: Mapping[str, Any]) -> None:
@@ -293,23 +297,25 @@ class WizardApp(OpenApp):
         if isinstance(self.screen, Confirm):
             return
         if unsaved:
-            text = (
+            text = msg(
                 "Nothing was changed in any cluster. What you answered is lost; the review can save it as a mesh file."
             )
-            self.push_screen(Confirm("Leave?", text, "Leave", "Go on"), lambda yes: self.finish() if yes else None)
+            leave = Confirm(msg("Leave?"), text, msg("Leave"), msg("Go on"))
+            self.push_screen(leave, lambda yes: self.finish() if yes else None)
             return
         assert self.active_run is not None  # noqa: S101 - running
         view = self.active_run.view
         if view.active or not view.broken:
-            text = "Steps at work are ended; what was done stays recorded, and a resume goes on from there."
+            text = msg("Steps at work are ended; what was done stays recorded, and a resume goes on from there.")
         else:
-            text = "What failed stays failed; what was done stays recorded, and a resume goes on from there."
+            text = msg("What failed stays failed; what was done stays recorded, and a resume goes on from there.")
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.stop_and_leave()
 
-        self.push_screen(Confirm("Stop the install and leave?", text, "Stop and leave", "Go on"), answered)
+        stop = Confirm(msg("Stop the install and leave?"), text, msg("Stop and leave"), msg("Go on"))
+        self.push_screen(stop, answered)
 
     def stop_and_leave(self) -> None:
         """End the run, wait a moment for its last words, leave."""
@@ -319,7 +325,7 @@ class WizardApp(OpenApp):
         self._leaving = True
         run.give_up()
         if self.stage.stands:
-            self.stage.say("Stopping: steps at work are being ended …")
+            self.stage.say(msg("Stopping: steps at work are being ended …"))
         deadline = time.monotonic() + STOP_SECONDS
 
         def look() -> None:
@@ -357,7 +363,7 @@ class WizardApp(OpenApp):
             else:
                 self.farewell = farewell(run, self.log_file, simulated=simulated, ascii_only=self.ascii)
         elif not self.farewell:
-            self.farewell = NOTHING
+            self.farewell = rendered(NOTHING)
         self.exit(EXIT_CODE if self._signalled else code)
 
     # -- what must never happen
@@ -365,20 +371,25 @@ class WizardApp(OpenApp):
     def defect(self, error: Exception) -> None:
         """Textual's last resort prints a traceback with everybody's locals; ours goes to the log."""
         log.error("the screens broke down", exc_info=error)
-        self._break_down(f"unexpected {type(error).__name__}: {one_line(error)}")
+        self._break_down(msg("unexpected {kind}: {error}", kind=type(error).__name__, error=one_line(error)))
 
     def panic(self, *renderables: RenderableType) -> None:
         """Where Textual has no exception but a picture of one, such as when the terminal cannot be read any more."""
         for renderable in renderables:
             log.error("the screens broke down: %s", "".join(part.text for part in self.console.render(renderable)))
-        self._break_down("the terminal cannot be used any more")
+        self._break_down(msg("the terminal cannot be used any more"))
 
     def _break_down(self, what: str) -> None:
         if self.broke_down is None:
-            again = "Run it again with --report FILE, or --log FILE -v."
-            where = f"The log {self.log_file} says where." if self.log_file else again
-            remedy = f"{where} Please report this with it."
+            log = str(self.log_file or "")
+            remedy: str = (
+                msg("The log {file} says where. Please report this with it.", file=log)
+                if log
+                else msg("Run it again with --report FILE, or --log FILE -v. Please report this with it.")
+            )
             if self.active_run and not self.outside.simulated:
-                remedy += f" What was done is recorded; go on with: {self.active_run.prepared.resume_command}"
+                command = self.active_run.prepared.resume_command
+                recorded = msg("What was done is recorded; go on with: {command}", command=command)
+                remedy = joined((remedy, recorded), " ")
             self.broke_down = Failed(what, remedy)
         self.end_at_once(1)

@@ -11,6 +11,7 @@ from textual.app import App
 from textual.message import Message
 
 from wizard.errors import Failed, Trouble
+from wizard.messages import msg
 from wizard.text import one_line
 
 T = TypeVar("T")
@@ -41,7 +42,8 @@ def in_background(
             caught = trouble
             app.post_message(Finished(lambda: failed(caught)))
         except Exception as error:
-            caught = Failed(f"unexpected {type(error).__name__}: {one_line(error)}", "Please report this.")
+            what = msg("unexpected {kind}: {error}", kind=type(error).__name__, error=one_line(error))
+            caught = Failed(what, msg("Please report this."))
             log.exception("background")
             app.post_message(Finished(lambda: failed(caught)))
         else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import DescendantFocus
@@ -20,6 +21,8 @@ from textual.widgets import Footer, Static
 from screens.button import Button
 from screens.host import Host
 from screens.stages import PATH, TITLES
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -34,16 +37,17 @@ class WizardScreen(Screen[None]):
     STAGE: ClassVar[str] = ""
     HEADING: ClassVar[str] = ""
     HINT = ""  # what the help line says while no question has the focus
-    NEXT_LABEL: ClassVar[str] = "Next"
-    BACK_LABEL: ClassVar[str] = "Back"
+    ABOUT: ClassVar[str] = ""  # what it is for, as its help says
+    NEXT_LABEL: ClassVar[str] = msg("Next")
+    BACK_LABEL: ClassVar[str] = msg("Back")
     AUTO_FOCUS = ""
     # Styles are read when a screen that needs them is first shown: the first screen should not wait for all.
     SHARED_CSS: ClassVar[tuple[str, ...]] = ("wizard.tcss", "form.tcss")
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", show=True),
-        Binding("ctrl+n", "next", "Next", show=True, priority=True),
-        Binding("f1,question_mark", "help", "Help", key_display="F1", show=True),
+        Binding("escape", "back", msg("Back"), show=True),
+        Binding("ctrl+n", "next", msg("Next"), show=True, priority=True),
+        Binding("f1,question_mark", "help", msg("Help"), key_display="F1", show=True),
     ]
 
     def __init__(self) -> None:
@@ -74,10 +78,11 @@ class WizardScreen(Screen[None]):
         yield Static("", id="help", markup=False)
         with Horizontal(id="actions"):
             yield Static("", id="sentence", markup=False)
-            if self.BACK_LABEL:
-                yield Button(self.BACK_LABEL if self.wizard.ascii else f"‹ {self.BACK_LABEL}", id="back")
-            if self.NEXT_LABEL:
-                yield Button(self.NEXT_LABEL if self.wizard.ascii else f"{self.NEXT_LABEL} ›", id="next")
+            back, forth = rendered(self.BACK_LABEL), rendered(self.NEXT_LABEL)
+            if back:
+                yield Button(back if self.wizard.ascii else f"‹ {back}", id="back")
+            if forth:
+                yield Button(forth if self.wizard.ascii else f"{forth} ›", id="next")
         yield Footer(compact=True, show_command_palette=False)
 
     def body(self) -> ComposeResult:
@@ -108,12 +113,12 @@ class WizardScreen(Screen[None]):
     def show_head(self) -> None:
         """The two lines on top."""
         wizard = self.wizard
-        demo = "DEMO – simulated clusters"
+        demo = tr("DEMO – simulated clusters")
         right = wizard.running_marker(self.STAGE)
         parts = [(" meshwizard ", "bold")]
         if wizard.outside.simulated:
             parts.append((f" {demo} ", "bold $background on $warning" if not wizard.colourless else "reverse"))
-        parts.append((f"  {self.HEADING}", "bold"))
+        parts.append((f"  {rendered(self.HEADING)}", "bold"))
         used = sum(cell_len(text) for text, _ in parts)
         gap = max(2, self.size.width - used - cell_len(right) - 1)
         self.query_one("#where", Static).update(Content.assemble(*parts, " " * gap, (right, "bold")))
@@ -121,7 +126,7 @@ class WizardScreen(Screen[None]):
 
     def _path(self) -> Content:
         if self.STAGE not in PATH:
-            return Content.styled(" From kubeconfig contexts to a verified Istio mesh", "dim")
+            return Content.styled(f" {tr('From kubeconfig contexts to a verified Istio mesh')}", "dim")
         here = PATH.index(self.STAGE)
         done, now, later = ("+", ">", ".") if self.wizard.ascii else ("✓", "●", "○")
         parts: list[tuple[str, str]] = []
@@ -129,7 +134,7 @@ class WizardScreen(Screen[None]):
             glyph, style = (
                 (done, "$text-success") if index < here else (now, "bold") if index == here else (later, "dim")
             )
-            parts.append((f" {glyph}{TITLES[stage]}", style))
+            parts.append((f" {glyph}{rendered(TITLES[stage])}", style))
         return Content.assemble(*parts)
 
     def on_resize(self) -> None:
@@ -147,7 +152,7 @@ class WizardScreen(Screen[None]):
 
     def tell_help(self, field: Field | None) -> None:
         """The help line: of the question that has the focus, or of the screen."""
-        text = f"{field.title}: {field.help}" if field else self.HINT
+        text = tr("{question}: {help}", question=field.title, help=field.help) if field else rendered(self.HINT)
         place = self.query_one("#help", Static)
         place.update(Content(text))
         place.display = bool(text)
@@ -156,7 +161,8 @@ class WizardScreen(Screen[None]):
         """One sentence beside the buttons; `wrong` for what keeps one from going on."""
         place = self.query_one("#sentence", Static)
         sign = "x " if self.wizard.ascii else "✗ "
-        place.update(Content(one_line(f"{sign}{sentence}" if wrong else sentence, 400)))
+        told = rendered(sentence)
+        place.update(Content(one_line(f"{sign}{told}" if wrong else told, 400)))
         place.set_class(wrong, "-wrong")
 
     @property
@@ -173,6 +179,11 @@ class WizardScreen(Screen[None]):
         title, text = help_on(control.field) if control else (self.HEADING, self.screen_help())
         self.app.push_screen(Help(title, text))
 
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that do something now, with what they do in the person's language: the footer and the help show these."""
+        return {key: _told(active) for key, active in super().active_bindings.items()}
+
     def screen_help(self) -> str:
         """The help text on the whole screen."""
         keys = "\n".join(
@@ -180,7 +191,8 @@ class WizardScreen(Screen[None]):
             for _, binding, enabled, _ in self.active_bindings.values()
             if enabled and binding.show and binding.description
         )
-        return f"{(self.__class__.__doc__ or '').strip()}\n\n{self.HINT}\n\nKeys:\n{keys}"
+        about = rendered(self.ABOUT) or (self.__class__.__doc__ or "").strip()
+        return f"{about}\n\n{rendered(self.HINT)}\n\n{tr('Keys:')}\n{keys}"
 
     # -- the way
 
@@ -204,7 +216,7 @@ class WizardScreen(Screen[None]):
         """Go on, or say why not and put the focus there."""
         awaited = self.awaits()
         if awaited:
-            self.say(f"{'...' if self.wizard.ascii else '…'} {awaited}")
+            self.say(f"{'...' if self.wizard.ascii else '…'} {rendered(awaited)}")
             return
         refusal = self.refuse()
         if refusal is None:
@@ -247,7 +259,9 @@ class WizardScreen(Screen[None]):
             return bool(self.BACK_LABEL)
         return True
 
-    def confirm(self, question: str, explanation: str, yes: str, then: Callable[[], object], no: str = "No") -> None:
+    def confirm(
+        self, question: str, explanation: str, yes: str, then: Callable[[], object], no: str = msg("No")
+    ) -> None:
         """Ask, and do it when the answer is yes."""
         from screens.dialogs import Confirm
 
@@ -256,3 +270,9 @@ class WizardScreen(Screen[None]):
                 then()
 
         self.app.push_screen(Confirm(question, explanation, yes, no), answered)
+
+
+def _told(active: ActiveBinding) -> ActiveBinding:
+    binding = active.binding
+    shown = replace(binding, description=rendered(binding.description), tooltip=rendered(binding.tooltip))
+    return active._replace(binding=shown, tooltip=rendered(active.tooltip))

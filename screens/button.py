@@ -9,11 +9,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
+
 
 class Button(Static, can_focus=True):
     """Enter, space or a click presses it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "press", "Press", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "press", msg("Press"), show=False)]
     DEFAULT_CSS = """
     Button { width: auto; height: 1; padding: 0 1; text-align: center; background: $panel; pointer: pointer; }
     Button:hover { text-style: bold; }
@@ -33,7 +36,7 @@ class Button(Static, can_focus=True):
             return self.button
 
     def __init__(self, label: str, *, id: str) -> None:
-        super().__init__(Content(label), id=id, markup=False)
+        super().__init__(Content(rendered(label)), id=id, markup=False)
 
     def action_press(self) -> None:
         """Tell it."""

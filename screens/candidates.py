@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.clusters.contexts import ENVIRONMENT
+from wizard.messages import msg
 
 if TYPE_CHECKING:
     from wizard.outside import ContextEntry, ContextFacts
@@ -42,8 +43,11 @@ def twin(mine: Candidate, others: Iterable[Candidate]) -> str | None:
     """That one of these others is the same cluster, in a sentence; None where none is known to be."""
     for theirs in others:
         if mine.facts and theirs.facts and mine.facts.uid and mine.facts.uid == theirs.facts.uid:
-            names = f"{_named(theirs.entry)} and {_named(mine.entry)}"
-            return f"{names} are the same cluster (the same kube-system UID); a mesh needs each cluster once"
+            return msg(
+                "{context} and {other} are the same cluster (the same kube-system UID); a mesh needs each cluster once",
+                context=_named(theirs.entry),
+                other=_named(mine.entry),
+            )
     return None
 
 
@@ -52,22 +56,30 @@ def unfit(
 ) -> tuple[str, ContextId | None] | None:
     """Why the chosen contexts do not make a mesh yet, and which one is to blame; None if they do."""
     if len(chosen) < 2:
-        have = "one is" if chosen else "none is"
-        return f"A mesh needs at least two clusters; {have} chosen. Space chooses.", None
+        if chosen:
+            return msg("A mesh needs at least two clusters; one is chosen. Space chooses."), None
+        return msg("A mesh needs at least two clusters; none is chosen. Space chooses."), None
     for index, each in enumerate(chosen):
         candidate = candidates[each]
         name, facts = candidate.entry.context, candidate.facts
         if candidate.held_back:
-            return f"{name} runs {candidate.entry.plugin} for credentials: R asks it, space leaves it out.", each
+            asked = msg(
+                "{context} runs {command} for credentials: R asks it, space leaves it out.",
+                context=name,
+                command=str(candidate.entry.plugin),
+            )
+            return asked, each
         if facts is None:
-            return f"{name} has not answered yet; wait a moment, or leave it out with space.", each
+            return msg("{context} has not answered yet; wait a moment, or leave it out with space.", context=name), each
         if not facts.reachable:
-            return f"{name}: {facts.problem or 'not reachable'}. R tries again, space leaves it out.", each
+            problem = facts.problem or msg("not reachable")
+            return msg("{context}: {problem}. R tries again, space leaves it out.", context=name, problem=problem), each
         same = twin(candidate, (candidates[other] for other in chosen[:index]))
         if same:
-            return f"{same}.", each
+            return msg("{sentence}.", sentence=same), each
     return None
 
 
 def _named(entry: ContextEntry) -> str:
-    return f"{entry.context} ({entry.kubeconfig.name if entry.kubeconfig else ENVIRONMENT})"
+    place = entry.kubeconfig.name if entry.kubeconfig else ENVIRONMENT
+    return msg("{context} ({kubeconfig})", context=entry.context, kubeconfig=place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -18,6 +18,8 @@ from screens.lines import Line, Piece
 from screens.settling import Row
 from wizard.mesh.fields import Value
 from wizard.mesh.rules import value_at
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
 from wizard.text import one_line
 
 MARK = 4  # columns before the first
@@ -35,11 +37,11 @@ class ClusterTable(CursorLines):
     """Rows with a cursor. Space marks rows, `/` shows only some."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark"),
-        Binding("a", "mark_all", "Mark all", tooltip="Mark all rows that are shown, or none"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("enter", "edit", "Edit", show=False),
-        Binding("escape", "clear", "Unmark", show=False),
+        Binding("space", "mark", msg("Mark")),
+        Binding("a", "mark_all", msg("Mark all"), tooltip=msg("Mark all rows that are shown, or none")),
+        Binding("slash", "filter", msg("Filter"), key_display="/"),
+        Binding("enter", "edit", msg("Edit"), show=False),
+        Binding("escape", "clear", msg("Unmark"), show=False),
     ]
 
     class Aimed(Message):
@@ -71,7 +73,7 @@ class ClusterTable(CursorLines):
         self._lay_rows()
 
     def show_only(self, text: str) -> None:
-        """Only clusters whose name, network, primary or context has this in it; empty: all."""
+        """Only clusters whose name, network, role, primary or context has this in it; empty: all."""
         self._only = text.lower()
         before = self.here
         self._lay_rows()
@@ -178,7 +180,8 @@ class ClusterTable(CursorLines):
         """The titles of the columns, in their places."""
         widths = _widths(self._columns, (self.size.width or 78) - 1 - MARK)
         return " " * MARK + "".join(
-            f"{column.title[: width - 1]:<{width}}" for column, width in zip(self._columns, widths, strict=True)
+            f"{set_cell_size(rendered(column.title), width - 1)} "
+            for column, width in zip(self._columns, widths, strict=True)
         )
 
     def line_at(self, index: int) -> Line:
@@ -195,7 +198,7 @@ class ClusterTable(CursorLines):
         for column, width in zip(
             self._columns, _widths(self._columns, (self.size.width or 78) - 1 - MARK), strict=True
         ):
-            pieces.append(Piece(_fit(one_line(column.cell(row), 120), width), role))
+            pieces.append(Piece(_fit(one_line(rendered(column.cell(row)), 120), width), role))
             role = "label"
         return pieces
 
@@ -207,8 +210,10 @@ def _widths(columns: Sequence[Column], room: int) -> list[int]:
 
 def _has(text: str, chosen: ContextId, row: Row) -> bool:
     """Whether this cluster is shown where only those with that text are."""
-    texts = (chosen[1], *(str(row.entry.get(key, "")) for key in ("name", "network", "primary", "role")))
-    return not text or any(text in each.lower() for each in texts)
+    if not text:
+        return True
+    told = (str(row.entry.get(key, "")) for key in ("name", "network", "primary"))
+    return any(text in each.lower() for each in (chosen[1], rendered(role_of(row)), *told))
 
 
 def said(key: str) -> Callable[[Row], str]:
@@ -224,8 +229,8 @@ def said(key: str) -> Callable[[Row], str]:
 def role_of(row: Row) -> str:
     """A column's cell: what the cluster is in the mesh."""
     if row.entry.get("role") != "remote":
-        return "primary"
-    return f"remote of {row.entry.get('primary') or '?'}"
+        return msg("primary")
+    return msg("remote of {primary}", primary=row.entry.get("primary") or "?")
 
 
 def _fit(text: str, width: int) -> str:

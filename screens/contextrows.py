@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
 
 from screens.candidates import Candidate, ContextId
 from screens.lines import Line, Piece
 from wizard.clusters.contexts import ENVIRONMENT
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
+if TYPE_CHECKING:
+    from wizard.outside import ContextFacts
+
+NOT_ASKED, ASKING, YES, BELOW, NO = msg("not asked"), msg("asking"), msg("✓ yes"), msg("! below"), msg("✗ no")
+ALL, NONE = msg("✓ all"), msg("none")
+
+
+class Column(NamedTuple):
+    """`least`: cells, 0: what the others leave. `words`: what may stand in it; it is as wide as they need. `apart`: a blank keeps
+    it from what stands before it.
+    """
+
+    title: str
+    least: int
+    words: tuple[str, ...] = ()
+    apart: bool = False
+
+    @property
+    def head(self) -> str:
+        """What stands over it."""
+        return " " * self.apart + rendered(self.title)
+
+    @property
+    def width(self) -> int:
+        """In cells; 0: what the others leave."""
+        longest = max(cell_len(rendered(text)) for text in (self.title, *self.words))
+        return max(self.least, longest + self.apart + 1) if self.least else 0
+
+
+CONTEXT = msg("Context")
 COLUMNS = (
-    ("#", 5),
-    ("Context", 0),
-    (" Answers", 11),  # the space keeps a long context apart
-    ("Version", 9),
-    ("Nodes", 6),
-    ("Rights", 8),
-    ("Istio", 8),
-    ("Clock", 6),
+    Column("#", 5),
+    Column(CONTEXT, 0),
+    Column(msg("Answers"), 11, (NOT_ASKED, ASKING, YES, BELOW, NO), apart=True),
+    Column(msg("Version"), 9),
+    Column(msg("Nodes"), 6),
+    Column(msg("Rights"), 8, (ALL,)),
+    Column(msg("Istio"), 8, (NONE,)),
+    Column(msg("Clock"), 6),
 )
 SLOW = 2.0  # seconds of waiting after which one wants to know what for
 MUCH_CLOCK = 5.0
+CUT = "\0"
 
 
 def cells_of(candidate: Candidate, name: str, number: int | None, *, ascii_only: bool) -> list[str]:
@@ -30,20 +67,21 @@ def cells_of(candidate: Candidate, name: str, number: int | None, *, ascii_only:
     facts = candidate.facts
     mark = f"[{number}]" if number else "[ ]"
     if candidate.held_back:
-        cells = [mark, name, " not asked", "", "", "", "", ""]
+        cells = [mark, name, f" {rendered(NOT_ASKED)}", "", "", "", "", ""]
     elif facts is None:
         waited = time.monotonic() - (candidate.looked_since or time.monotonic())
-        state = f"… {waited:.0f} s" if waited >= SLOW else "asking"
+        state = tr("… {seconds:.0f} s", seconds=waited) if waited >= SLOW else rendered(ASKING)
         cells = [mark, name, f" {state}", "", "", "", "", ""]
     elif not facts.reachable:
-        cells = [mark, name, " ✗ no", "", "", "", "", ""]
+        cells = [mark, name, f" {rendered(NO)}", "", "", "", "", ""]
     else:
-        clock = "" if facts.clock_offset is None else f"{facts.clock_offset:+.0f} s"
-        rights = f"lacks {len(facts.missing_rights)}" if facts.missing_rights else "✓ all"
+        clock = "" if facts.clock_offset is None else tr("{offset:+.0f} s", offset=facts.clock_offset)
+        missing = len(facts.missing_rights)
+        rights = tr("lacks {count}", count=missing) if missing else rendered(ALL)
         nodes = f"{facts.ready_nodes}/{facts.nodes}"
         cells = [
-            mark, name, " ✓ yes" if not facts.problem else " ! below", one_line(facts.version, 10), nodes,
-            rights, one_line(facts.istio, 8) or "none", clock,
+            mark, name, f" {rendered(BELOW if facts.problem else YES)}", one_line(facts.version, 10), nodes,
+            rights, one_line(rendered(facts.istio), 8) or rendered(NONE), clock,
         ]  # fmt: skip
     if ascii_only:
         cells = [cell.replace("✓ ", "").replace("✗", "x").replace("…", "") for cell in cells]
@@ -60,30 +98,52 @@ def key_of(context: ContextId) -> str:
 def detail_of(candidate: Candidate) -> list[Line]:
     """All that is known of a context, in lines."""
     entry, facts = candidate.entry, candidate.facts
+    kubeconfig = entry.kubeconfig or ENVIRONMENT
+    user = tr("{user} ({credentials})", user=one_line(entry.user), credentials=one_line(rendered(entry.credentials)))
     lines: list[Line] = [
-        [Piece(one_line(entry.context), "name"), Piece(f"  in {one_line(entry.kubeconfig or ENVIRONMENT)}", "muted")],
-        [Piece("server ", "muted"), Piece(one_line(entry.server)), Piece("  user ", "muted"),
-         Piece(f"{one_line(entry.user)} ({one_line(entry.credentials)})")],
-    ]  # fmt: skip
+        [
+            Piece(one_line(entry.context), "name"),
+            Piece("  " + tr("in {kubeconfig}", kubeconfig=one_line(kubeconfig)), "muted"),
+        ],
+        [
+            *_spans(msg("server {address}", address=CUT), one_line(entry.server)),
+            *_spans(msg("user {user}", user=CUT), user, before="  "),
+        ],
+    ]
     if candidate.held_back:
         lines.append(
-            [Piece("runs ", "muted"), Piece(str(entry.plugin)), Piece(" once it is chosen, or asked with R", "muted")]
+            _spans(msg("runs {command} once it is chosen, or asked with R", command=CUT), rendered(str(entry.plugin)))
         )
-        return lines
-    if facts is None:
-        lines.append([Piece(f"waiting for the API server at {one_line(entry.server)}", "working")])
-        return lines
-    if facts.problem:
-        lines.append([Piece(one_line(facts.problem, 600), "broken" if not facts.reachable else "working")])
-    if facts.missing_rights:
-        lines.append([Piece("may not: ", "working"), Piece(one_line(", ".join(facts.missing_rights), 600))])
-    if facts.reachable:
-        addresses = one_line(", ".join(facts.addresses)) or "none found"
-        balancer = (
-            [Piece("  load balancer: ", "muted"), Piece(one_line(facts.load_balancer))] if facts.load_balancer else []
-        )
-        lines.append([Piece("node addresses ", "muted"), Piece(addresses), *balancer])
-    if facts.clock_offset is not None and abs(facts.clock_offset) >= MUCH_CLOCK:
-        said = f"its clock differs by {facts.clock_offset:+.0f} s from this machine's: certificates may be refused"
-        lines.append([Piece(said, "working")])
+    elif facts is None:
+        lines.append([Piece(tr("waiting for the API server at {address}", address=one_line(entry.server)), "working")])
+    else:
+        lines += _found(facts)
     return lines
+
+
+def _found(facts: ContextFacts) -> Iterator[Line]:
+    if facts.problem:
+        problem = one_line(rendered(facts.problem), 600)
+        yield [Piece(problem, "broken" if not facts.reachable else "working")]
+    if facts.missing_rights:
+        rights = one_line(", ".join(map(rendered, facts.missing_rights)), 600)
+        yield _spans(msg("may not: {rights}", rights=CUT), rights, role="working")
+    if facts.reachable:
+        addresses = one_line(", ".join(facts.addresses)) or tr("none found")
+        line = _spans(msg("node addresses {addresses}", addresses=CUT), addresses)
+        if facts.load_balancer:
+            balancer = one_line(rendered(facts.load_balancer))
+            line += _spans(msg("load balancer: {service}", service=CUT), balancer, before="  ")
+        yield line
+    if facts.clock_offset is not None and abs(facts.clock_offset) >= MUCH_CLOCK:
+        told = tr(
+            "its clock differs by {offset:+.0f} s from this machine's: certificates may be refused",
+            offset=facts.clock_offset,
+        )
+        yield [Piece(told, "working")]
+
+
+def _spans(told: str, value: str, *, role: str = "muted", before: str = "") -> list[Piece]:
+    """What is told of a value, with the words around it in this role. `told` has `CUT` in the value's place."""
+    head, _, tail = rendered(told).partition(CUT)
+    return [piece for piece in (Piece(before + head, role), Piece(value), Piece(tail, role)) if piece.text]

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,10 +15,12 @@ from textual.widgets import DataTable
 
 from screens.base import Refusal, WizardScreen
 from screens.candidates import Candidate, ContextId, unfit
-from screens.contextrows import COLUMNS, cells_of, detail_of, key_of
+from screens.contextrows import COLUMNS, CONTEXT, cells_of, detail_of, key_of
 from screens.filtering import Filter
 from screens.lines import Lines
 from wizard.clusters.contexts import ENVIRONMENT
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import tr
 from wizard.paths import expanded, is_file
 from wizard.text import listing, one_line
 
@@ -31,19 +34,24 @@ _CURRENT = " *"
 
 
 class ContextsScreen(WizardScreen):
-    """Choose the clusters of the mesh, at least two. The first one chosen becomes cluster 1, the next cluster 2."""
+    """The contexts that there are, and what is known of the one under the cursor."""
 
     STAGE = "contexts"
-    HEADING = "Which clusters?"
-    HINT = "Space chooses. Every context is asked in the background; nothing is changed there."
+    HEADING = msg("Which clusters?")
+    HINT = msg("Space chooses. Every context is asked in the background; nothing is changed there.")
+    ABOUT = msg(
+        "Choose the clusters of the mesh, at least two. The first one chosen becomes cluster 1, the next cluster 2."
+    )
     CSS_PATH = "contexts.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "choose", "Choose"),
-        Binding("a", "choose_all", "All", tooltip="Choose all contexts that are shown and answer, or none of them"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("r", "retry", "Ask again"),
-        Binding("p", "plugins", "Run their commands", show=False),
-        Binding("k", "kubeconfig", "Add file", tooltip="Add another kubeconfig file"),
+        Binding("space", "choose", msg("Choose")),
+        Binding(
+            "a", "choose_all", msg("All"), tooltip=msg("Choose all contexts that are shown and answer, or none of them")
+        ),
+        Binding("slash", "filter", msg("Filter"), key_display="/"),
+        Binding("r", "retry", msg("Ask again")),
+        Binding("p", "plugins", msg("Run their commands"), show=False),
+        Binding("k", "kubeconfig", msg("Add file"), tooltip=msg("Add another kubeconfig file")),
     ]
 
     def __init__(self) -> None:
@@ -70,22 +78,25 @@ class ContextsScreen(WizardScreen):
 
     def arrived(self) -> None:
         """Show what is known already, and ask for the rest."""
-        for title, width in COLUMNS:
-            self._table().add_column(title, width=width or self._context_width(), key=title)
+        from rich.text import Text
+
+        for column in COLUMNS:
+            width = column.width or self._context_width()
+            self._table().add_column(Text(column.head), width=width, key=column.title)
         if self.wizard.draft.candidates:
             self._offer([])
         else:
-            self.say("Reading kubeconfigs …")
+            self.say(msg("Reading kubeconfigs …"))
             self.wizard.background(self.wizard.outside.contexts, self._offer, self._no_contexts)
         self._timer = self.set_interval(0.5, self._tick)
 
     def _context_width(self) -> int:
-        return max(18, self.size.width - 3 - sum(width for _, width in COLUMNS))
+        return max(18, self.size.width - 3 - sum(column.width for column in COLUMNS))
 
     def on_resize(self) -> None:
         """The context column takes what is left."""
         super().on_resize()
-        column = next((column for column in self._table().columns.values() if column.label.plain == "Context"), None)
+        column = next((column for column in self._table().columns.values() if column.key.value == CONTEXT), None)
         if column:
             column.width = self._context_width()
             self._tell_apart()
@@ -105,10 +116,14 @@ class ContextsScreen(WizardScreen):
         names = [
             one.entry.context
             if twice[one.entry.context] == 1
-            else f"{one.entry.context} in {one.entry.kubeconfig.name if one.entry.kubeconfig else ENVIRONMENT}"
+            else tr(
+                "{context} in {kubeconfig}",
+                context=one.entry.context,
+                kubeconfig=one.entry.kubeconfig.name if one.entry.kubeconfig else ENVIRONMENT,
+            )
             for one in candidates
         ]
-        room = self._context_width() - len(_CURRENT)
+        room = self._context_width() - cell_len(_CURRENT)
         told = told_apart([one_line(name, 1000) for name in names], room)
         self._labels = dict(zip((candidate.id for candidate in candidates), told, strict=True))
 
@@ -116,10 +131,12 @@ class ContextsScreen(WizardScreen):
 
     def _no_contexts(self, trouble: object) -> None:
         self._listed = True
-        wrong = "; ".join(map(one_line, getattr(trouble, "mistakes", ())[:3]))
-        what = f"{getattr(trouble, 'what', '')}{f': {wrong}.' if wrong else ''}"
-        text = f"{what} {getattr(trouble, 'remedy', '')}".strip()
-        self.say(f"{text} Press K to give a kubeconfig.", wrong=True)
+        what, remedy = getattr(trouble, "what", ""), getattr(trouble, "remedy", "")
+        mistakes = getattr(trouble, "mistakes", ())[:3]
+        if mistakes:
+            wrong = joined((one_line(mistake.told) for mistake in mistakes), "; ")
+            what = msg("{problem}: {mistakes}.", problem=what, mistakes=wrong)
+        self.say(joined((what, remedy, msg("Press K to give a kubeconfig.")), " "), wrong=True)
 
     def _offer(self, entries: list[ContextEntry]) -> None:
         draft = self.wizard.draft
@@ -133,9 +150,15 @@ class ContextsScreen(WizardScreen):
                 self._table().add_row(*self._cells(candidate), key=key_of(candidate.id))
             if candidate.facts is None and candidate.looked_since is None and candidate.entry.plugin is None:
                 self._look(candidate)
-        self.say("" if draft.candidates else "No contexts were found. Press K to give a kubeconfig.")
+        self.say("" if draft.candidates else msg("No contexts were found. Press K to give a kubeconfig."))
         if held_back := self._held_back():
-            self.say(f"{len(held_back)} run a command for credentials: asked once chosen. P asks them all.")
+            self.say(
+                counted(
+                    "{count} run a command for credentials: asked once chosen. P asks them all.",
+                    "{count} run a command for credentials: asked once chosen. P asks them all.",
+                    len(held_back),
+                )
+            )
         self._find_missing()
         self._show_detail()
 
@@ -153,9 +176,11 @@ class ContextsScreen(WizardScreen):
     def _tell_missing(self) -> None:
         names = listing(one_line(context, 60) for _, context in self.wizard.draft.missing[:3])
         if names and self.stands:
-            self.say(
-                f"In no kubeconfig here: {names}. Without it, its cluster leaves the mesh; K adds a file.", wrong=True
+            told = msg(
+                "In no kubeconfig here: {contexts}. Without it, its cluster leaves the mesh; K adds a file.",
+                contexts=names,
             )
+            self.say(told, wrong=True)
 
     def _look(self, candidate: Candidate) -> None:
         self.wizard.draft.looked(candidate, None, time.monotonic())
@@ -169,7 +194,7 @@ class ContextsScreen(WizardScreen):
         def failed(trouble: Trouble) -> None:
             from wizard.outside import ContextFacts
 
-            self._found(candidate, ContextFacts(False, problem=f"{trouble.what} {trouble.remedy}".strip()))
+            self._found(candidate, ContextFacts(False, problem=joined((trouble.what, trouble.remedy), " ")))
 
         self.wizard.background(ask, lambda facts: self._found(candidate, facts), failed)
 
@@ -192,11 +217,11 @@ class ContextsScreen(WizardScreen):
         key, table = key_of(candidate.id), self._table()
         if key not in table.rows:
             return
-        for (title, _), value in zip(COLUMNS, self._cells(candidate), strict=True):
-            before = table.get_cell(key, title)
+        for column, value in zip(COLUMNS, self._cells(candidate), strict=True):
+            before = table.get_cell(key, column.title)
             # One choice may number all rows anew; the others' cells stay as they are.
             if str(before) != str(value) or getattr(before, "style", "") != getattr(value, "style", ""):
-                table.update_cell(key, title, value)
+                table.update_cell(key, column.title, value)
 
     def _cells(self, candidate: Candidate) -> list[str]:
         chosen = self.wizard.draft.chosen
@@ -272,7 +297,8 @@ class ContextsScreen(WizardScreen):
         draft = self.wizard.draft
         fit = [one for one in draft.candidates.values() if self._matches(one) and one.facts and one.facts.reachable]
         if not fit:
-            self.say("None of these has answered yet." if draft.candidates else "There is nothing to choose.")
+            waiting, none = msg("None of these has answered yet."), msg("There is nothing to choose.")
+            self.say(waiting if draft.candidates else none)
             return
         open_ones = [one for one in fit if one.id not in draft.chosen]
         refused = [said for one in open_ones or fit if (said := draft.toggle(one.id))]
@@ -284,7 +310,10 @@ class ContextsScreen(WizardScreen):
 
     def _tell_count(self) -> None:
         count = len(self.wizard.draft.chosen)
-        self.say(f"{count} chosen" + (": Ctrl+N goes on." if count > 1 else "; choose one more." if count else "."))
+        if count > 1:
+            self.say(counted("{count} chosen: Ctrl+N goes on.", "{count} chosen: Ctrl+N goes on.", count))
+        else:
+            self.say(msg("1 chosen; choose one more.") if count else msg("0 chosen."))
 
     @on(DataTable.RowSelected)
     def _row_selected(self, event: DataTable.RowSelected) -> None:
@@ -308,7 +337,7 @@ class ContextsScreen(WizardScreen):
 
         waiting = self._held_back()
         if not waiting:
-            self.say("No context that is shown waits for a consent.")
+            self.say(msg("No context that is shown waits for a consent."))
             return
 
         def answered(yes: bool | None) -> None:
@@ -318,11 +347,17 @@ class ContextsScreen(WizardScreen):
                     self._update(candidate)
             self._show_detail()
 
-        commands = "\n".join(
-            dict.fromkeys(f"• {one.entry.plugin}, of {one_line(one.entry.kubeconfig)}" for one in waiting)
+        commands = dict.fromkeys(
+            tr("• {command}, of {kubeconfig}", command=str(one.entry.plugin), kubeconfig=one_line(one.entry.kubeconfig))
+            for one in waiting
         )
-        text = f"{len(waiting)} contexts run a command for credentials. It is remembered that you agreed.\n\n{commands}"
-        self.app.push_screen(Confirm("Run these commands?", text, "Run them"), answered)
+        told = counted(
+            "{count} contexts run a command for credentials. It is remembered that you agreed.",
+            "{count} contexts run a command for credentials. It is remembered that you agreed.",
+            len(waiting),
+        )
+        text = joined((told, "\n".join(commands)), "\n\n")
+        self.app.push_screen(Confirm(msg("Run these commands?"), text, msg("Run them")), answered)
 
     def action_kubeconfig(self) -> None:
         """Add the contexts of one more file."""
@@ -330,14 +365,17 @@ class ContextsScreen(WizardScreen):
 
         def check(typed: str) -> str | None:
             path = expanded(typed)
-            return None if self.wizard.outside.simulated or is_file(path) else f"{one_line(path)} is not a file"
+            if self.wizard.outside.simulated or is_file(path):
+                return None
+            return msg("{path} is not a file", path=one_line(path))
 
         def given(typed: str | None) -> None:
             if typed:
                 path = expanded(typed).absolute()
                 self.wizard.background(lambda: self.wizard.outside.contexts([path]), self._offer)
 
-        self.app.push_screen(Ask("Add a kubeconfig", "Path of a kubeconfig file; it is only read.", "", check), given)
+        ask = Ask(msg("Add a kubeconfig"), msg("Path of a kubeconfig file; it is only read."), "", check)
+        self.app.push_screen(ask, given)
 
     # -- going on
 

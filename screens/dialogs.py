@@ -14,8 +14,10 @@ from textual.widgets import Input, Static
 
 from screens.button import Button
 from wizard.mesh.fields import Field
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 
-COPIED = "Sent to the terminal's clipboard (OSC 52).   Esc: close"
+COPIED = msg("Sent to the terminal's clipboard (OSC 52).   Esc: close")
 
 
 class Confirm(ModalScreen[bool]):
@@ -24,16 +26,16 @@ class Confirm(ModalScreen[bool]):
     CSS_PATH = "dialog.tcss"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No", show=False),
-        Binding("y", "answer(True)", "Yes", show=False),
+        Binding("escape,n", "answer(False)", msg("No"), show=False),
+        Binding("y", "answer(True)", msg("Yes"), show=False),
         Binding("left,up", "app.focus_previous", show=False),
         Binding("right,down", "app.focus_next", show=False),
     ]
 
-    def __init__(self, question: str, explanation: str, yes: str, no: str = "No") -> None:
+    def __init__(self, question: str, explanation: str, yes: str, no: str = msg("No")) -> None:
         """`yes`, `no`: what the two buttons say, as verbs."""
         super().__init__()
-        self._texts = (question, explanation, yes, no)
+        self._texts = tuple(map(rendered, (question, explanation, yes, no)))
 
     def compose(self) -> ComposeResult:
         """The question, what it means, and two answers."""
@@ -65,7 +67,7 @@ class Ask(ModalScreen[str | None]):
 
     AUTO_FOCUS = "Input"
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", msg("Cancel"), show=False)]
 
     def __init__(self, title: str, explanation: str, value: str, check: Callable[[str], str | None]) -> None:
         """`check`: the sentence of what is wrong with the text, or None."""
@@ -75,21 +77,21 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Title, explanation, the line."""
         with Vertical(classes="dialog"):
-            yield Static(Content(self._title), classes="dialog-title", markup=False)
-            yield Static(Content(self._explanation), markup=False)
+            yield Static(Content(rendered(self._title)), classes="dialog-title", markup=False)
+            yield Static(Content(rendered(self._explanation)), markup=False)
             yield Input(self._value, compact=True, select_on_focus=False)
             yield Static("", classes="mistake", markup=False)
-            yield Static(Content("Enter: accept   Esc: cancel"), classes="dialog-keys", markup=False)
+            yield Static(Content(tr("Enter: accept   Esc: cancel")), classes="dialog-keys", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Accept it, or say what is wrong."""
         event.stop()
-        wrong = self._check(event.value.strip()) if event.value.strip() else "type something, or press Esc"
+        wrong = self._check(event.value.strip()) if event.value.strip() else msg("type something, or press Esc")
         if wrong is None:
             self.dismiss(event.value.strip())
             return
         place = self.query_one(".mistake", Static)
-        place.update(Content(f"✗ {wrong}"))
+        place.update(Content(f"✗ {rendered(wrong)}"))
         place.display = True
 
     def action_cancel(self) -> None:
@@ -103,13 +105,13 @@ class Help(ModalScreen[None]):
     AUTO_FOCUS = ".dialog-body"
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,enter,question_mark,q", "close", "Close", show=False),
-        Binding("c", "copy", "Copy", show=False),
+        Binding("escape,f1,enter,question_mark,q", "close", msg("Close"), show=False),
+        Binding("c", "copy", msg("Copy"), show=False),
     ]
 
     def __init__(self, title: str, text: str) -> None:
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._text = rendered(title), rendered(text)
 
     def compose(self) -> ComposeResult:
         """Title and text."""
@@ -117,7 +119,7 @@ class Help(ModalScreen[None]):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-body"):
                 yield Static(Content(self._text), markup=False)
-            yield Static(Content("Esc: close   C: copy"), classes="dialog-keys", markup=False)
+            yield Static(Content(tr("Esc: close   C: copy")), classes="dialog-keys", markup=False)
 
     def action_close(self) -> None:
         """Close it."""
@@ -126,20 +128,25 @@ class Help(ModalScreen[None]):
     def action_copy(self) -> None:
         """What is selected with the mouse, or all of it."""
         self.app.copy_to_clipboard(self.get_selected_text() or self._text)
-        self.query_one(".dialog-keys", Static).update(Content(COPIED))
+        self.query_one(".dialog-keys", Static).update(Content(rendered(COPIED)))
 
 
 def help_on(field: Field) -> tuple[str, str]:
     """Title and text of the help on a question."""
-    parts = [field.help, ""]
+    parts = [rendered(field.help), ""]
     for choice in field.choices:
-        parts.append(f"• {choice.title}")
+        parts.append(f"• {rendered(choice.title)}")
     if field.choices:
         parts.append("")
-    default = field.render(field.default) or ("found on the cluster" if field.found else "none")
-    parts.append(f"Default: {default}")
-    where = "in each cluster's entry" if field.scope == "cluster" else "at the top"
-    parts.append(f"In the mesh file: {field.key}, {where}")
+    default = field.render(field.default)
+    if default:
+        parts.append(tr("Default: {value}", value=default))
+    else:
+        parts.append(tr("Default: found on the cluster") if field.found else tr("Default: none"))
+    if field.scope == "cluster":
+        parts.append(tr("In the mesh file: {key}, in each cluster's entry", key=field.key))
+    else:
+        parts.append(tr("In the mesh file: {key}, at the top", key=field.key))
     if field.scope == "mesh":
-        parts.append(f"On the command line: {field.flag}")
+        parts.append(tr("On the command line: {flag}", flag=field.flag))
     return field.title, "\n".join(parts)

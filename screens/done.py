@@ -10,22 +10,27 @@ from textual.binding import Binding, BindingType
 
 from screens.base import WizardScreen
 from screens.farewell import next_commands
-from screens.lines import Line, Lines, Piece
+from screens.lines import Line, Lines, Piece, padded, spans, widest
 from screens.picture import Picture
+from wizard.messages import counted, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import duration, one_line, quoted
+
+ROOT_KEY, STATE, LOG = msg("Root key"), msg("State"), msg("Log")
 
 
 class DoneScreen(WizardScreen):
-    """The mesh stands and is proven. Save it as a mesh file to repeat, extend or remove it later."""
+    """What was made, and the ways on from there."""
 
     STAGE = "done"
-    HEADING = "Done"
-    NEXT_LABEL = "Finish"
+    HEADING = msg("Done")
+    ABOUT = msg("The mesh stands and is proven. Save it as a mesh file to repeat, extend or remove it later.")
+    NEXT_LABEL = msg("Finish")
     CSS_PATH = "done.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "save", "Save mesh file"),
-        Binding("c", "copy", "Copy commands"),
-        Binding("q", "app.leave", "Quit", show=False),
+        Binding("s", "save", msg("Save mesh file")),
+        Binding("c", "copy", msg("Copy commands")),
+        Binding("q", "app.leave", msg("Quit"), show=False),
     ]
 
     def body(self) -> ComposeResult:
@@ -52,21 +57,30 @@ class DoneScreen(WizardScreen):
             return
         mesh, view = run.prepared.mesh, run.view
         sign = "+" if self.wizard.ascii else "✓"
-        said = f" is verified: {view.passed} steps in {duration(view.elapsed)}, {len(mesh.clusters)} clusters"
-        yield [Piece(f"{sign} Mesh {mesh.name}", "ok"), Piece(f"{said}, Istio {mesh.istio.version or '?'}")]
-        yield [Piece("Root key   ", "muted"), Piece(one_line(run.prepared.world.roots.place)),
-               Piece("  keep it: a new cluster needs it", "muted")]  # fmt: skip
+        verified = counted(
+            "{mesh} is verified: {count} steps in {time}, {clusters}, Istio {version}",
+            "{mesh} is verified: {count} steps in {time}, {clusters}, Istio {version}",
+            view.passed,
+            mesh=msg("Mesh {mesh}", mesh=mesh.name),
+            time=duration(view.elapsed),
+            clusters=counted("{count} clusters", "{count} clusters", len(mesh.clusters)),
+            version=mesh.istio.version or "?",
+        )
+        yield spans(verified, before=f"{sign} ", mesh="ok")
+        yield [_label(ROOT_KEY), Piece(one_line(run.prepared.world.roots.place)),
+               Piece(f"  {tr('keep it: a new cluster needs it')}", "muted")]  # fmt: skip
         if not self.wizard.outside.simulated:
-            yield [Piece("State      ", "muted"), Piece(one_line(self.wizard.folder.place))]
+            yield [_label(STATE), Piece(one_line(self.wizard.folder.place))]
         if self.wizard.log_file:
-            yield [Piece("Log        ", "muted"), Piece(one_line(self.wizard.log_file))]
+            yield [_label(LOG), Piece(one_line(self.wizard.log_file))]
         yield []
-        yield [Piece("Next", "title")]
+        yield [Piece(tr("Next"), "title")]
         for command, why in self._commands():
-            yield [Piece(f"  {command:<36} ", "command"), Piece(why, "muted")]
+            yield [Piece(f"  {padded(command, 36)} ", "command"), Piece(why, "muted")]
         if not self.wizard.outside.simulated:
-            yield [Piece("  S saves the mesh file; then: ", "muted"),
-                   Piece(f"meshwizard export -f {quoted(f'{mesh.name}.yaml')} --as runbook", "command")]  # fmt: skip
+            export = f"meshwizard export -f {quoted(f'{mesh.name}.yaml')} --as runbook"
+            saves = msg("S saves the mesh file; then: {command}", command=export)
+            yield spans(saves, "muted", before="  ", command="command")
 
     def _commands(self) -> list[tuple[str, str]]:
         run, wizard = self.wizard.active_run, self.wizard
@@ -90,4 +104,9 @@ class DoneScreen(WizardScreen):
     def action_copy(self) -> None:
         """The next commands into the clipboard."""
         self.app.copy_to_clipboard("\n".join(command for command, _ in self._commands()))
-        self.say("The commands were sent to the terminal's clipboard (OSC 52).")
+        self.say(msg("The commands were sent to the terminal's clipboard (OSC 52)."))
+
+
+def _label(text: str) -> Piece:
+    """What stands before a place; all places stand below each other."""
+    return Piece(padded(rendered(text), widest((ROOT_KEY, STATE, LOG)) + 3), "muted")

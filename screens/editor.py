@@ -17,18 +17,20 @@ from screens.draft import Draft
 from screens.fields import Control, FieldRow, FieldSelect, control_for
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.rules import value_at
+from wizard.messages import counted, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
 BULK = ("network", "role", "primary", "gateway.exposure", "gateway.port")  # asked of many at once
-DIFFER = "(they differ)"
+DIFFER = msg("(they differ)")
 
 
 class Editor(VerticalScroll):
     """The questions about the clusters that are meant. What is answered here is answered for all of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pageup", "other(-1)", "Previous cluster", show=False),
-        Binding("pagedown", "other(1)", "Next cluster", show=False),
+        Binding("pageup", "other(-1)", msg("Previous cluster"), show=False),
+        Binding("pagedown", "other(1)", msg("Next cluster"), show=False),
     ]
 
     class Other(Message):
@@ -90,21 +92,23 @@ class Editor(VerticalScroll):
     def _tell(self, draft: Draft, hidden: int) -> None:
         place = self.query_one("#about", Static)
         if not self.targets:
-            place.update(Content("No cluster is shown. Esc in the filter shows all."))
+            place.update(Content(tr("No cluster is shown. Esc in the filter shows all.")))
         elif len(self.targets) == 1:
             name = one_line(draft.cluster_value(self.targets[0], "name") or "?", 40)
             place.update(Content.assemble((name, "bold"), (f"  {one_line(self.targets[0][1], 60)}", "dim")))
         else:
-            also = f" ({hidden} of them not shown)" if hidden else ""
-            said = f"{len(self.targets)} clusters are marked{also}: an answer here is for all"
-            place.update(Content.assemble((said, "bold")))
+            place.update(Content.assemble((rendered(_marked(len(self.targets), hidden)), "bold")))
         for reason in self.query("#reason").results(Static):
             row = draft.rows[self.targets[0]] if len(self.targets) == 1 else None
             shown = bool(row and row.reason and self._rows["gateway.exposure"].display)
             reason.display = shown
             if row and shown:
-                proposed = row.proposed.get("gateway.exposure")
-                reason.update(Content(one_line(f"proposed: {proposed}, because {row.reason}", 300)))
+                told = msg(
+                    "proposed: {exposure}, because {reason}",
+                    exposure=str(row.proposed.get("gateway.exposure")),
+                    reason=row.reason,
+                )
+                reason.update(Content(rendered(one_line(told, 300))))
 
     def first(self) -> Control | None:
         """The first question that is asked now."""
@@ -119,11 +123,28 @@ class Editor(VerticalScroll):
         self.post_message(self.Other(by))
 
 
+def _marked(count: int, hidden: int) -> str:
+    """How many clusters the questions are about. `hidden`: how many of them are not shown."""
+    if hidden:
+        return counted(
+            "{count} clusters are marked ({hidden} of them not shown): an answer here is for all",
+            "{count} clusters are marked ({hidden} of them not shown): an answer here is for all",
+            count,
+            hidden=hidden,
+        )
+    return counted(
+        "{count} clusters are marked: an answer here is for all",
+        "{count} clusters are marked: an answer here is for all",
+        count,
+    )
+
+
 def _primaries(draft: Draft, targets: Sequence[ContextId]) -> list[tuple[str, str]]:
     """What can be chosen as the primary of these: (title, name)."""
-    found = []
+    found: list[tuple[str, str]] = []
     for chosen, row in draft.rows.items():
         if value_at(row.entry, "role") != "remote" and chosen not in targets:
             name = str(row.entry.get("name") or "")
-            found.append((f"{name} ({row.entry.get('network') or 'no network'})", name))
+            network = str(row.entry.get("network") or "") or msg("no network")
+            found.append((msg("{cluster} ({network})", cluster=name, network=network), name))
     return found

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr, trn
 from wizard.text import duration, quoted
 
 if TYPE_CHECKING:
@@ -11,28 +15,34 @@ if TYPE_CHECKING:
 
     from screens.run import Run
 
-NOTHING = "Nothing was changed."
+NOTHING = msg("Nothing was changed.")
+DEMO = msg("It was the demo: simulated clusters, nothing is left behind.")
 
 
 def farewell(run: Run, log_file: Path | None, *, simulated: bool, ascii_only: bool) -> str:
     """How the run went: done, stopped, or still not at its end."""
-    ended, prepared = run.view.ended, run.prepared
+    ended = run.view.ended
     if ended is not None and ended.ok:
         return summary(run, simulated=simulated, ascii_only=ascii_only)
     if ended is None:
-        said = f"The install did not end in time; it is recorded.\nGo on with: {prepared.resume_command}"
+        said = (tr("The install did not end in time; it is recorded."), _go_on(run))
     elif simulated:
-        said = f"{ended.what}\nIt was the demo: simulated clusters, nothing is left behind."
+        said = (rendered(ended.what), rendered(DEMO))
     else:
-        said = f"{ended.what}\n{ended.remedy}".strip()
-    return f"{said}\nLog: {log_file}" if log_file else said
+        said = (rendered(ended.what), rendered(ended.remedy))
+    log = tr("Log: {file}", file=str(log_file)) if log_file else ""
+    return "\n".join(filter(None, (*said, log)))
 
 
 def stopped(run: Run, *, simulated: bool) -> str:
     """A signal ended the run."""
     if simulated:
-        return "Stopped by a signal. It was the demo: simulated clusters, nothing is left behind."
-    return f"Stopped by a signal; what was done is recorded.\nGo on with: {run.prepared.resume_command}"
+        return f"{tr('Stopped by a signal.')} {rendered(DEMO)}"
+    return f"{tr('Stopped by a signal; what was done is recorded.')}\n{_go_on(run)}"
+
+
+def _go_on(run: Run) -> str:
+    return tr("Go on with: {command}", command=run.prepared.resume_command)
 
 
 def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
@@ -40,21 +50,29 @@ def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
     from wizard.mesh.drawing import draw
 
     view, mesh = run.view, run.prepared.mesh
-    picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=ascii_only).plain()
-    demo = "Demo on simulated clusters: nothing outside this terminal was touched.\n" if simulated else ""
-    said = f"Mesh {mesh.name} is verified: {view.passed} steps in {duration(view.elapsed)}."
-    commands = "\n".join(f"  {text:<34} {why}" for text, why in next_commands(run, simulated=simulated))
+    picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=ascii_only, say=rendered).plain()
+    demo = tr("Demo on simulated clusters: nothing outside this terminal was touched.") + "\n" if simulated else ""
+    said = trn(
+        "Mesh {mesh} is verified: {count} steps in {time}.",
+        "Mesh {mesh} is verified: {count} steps in {time}.",
+        view.passed,
+        mesh=mesh.name,
+        time=duration(view.elapsed),
+    )
+    commands = "\n".join(
+        f"  {text}{' ' * (34 - cell_len(text))} {why}" for text, why in next_commands(run, simulated=simulated)
+    )
     return f"{demo}{said}\n\n{picture}\n\n{commands}"
 
 
 def next_commands(run: Run, *, simulated: bool) -> list[tuple[str, str]]:
-    """(command, what it does) for a mesh that stands."""
+    """(command, what it does, in the person's language) for a mesh that stands."""
     if simulated:
-        return [("meshwizard", "the same with your own clusters"), ("meshwizard --help", "everything else")]
+        return [("meshwizard", tr("the same with your own clusters")), ("meshwizard --help", tr("everything else"))]
     name = quoted(run.prepared.mesh.name)
     place = run.prepared.place
     return [
-        (f"meshwizard status {name}{place}", "every step probed afresh"),
-        (f"meshwizard verify {name}{place}", "traffic from every cluster to every cluster"),
-        (f"meshwizard uninstall {name}{place}", "takes back only what was made"),
+        (f"meshwizard status {name}{place}", tr("every step probed afresh")),
+        (f"meshwizard verify {name}{place}", tr("traffic from every cluster to every cluster")),
+        (f"meshwizard uninstall {name}{place}", tr("takes back only what was made")),
     ]

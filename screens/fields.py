@@ -13,6 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from wizard.mesh.fields import Field, Value
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class FieldInput(Input):
         """`path`: which answer in the document it is, dotted. `value`: the answer now. `placeholder`: shown
         while there is none.
         """
-        self._placeholder = placeholder or _placeholder(field)
+        self._placeholder = rendered(placeholder or _placeholder(field))
         super().__init__(field.render(value), compact=True, select_on_focus=False, placeholder=self._placeholder)
         self.field = field
         self.path = path
@@ -43,7 +45,7 @@ class FieldInput(Input):
 
     def say_instead(self, text: str) -> None:
         """What to say where there is no answer; empty: as at first."""
-        self.placeholder = text or self._placeholder
+        self.placeholder = rendered(text) or self._placeholder
 
     def fill(self, value: Value, instead: str = "") -> None:
         """Show this answer; what is typed already and means the same stays. `instead`: what to say where there is none."""
@@ -74,7 +76,7 @@ class FieldSelect(Select[str]):
     """A question answered by choosing. `targets`: of a question about clusters, those that are meant."""
 
     def __init__(self, field: Field, path: str, value: Value) -> None:
-        options = [(Content(choice.title), choice.value) for choice in field.choices]
+        options = [(Content(rendered(choice.title)), choice.value) for choice in field.choices]
         known = [choice.value for choice in field.choices]
         super().__init__(
             options,
@@ -95,11 +97,11 @@ class FieldSelect(Select[str]):
             return
         self._known = known
         with self.prevent(Select.Changed):
-            self.set_options([(Content(one_line(title, 80)), value) for title, value in options])
+            self.set_options([(Content(one_line(rendered(title), 80)), value) for title, value in options])
 
     def fill(self, value: Value, instead: str = "") -> None:
         """Show this answer. `instead`: what to say where there is none."""
-        self.prompt = instead or "as proposed"
+        self.prompt = rendered(instead) or tr("as proposed")
         with self.prevent(Select.Changed):
             self.value = str(value) if value in self._known else Select.NULL
 
@@ -126,8 +128,8 @@ def control_for(field: Field, path: str, value: Value, placeholder: str = "") ->
 
 def _placeholder(field: Field) -> str:
     if field.found:
-        return "found on the cluster"
-    return "" if field.required else "optional"
+        return msg("found on the cluster")
+    return "" if field.required else msg("optional")
 
 
 class FieldRow(Vertical):
@@ -142,14 +144,14 @@ class FieldRow(Vertical):
     def compose(self) -> ComposeResult:
         """One line, and one more only where there is a mistake."""
         with Horizontal(classes="row"):
-            yield Static(Content(self._label), classes="row-label", markup=False)
+            yield Static(Content(rendered(self._label)), classes="row-label", markup=False)
             yield from self.controls
         yield Static("", classes="mistake", markup=False)
 
     def relabel(self, label: str) -> None:
         """Change the label."""
         self._label = label
-        self.query_one(".row-label", Static).update(Content(label))
+        self.query_one(".row-label", Static).update(Content(rendered(label)))
 
     def show(self, mistakes: dict[str, str]) -> None:
         """Show those of these mistakes (path → sentence) that belong here."""
@@ -159,7 +161,7 @@ class FieldRow(Vertical):
         self._mistakes = mine
         several = len(self.controls) > 1
         lines = [
-            f"✗ {control.field.title + ': ' if several else ''}{one_line(mine[control.path])}"
+            f"✗ {_wrong(mine[control.path], control.field.title if several else '')}"
             for control in self.controls
             if control.path in mine
         ]
@@ -168,6 +170,12 @@ class FieldRow(Vertical):
         place.display = bool(lines)
         for control in self.controls:
             control.set_class(control.path in mine, "-wrong")
+
+
+def _wrong(mistake: str, question: str) -> str:
+    """`question`: where it is one of several on a row."""
+    mistake = one_line(rendered(mistake))
+    return tr("{question}: {mistake}", question=question, mistake=mistake) if question else mistake
 
 
 def control_of(widget: Widget | None) -> Control | None:

@@ -8,14 +8,17 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from wizard.messages import msg
+from wizard.messages.catalogue import tr
+
 
 class Filter(Input):
     """Hidden while nothing is filtered."""
 
     DEFAULT_CSS = "Filter { display: none; background: $surface; } Filter.-open { display: block; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave(True)", "All", show=False),
-        Binding("down", "leave(False)", "Rows", show=False),
+        Binding("escape", "leave(True)", msg("All"), show=False),
+        Binding("down", "leave(False)", msg("Rows"), show=False),
     ]
 
     class Typed(Message):
@@ -29,7 +32,7 @@ class Filter(Input):
         """The rows are to have the focus again."""
 
     def __init__(self) -> None:
-        super().__init__("", compact=True, select_on_focus=False, placeholder="filter: part of a name")
+        super().__init__("", compact=True, select_on_focus=False, placeholder=tr("filter: part of a name"))
 
     def open(self) -> None:
         """Show it and type."""

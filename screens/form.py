@@ -11,6 +11,7 @@ from screens.clusters import Clusters
 from screens.draft import stage_of
 from screens.fields import Answer, FieldRow, control_for
 from wizard.mesh.fields import mesh_field
+from wizard.messages import msg
 
 
 class FormScreen(WizardScreen):
@@ -76,11 +77,18 @@ class FormScreen(WizardScreen):
         for row in self._mesh_rows():
             for control in row.controls:
                 if control.path in mistakes:
-                    return f"{control.field.title}: {mistakes[control.path]}", control
+                    wrong = msg("{question}: {mistake}", question=control.field.title, mistake=mistakes[control.path])
+                    return wrong, control
         for path, text in mistakes.items():
             at = self.clusters.go_to(path) if self.clusters and path.startswith("clusters[") else None
             if at is not None:
                 name = self.wizard.draft.cluster_value(at.targets[0], "name") if at.targets else ""
-                return f"{name or 'a cluster'}: {at.field.title}: {text}", at
-            return f"{path}: {text}", None
+                wrong = msg(
+                    "{cluster}: {question}: {mistake}",
+                    cluster=name or msg("a cluster"),
+                    question=at.field.title,
+                    mistake=text,
+                )
+                return wrong, at
+            return msg("{path}: {mistake}", path=path, mistake=text), None
         return None

@@ -9,23 +9,27 @@ from textual.widgets import Static
 
 from screens.base import Refusal
 from screens.filtering import Filter
-from screens.lines import Lines, Piece
+from screens.lines import Lines, Piece, padded
 from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import StepList
 from wizard.board import Board
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
 from wizard.steps import kinds
 
 
 class InstallScreen(RunScreen):
-    """The steps by lane, with state and time. Lanes are independent: one slow cluster holds up nobody else. Leaving this
-    screen does not stop the work; aborting or quitting does, and asks before.
-    """
+    """The steps by lane, with state and time."""
 
     STAGE = "install"
-    HEADING = "Install"
-    NEXT_LABEL = "Verification"
+    HEADING = msg("Install")
+    ABOUT = msg(
+        "The steps by lane, with state and time. Lanes are independent: one slow cluster holds up nobody else. Leaving this "
+        "screen does not stop the work; aborting or quitting does, and asks before."
+    )
+    NEXT_LABEL = msg("Verification")
     CSS_PATH = "install.tcss"
 
     def __init__(self) -> None:
@@ -97,7 +101,11 @@ class InstallScreen(RunScreen):
 
     def _log_lines(self, view: RunView) -> list[list[Piece]]:
         lines = [
-            [Piece(f"{cluster:<9} ", "box"), Piece(f"{_brief(kind, peer):<15} ", "muted"), Piece(text)]
+            [
+                Piece(f"{padded(cluster, 9)} ", "box"),
+                Piece(f"{padded(_brief(kind, peer), 15)} ", "muted"),
+                Piece(rendered(text)),
+            ]
             for cluster, kind, peer, text in view.lines_since(self._seen)
             if self._only is None or cluster == self._only
         ]
@@ -114,9 +122,12 @@ class InstallScreen(RunScreen):
         if self.view:
             log.show(self._log_lines(self.view))
             log.scroll_end(animate=False)
-        self.say(
-            f"Log of {lane or 'all clusters'} only; F shows all." if self._only is not None else "Log of all lanes."
-        )
+        if self._only is None:
+            self.say(msg("Log of all lanes."))
+        elif lane:
+            self.say(msg("Log of {cluster} only; F shows all.", cluster=lane))
+        else:
+            self.say(msg("Log of all clusters only; F shows all."))
 
     def chosen_step(self) -> StepView | None:
         """The step under the cursor."""
@@ -145,18 +156,19 @@ class InstallScreen(RunScreen):
         view = self.view
         if view is None or view.ended or view.broken or self._begun():
             return ""
-        return "The verification begins by itself, when every cluster is ready."
+        return msg("The verification begins by itself, when every cluster is ready.")
 
     def refuse(self) -> Refusal | None:
         """The verification has begun."""
         view = self.view
         if view is None:
-            return "Nothing is being installed yet.", None
+            return msg("Nothing is being installed yet."), None
         if self._begun():
             return None
         if view.ended:
             return None if view.ended.ok else (self.ending(view.ended), self._steps())
-        return "The verification cannot begin before what failed is settled: R retry, S skip, A abort.", self._steps()
+        wrong = msg("The verification cannot begin before what failed is settled: R retry, S skip, A abort.")
+        return wrong, self._steps()
 
 
 def _brief(kind: str, peer: str) -> str:

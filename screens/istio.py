@@ -14,6 +14,8 @@ from textual.widgets import Select, Static
 from screens.base import Refusal
 from screens.fields import FieldInput, FieldRow
 from screens.form import FormScreen
+from wizard.messages import joined, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.outside import IstioctlFound
 from wizard.paths import expanded, is_file
 from wizard.text import one_line
@@ -23,41 +25,44 @@ if TYPE_CHECKING:
 
 
 FOLDERS = {  # what an empty answer means, by the source of the certificates
-    "generate": "the platform's data folder",
-    "directory": "needed: a folder with one folder per cluster in it",
-    "offline": "needed: where the requests are written, one folder per cluster",
+    "generate": msg("the platform's data folder"),
+    "directory": msg("needed: a folder with one folder per cluster in it"),
+    "offline": msg("needed: where the requests are written, one folder per cluster"),
 }
 
 
 class IstioScreen(FormScreen):
-    """The istioctl that does the installing (yours; its version is the mesh's), where images come from, certificates."""
+    """What is installed, and whose certificates it uses."""
 
     STAGE = "istio"
-    HEADING = "Istio"
-    HINT = "The control plane gets the version of the istioctl chosen."
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "other", "Other istioctl")]
+    HEADING = msg("Istio")
+    HINT = msg("The control plane gets the version of the istioctl chosen.")
+    ABOUT = msg(
+        "The istioctl that does the installing (yours; its version is the mesh's), where images come from, certificates."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "other", msg("Other istioctl"))]
     CSS_PATH = "istio.tcss"
 
     def body(self) -> ComposeResult:
         """istioctl first, because it decides the version."""
         with VerticalScroll(can_focus=False):
-            yield Static("Program and images", classes="heading", markup=False)
+            yield Static(tr("Program and images"), classes="heading", markup=False)
             with Horizontal(id="istioctl-row"):
                 yield Static("istioctl", classes="row-label", markup=False)
-                yield Select[str]([], prompt="looking on the PATH …", id="istioctl", compact=True)
+                yield Select[str]([], prompt=tr("looking on the PATH …"), id="istioctl", compact=True)
             yield Static("", id="istioctl-trouble", classes="mistake", markup=False)
             for key in ("istio.version", "istio.revision", "istio.hub", "istio.imagePullPolicy"):
                 yield self.row(key)
-            yield self.row("istio.pullSecret", "none: the registry asks for no password")
-            yield self.row("istio.pullSecretFile", "the Secret is in the clusters already")
+            yield self.row("istio.pullSecret", msg("none: the registry asks for no password"))
+            yield self.row("istio.pullSecretFile", msg("the Secret is in the clusters already"))
             yield self.row("istio.overlays")
-            yield Static("Certificates", classes="heading", markup=False)
+            yield Static(tr("Certificates"), classes="heading", markup=False)
             yield self.row("certificates.source")
             yield self.row("certificates.path")
-            yield Static("Verification", classes="heading", markup=False)
+            yield Static(tr("Verification"), classes="heading", markup=False)
             yield self.row("verify.namespace")
             yield self.row("verify.hub")
-            yield self.row("verify.curlImage", "derived from the hub")
+            yield self.row("verify.curlImage", msg("derived from the hub"))
             yield self.row("verify.probes")
 
     def arrived(self) -> None:
@@ -91,7 +96,7 @@ class IstioScreen(FormScreen):
 
     def _none_found(self, trouble: Trouble) -> None:
         self.wizard.draft.istioctls = []
-        self.say(f"{trouble.what} {trouble.remedy}".strip(), wrong=True)
+        self.say(joined((trouble.what, trouble.remedy), " "), wrong=True)
 
     def _show(self, found: list[IstioctlFound]) -> None:
         select = self._select()
@@ -105,7 +110,7 @@ class IstioScreen(FormScreen):
         elif found:
             select.value = found[0].path
         else:
-            select.prompt = "none found"
+            select.prompt = tr("none found")
         self._judge_istioctl()
 
     def _select(self) -> Select[str]:
@@ -121,7 +126,7 @@ class IstioScreen(FormScreen):
     def _judge_istioctl(self) -> None:
         wrong = self._wrong_istioctl()
         place = self.query_one("#istioctl-trouble", Static)
-        place.update(Content(f"✗ {wrong}" if wrong else ""))
+        place.update(Content(f"✗ {rendered(wrong)}" if wrong else ""))
         place.display = bool(wrong)
 
     def _wrong_istioctl(self) -> str | None:
@@ -129,7 +134,7 @@ class IstioScreen(FormScreen):
         if found is None:
             return None
         if not found:
-            return "no istioctl was found on the PATH; Ctrl+O names one"
+            return msg("no istioctl was found on the PATH; Ctrl+O names one")
         chosen = next((one for one in found if one.path == self.wizard.draft.istioctl), None)
         return one_line(chosen.problem) if chosen and chosen.problem else None
 
@@ -139,7 +144,9 @@ class IstioScreen(FormScreen):
 
         def check(typed: str) -> str | None:
             path = expanded(typed)
-            return None if self.wizard.outside.simulated or is_file(path) else f"{one_line(path)} is not a file"
+            if self.wizard.outside.simulated or is_file(path):
+                return None
+            return msg("{path} is not a file", path=one_line(path))
 
         def given(typed: str | None) -> None:
             if typed:
@@ -148,7 +155,8 @@ class IstioScreen(FormScreen):
                 others = [one for one in self.wizard.draft.istioctls or [] if one.path != path]
                 self._found([IstioctlFound(path), *others])
 
-        self.app.push_screen(Ask("Another istioctl", "Path of the istioctl to use.", "", check), given)
+        ask = Ask(msg("Another istioctl"), msg("Path of the istioctl to use."), "", check)
+        self.app.push_screen(ask, given)
 
     def ready(self) -> bool:
         """Once istioctl was looked for."""
@@ -156,16 +164,16 @@ class IstioScreen(FormScreen):
 
     def awaits(self) -> str:
         """The search for istioctl."""
-        return "Still looking for istioctl." if self.wizard.draft.istioctls is None else ""
+        return msg("Still looking for istioctl.") if self.wizard.draft.istioctls is None else ""
 
     def refuse(self) -> Refusal | None:
         """An istioctl that can be used, and no mistakes."""
         wrong = self._wrong_istioctl()
         if wrong:
-            return f"istioctl: {wrong}", self._select()
+            return msg("istioctl: {problem}", problem=wrong), self._select()
         return super().refuse()
 
 
 def _titled(found: IstioctlFound) -> str:
-    version = found.version or ("cannot be used" if found.problem else "version not asked yet")
-    return one_line(f"{found.path}  ({version})", 120)
+    version = found.version or (msg("cannot be used") if found.problem else msg("version not asked yet"))
+    return rendered(one_line(msg("{istioctl} ({version})", istioctl=found.path, version=version), 120))

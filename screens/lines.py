@@ -5,6 +5,7 @@ Spans carry a role, never markup: foreign text cannot change how it is shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from wizard.messages import Message
+from wizard.messages.catalogue import rendered
 from wizard.text import printable
 
 ROLES = (
@@ -36,6 +39,30 @@ Line = Sequence[tuple[str, str]]  # Piece, or a span of the mesh drawing
 def plain(line: Line) -> str:
     """The text of a line."""
     return "".join(text for text, _ in line)
+
+
+def spans(told: Message, /, role: str = "label", *, before: str = "", **roles: str) -> list[Piece]:
+    """A sentence in the person's language, where the values that `roles` names have a role of their own. `before`: what stands
+    before it, in the role of its beginning.
+    """
+    marked = Message(told.code, {**told.values, **{name: f"\0{name}\0" for name in roles}}, told.many)
+    parts = re.split(f"\0({'|'.join(roles)})\0", rendered(marked))  # each second one is a name
+    pieces = [
+        Piece(rendered(told.values[part]), roles[part]) if number % 2 else Piece(part, role)
+        for number, part in enumerate(parts)
+    ]
+    first, *rest = (piece for piece in pieces if piece.text)
+    return [Piece(before + first.text, first.role), *rest]
+
+
+def padded(text: str, width: int) -> str:
+    """The text in at least that many columns."""
+    return text + " " * (width - cell_len(text))
+
+
+def widest(texts: Iterable[str]) -> int:
+    """How many columns the widest of these takes in the person's language."""
+    return max(cell_len(rendered(text)) for text in texts)
 
 
 class Lines(ScrollView, can_focus=True):

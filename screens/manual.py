@@ -13,9 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from screens.host import Host
-from screens.run import RunView
+from screens.run import RunView, StepView
 from screens.steplist import waited
 from wizard.engine.events import PersonNeeded
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line, printable
 
 LOOK = 0.25  # seconds between two looks at what is waited for
@@ -27,11 +29,11 @@ class Manual(ModalScreen[None]):
     AUTO_FOCUS = ".dialog-body"
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,m,enter", "hide", "Hide", show=False),
-        Binding("c", "copy", "Copy", show=False),
-        Binding("right,n", "other(1)", "Next", show=False),
-        Binding("left,p", "other(-1)", "Previous", show=False),
-        Binding("q", "app.leave", "Leave", show=False),
+        Binding("escape,m,enter", "hide", msg("Hide"), show=False),
+        Binding("c", "copy", msg("Copy"), show=False),
+        Binding("right,n", "other(1)", msg("Next"), show=False),
+        Binding("left,p", "other(-1)", msg("Previous"), show=False),
+        Binding("q", "app.leave", msg("Leave"), show=False),
     ]
 
     def __init__(self, view: Callable[[], RunView | None], first: str = "") -> None:
@@ -74,34 +76,35 @@ class Manual(ModalScreen[None]):
         if len(wanted) != self._count:
             self._count = len(wanted)
             self._tell_keys()
-        place = f"  {wanted.index(now) + 1} of {len(wanted)}" if len(wanted) > 1 else ""
-        self.query_one(".dialog-title", Static).update(Content(f"You are needed in {now.cluster or 'the mesh'}{place}"))
+        title = (
+            tr("You are needed in {cluster}", cluster=now.cluster) if now.cluster else tr("You are needed in the mesh")
+        )
+        if len(wanted) > 1:
+            title += f"  {tr('{number} of {total}', number=wanted.index(now) + 1, total=len(wanted))}"
+        self.query_one(".dialog-title", Static).update(Content(title))
         view = self._view()
         step = view.steps.get(now.step) if view else None
-        said = "Nothing was seen of it yet."
-        if step and step.waits:
-            seen = f" Seen last: {step.waits.seen}" if step.waits.seen else ""
-            said = f"Waiting for {waited(step)}.{seen}"
-        self.query_one("#manual-waits", Static).update(Content(one_line(said, 400)))
+        self.query_one("#manual-waits", Static).update(Content(rendered(one_line(_seen(step), 400))))
 
     def _show(self, wanted: PersonNeeded) -> None:
         self._step = self._shown = wanted.step
-        self.query_one("#manual-what", Static).update(Content(one_line(wanted.what, 600)))
-        self.query_one("#manual-text", Static).update(Content(printable(wanted.instructions, 20_000)))
+        self.query_one("#manual-what", Static).update(Content(rendered(one_line(wanted.what, 600))))
+        self.query_one("#manual-text", Static).update(Content(_instructions(wanted)))
         self._tell_keys()
 
     def _tell_keys(self, said: str = "") -> None:
-        arrows = "Left/Right" if cast("Host", self.app).ascii else "←→"
-        others = f"{arrows} others  " if len(self._wanted) > 1 else ""
-        keys = f"C copy  {others}Esc hide, M shows it  Q leave and resume later"
-        self.query_one(".dialog-keys", Static).update(Content(f"{said}\n{keys}".lstrip()))
+        keys = [tr("C copy"), tr("Esc hide, M shows it"), tr("Q leave and resume later")]
+        if len(self._wanted) > 1:
+            arrows = tr("Left/Right") if cast("Host", self.app).ascii else "←→"
+            keys.insert(1, tr("{arrows} others", arrows=arrows))
+        self.query_one(".dialog-keys", Static).update(Content(f"{said}\n{'  '.join(keys)}".lstrip()))
 
     def action_copy(self) -> None:
         """What is selected with the mouse, or the whole text."""
         wanted = next((one for one in self._wanted if one.step == self._shown), None)
         if wanted:
-            self.app.copy_to_clipboard(self.get_selected_text() or printable(wanted.instructions, 20_000))
-            self._tell_keys("Sent to the terminal's clipboard (OSC 52).")
+            self.app.copy_to_clipboard(self.get_selected_text() or _instructions(wanted))
+            self._tell_keys(tr("Sent to the terminal's clipboard (OSC 52)."))
 
     def action_other(self, by: int) -> None:
         """Another of the manual steps."""
@@ -113,3 +116,16 @@ class Manual(ModalScreen[None]):
     def action_hide(self) -> None:
         """Out of the way; the step goes on waiting."""
         self.dismiss(None)
+
+
+def _instructions(wanted: PersonNeeded) -> str:
+    return rendered(printable(wanted.instructions, 20_000))
+
+
+def _seen(step: StepView | None) -> str:
+    """What was seen of that which this step waits for."""
+    if step is None or step.waits is None:
+        return msg("Nothing was seen of it yet.")
+    if not step.waits.seen:
+        return msg("Waiting for {time}.", time=waited(step))
+    return msg("Waiting for {time}. Seen last: {seen}", time=waited(step), seen=step.waits.seen)

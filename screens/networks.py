@@ -16,6 +16,8 @@ from screens.settling import Row
 from wizard.errors import BadInput
 from wizard.mesh.model import DEFAULT_NODE_PORT, GATEWAY_TLS_PORT
 from wizard.mesh.rules import gateway_addresses, value_at
+from wizard.messages import counted, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -25,17 +27,20 @@ KEYS = (
     "gateway.exposure", "gateway.address", "gateway.addresses", "gateway.port", "gateway.node", "serviceCidr",
     "discoveryAddress", "apiServer",
 )  # fmt: skip
+LATER = msg("(found later)")
 SETTLED = 0.2  # seconds without a change after which the YAML is made: with fifty clusters it takes longer than a key
 
 
 class NetworksScreen(FormScreen):
-    """The addresses at which the clusters reach each other. What was found is filled in; what is empty is found later. Each
-    gateway's exposure is proposed with the reason; remotes need one that keeps istiod's ports.
-    """
+    """The addresses at which the clusters reach each other."""
 
     STAGE = "networks"
-    HEADING = "Networks: who is reached where"
-    HINT = "Correct what the other clusters cannot reach. Space marks several clusters, / filters, Enter edits."
+    HEADING = msg("Networks: who is reached where")
+    HINT = msg("Correct what the other clusters cannot reach. Space marks several clusters, / filters, Enter edits.")
+    ABOUT = msg(
+        "The addresses at which the clusters reach each other. What was found is filled in; what is empty is found later. Each "
+        "gateway's exposure is proposed with the reason; remotes need one that keeps istiod's ports."
+    )
     CSS_PATH = "networks.tcss"
 
     def __init__(self) -> None:
@@ -45,14 +50,14 @@ class NetworksScreen(FormScreen):
     def body(self) -> ComposeResult:
         """The table above, the YAML below."""
         columns = [
-            Column("Cluster", 0, said("name")),
-            Column("Network", 15, said("network")),
-            Column("Exposure", 17, said("gateway.exposure")),
-            Column("Gateway", 24, _place),
+            Column(msg("Cluster"), 0, said("name")),
+            Column(msg("Network"), 15, said("network")),
+            Column(msg("Exposure"), 17, said("gateway.exposure")),
+            Column(msg("Gateway"), 24, _place),
         ]
-        titles = {"apiServer": "API server for peers", "discoveryAddress": "istiod is reached at"}
+        titles = {"apiServer": msg("API server for peers"), "discoveryAddress": msg("istiod is reached at")}
         yield Clusters(self.wizard.draft, columns, KEYS, titles=titles, share=0.22, ascii_only=self.wizard.ascii)
-        yield Static("The meshNetworks that istiod gets:", classes="heading", markup=False)
+        yield Static(tr("The meshNetworks that istiod gets:"), classes="heading", markup=False)
         yield Lines(id="yaml", sideways=True)
 
     def arrived(self) -> None:
@@ -77,16 +82,14 @@ class NetworksScreen(FormScreen):
         try:
             mesh = mesh_from(self.wizard.draft.document())
         except BadInput as bad:
-            return [
-                [Piece(f"{'x' if self.wizard.ascii else '✗'} {one_line(mistake)}", "broken")]
-                for mistake in bad.mistakes
-            ]
+            sign = "x" if self.wizard.ascii else "✗"
+            return [[Piece(f"{sign} {rendered(one_line(mistake.told))}", "broken")] for mistake in bad.mistakes]
         from wizard import yamltext
 
         networks = mesh_networks(mesh)
         for network in networks.values():  # None: found when the clusters are connected
             for gateway in network.get("gateways", []):
-                gateway.update({key: "(found later)" for key, value in gateway.items() if value is None})
+                gateway.update({key: rendered(LATER) for key, value in gateway.items() if value is None})
         text = yamltext.dump({"meshNetworks": networks})
         lines = [_coloured(line) for line in text.splitlines()]
         learnt = [
@@ -94,7 +97,8 @@ class NetworksScreen(FormScreen):
         ]
         if learnt:
             names = one_line(", ".join(learnt), 200)
-            lines.append([Piece(f"# istiod learns the load balancer's address of {names} from its Service", "muted")])
+            told = tr("istiod learns the load balancer's address of {clusters} from its Service", clusters=names)
+            lines.append([Piece(f"# {told}", "muted")])
         return lines
 
 
@@ -102,13 +106,14 @@ def _place(row: Row) -> str:
     """Where the gateway is reached."""
     exposure = value_at(row.entry, "gateway.exposure")
     if not exposure:
-        return "none needed"
+        return msg("none needed")
     addresses = gateway_addresses(row.entry)
     if exposure == "load-balancer" and not addresses:
-        return "what it gives"
+        return msg("what it gives")
     port = (value_at(row.entry, "gateway.port") or DEFAULT_NODE_PORT) if exposure == "node-port" else GATEWAY_TLS_PORT
-    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
-    return f"{addresses[0] if addresses else '(found later)'}:{port}{more}"
+    place = msg("{address}:{port}", address=addresses[0] if addresses else LATER, port=port)
+    more = len(addresses) - 1
+    return counted("{place} and {count} more", "{place} and {count} more", more, place=place) if more > 0 else place
 
 
 def _coloured(line: str) -> Line:

@@ -9,6 +9,7 @@ from screens.lines import Lines
 from wizard.mesh.drawing import draw
 from wizard.mesh.links import Counts, States
 from wizard.mesh.model import Mesh
+from wizard.messages.catalogue import rendered
 
 
 class Picture(Lines, can_focus=False):
@@ -64,7 +65,7 @@ class Picture(Lines, can_focus=False):
             return
         drawing = draw(
             self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self._small,
-            only=self._only,
+            only=self._only, say=rendered,
         )  # fmt: skip
         if drawing.lines != self._drawn:  # most events change no arrow
             self._drawn = drawing.lines

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import Static, TabbedContent, TabPane
 
 from screens.base import Refusal, WizardScreen
 from screens.draft import stage_of
 from screens.filtering import Filter
-from screens.lines import Line, Lines, Piece
+from screens.lines import Line, Lines, Piece, padded, spans, widest
 from screens.picture import Picture
 from screens.stages import TITLES
 from wizard.errors import BadInput, Trouble
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
@@ -29,28 +33,42 @@ MOST_LINES = 500_000  # two hundred clusters with all their remote secrets, from
 Found = tuple["Step", list[Line]]  # a step, and what is shown of it
 SIGNS = {"ok": "✓ ", "broken": "✗ ", "working": "● ", "waiting": "○ "}
 PLAIN_SIGNS = {"ok": "+ ", "broken": "x ", "working": "* ", "waiting": ". "}
-AGAIN = "Look again: R on the review screen."
+TABS = {"drawing": msg("Drawing"), "steps": msg("Steps"), "commands": msg("Commands")}
+WORDS = {  # what a look at a step found
+    "first": msg("checked first"),
+    "done": msg("done"),
+    "needed": msg("to do"),
+    "conflict": msg("conflict"),
+    "trouble": msg("trouble"),
+}
+AGAIN = msg("Look again: R on the review screen.")
 DIFFERENCES = 6  # shown per step; the plan command shows all
 
 
 class ReviewScreen(WizardScreen):
-    """What will be done, step by step, compared with what the clusters hold now. Install is the first thing that changes
-    anything; a conflict or an unreachable cluster is settled before.
-    """
+    """What will be done, step by step, compared with what the clusters hold now."""
 
     STAGE = "review"
-    HEADING = "Review: nothing was changed yet"
-    NEXT_LABEL = "Install"
+    HEADING = msg("Review: nothing was changed yet")
+    ABOUT = msg(
+        "What will be done, step by step, compared with what the clusters hold now. Install is the first thing that changes "
+        "anything; a conflict or an unreachable cluster is settled before."
+    )
+    NEXT_LABEL = msg("Install")
     CSS_PATH = "review.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "tab('drawing')", "Drawing", show=False),
-        Binding("2", "tab('steps')", "Steps", show=False),
-        Binding("3", "tab('commands')", "Commands", show=False),
-        Binding("c", "copy", "Copy commands"),
-        Binding("s", "save", "Save mesh file"),
-        Binding("r", "again", "Look again"),
+        Binding("1", "tab('drawing')", TABS["drawing"], show=False),
+        Binding("2", "tab('steps')", TABS["steps"], show=False),
+        Binding("3", "tab('commands')", TABS["commands"], show=False),
+        Binding("c", "copy", msg("Copy commands")),
+        Binding("s", "save", msg("Save mesh file")),
+        Binding("r", "again", msg("Look again")),
         Binding(
-            "slash", "find", "Filter", key_display="/", tooltip="Show only steps with this in their cluster or title"
+            "slash",
+            "find",
+            msg("Filter"),
+            key_display="/",
+            tooltip=msg("Show only steps with this in their cluster or title"),
         ),
     ]
 
@@ -67,13 +85,13 @@ class ReviewScreen(WizardScreen):
         """Three views of one plan."""
         yield Filter()
         with TabbedContent(initial="drawing"):
-            with TabPane("1 Drawing", id="drawing"):
+            with TabPane(Content(f"1 {rendered(TABS['drawing'])}"), id="drawing"):
                 yield Picture(id="picture", ascii_only=self.wizard.ascii)
                 yield Lines(id="summary", wrap=True)
-            with TabPane("2 Steps", id="steps"):
+            with TabPane(Content(f"2 {rendered(TABS['steps'])}"), id="steps"):
                 yield Lines(id="step-lines", wrap=True, most=MOST_LINES)
-            with TabPane("3 Commands", id="commands"):
-                yield Static("What a person could type instead; C copies it.", classes="note", markup=False)
+            with TabPane(Content(f"3 {rendered(TABS['commands'])}"), id="commands"):
+                yield Static(tr("What a person could type instead; C copies it."), classes="note", markup=False)
                 yield Lines(id="command-lines", most=MOST_LINES, sideways=True)
 
     def first_focus(self) -> None:
@@ -99,8 +117,8 @@ class ReviewScreen(WizardScreen):
             self._refused(bad)
             return
         self._looking, self._looked, self._obstacles = True, False, []
-        self.say("Looking at the clusters; this changes nothing …")
-        self.query_one("#summary", Lines).show([[Piece("Comparing every step with the clusters …", "working")]])
+        self.say(msg("Looking at the clusters; this changes nothing …"))
+        self.query_one("#summary", Lines).show([[Piece(tr("Comparing every step with the clusters …"), "working")]])
         signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
         def look() -> tuple[Operation, dict[str, Look], list[Found], list[Found]]:
@@ -119,13 +137,14 @@ class ReviewScreen(WizardScreen):
 
     def _refused(self, trouble: Trouble) -> None:
         self._looking, self._looked = False, True
-        lines: list[Line] = [[Piece(self._sign("broken")), Piece(one_line(trouble.what, 900), "broken")]]
+        lines: list[Line] = [[Piece(self._sign("broken")), Piece(rendered(one_line(trouble.what, 900)), "broken")]]
         for mistake in getattr(trouble, "mistakes", ()):
-            where = TITLES[stage_of(mistake.path)]
-            lines.append([Piece("   "), Piece(one_line(mistake, 600)), Piece(f"  (screen {where})", "muted")])
+            where = tr("(screen {screen})", screen=TITLES[stage_of(mistake.path)])
+            told = rendered(one_line(mistake.told, 600))
+            lines.append([Piece("   "), Piece(told), Piece(f"  {where}", "muted")])
         if trouble.remedy:
-            lines.append([Piece("  "), Piece(one_line(trouble.remedy, 900))])
-        self._obstacles = [one_line(f"{trouble.what} {trouble.remedy}")]
+            lines.append([Piece("  "), Piece(rendered(one_line(trouble.remedy, 900)))])
+        self._obstacles = [one_line(joined((trouble.what, trouble.remedy), " "))]
         if self.stands:
             self.query_one("#summary", Lines).show(lines)
             self.say(self._obstacles[0], wrong=True)
@@ -156,18 +175,27 @@ class ReviewScreen(WizardScreen):
         done = sum(isinstance(look, Done) for look in looks.values())
         needed = sum(isinstance(look, Needed) for look in looks.values())
         istio = prepared.mesh.istio
-        yield [Piece(f"Istio {istio.version or '?'}", "name"), Piece(f" from {one_line(istio.hub)} with "),
-               Piece(one_line(prepared.world.istioctl.path))]  # fmt: skip
-        clusters = listing(cluster.name for cluster in prepared.mesh.clusters[:6])
-        more = f" and {len(prepared.mesh.clusters) - 6} more" if len(prepared.mesh.clusters) > 6 else ""
-        yield [Piece(f"{len(prepared.plan.steps)} steps", "name"), Piece(f" for {clusters}{more}: "),
-               Piece(f"{needed} to do", "working"), Piece(", "), Piece(f"{done} done already", "ok")]  # fmt: skip
+        from_there = msg(
+            "{istio} from {hub} with {istioctl}",
+            istio=msg("Istio {version}", version=istio.version or "?"),
+            hub=one_line(istio.hub),
+            istioctl=one_line(prepared.world.istioctl.path),
+        )
+        yield spans(from_there, istio="name", istioctl="label")
+        to_do = msg(
+            "{steps} for {clusters}: {needed}, {done}",
+            steps=counted("{count} steps", "{count} steps", len(prepared.plan.steps)),
+            clusters=_named([cluster.name for cluster in prepared.mesh.clusters]),
+            needed=counted("{count} to do", "{count} to do", needed),
+            done=counted("{count} done already", "{count} done already", done),
+        )
+        yield spans(to_do, steps="name", needed="working", done="ok")
         for file in files_of(prepared.mesh):
-            yield [Piece("file ", "muted"), Piece(one_line(file, 600))]
+            yield spans(msg("file {file}", file=one_line(file.told, 600)), "muted", file="label")
         for obstacle in self._obstacles:
-            yield [Piece(self._sign("broken"), "broken"), Piece(obstacle, "broken")]
+            yield [Piece(self._sign("broken"), "broken"), Piece(rendered(obstacle), "broken")]
         if not self._obstacles:
-            yield [Piece("2 shows the steps, 3 the commands that do the same. Install begins the work.", "muted")]
+            yield [Piece(tr("2 shows the steps, 3 the commands that do the same. Install begins the work."), "muted")]
 
     # -- filtering
 
@@ -178,7 +206,7 @@ class ReviewScreen(WizardScreen):
             lines = [
                 line
                 for step, lines in found
-                if wanted in f"{step.cluster or ''} {step.title}".lower()
+                if wanted in f"{step.cluster or ''} {rendered(step.title)}".lower()
                 for line in lines
             ]
             self.query_one(place, Lines).show(lines)
@@ -207,12 +235,12 @@ class ReviewScreen(WizardScreen):
 
     def awaits(self) -> str:
         """The look at the clusters."""
-        return "" if self._looked else "Still looking at the clusters."
+        return "" if self._looked else msg("Still looking at the clusters.")
 
     def refuse(self) -> Refusal | None:
         """Nothing stands in the way."""
         if self.wizard.running:
-            return "Another install is running; Ctrl+R shows it.", None
+            return msg("Another install is running; Ctrl+R shows it."), None
         if self._obstacles:
             return self._obstacles[0], self.query_one("#step-lines", Lines)
         return None
@@ -226,11 +254,13 @@ class ReviewScreen(WizardScreen):
         from screens.dialogs import Confirm
 
         names = listing(one_line(cluster.name, 63) for cluster in leaving)
-        text = (
-            f"{names} belonged to this mesh and is not in it any more. What the wizard made there is taken back first, and "
-            "the other clusters forget it. For a cluster that is gone for good: `meshwizard apply --forget NAME`."
+        text = msg(
+            "{clusters} belonged to this mesh and is not in it any more. What the wizard made there is taken back first, and "
+            "the other clusters forget it. For a cluster that is gone for good: `meshwizard apply --forget NAME`.",
+            clusters=names,
         )
-        self.app.push_screen(Confirm(f"Take {names} out of the mesh?", text, "Take it out", "Back"), self._begin)
+        question = msg("Take {clusters} out of the mesh?", clusters=names)
+        self.app.push_screen(Confirm(question, text, msg("Take it out"), msg("Back")), self._begin)
 
     def _begin(self, agreed: bool | None) -> None:
         if agreed and self._operation:
@@ -247,42 +277,60 @@ class ReviewScreen(WizardScreen):
         """The commands into the terminal's clipboard."""
         lines = self.query_one("#command-lines", Lines)
         self.app.copy_to_clipboard(lines.text)
-        self.say(
-            "The commands were sent to the terminal's clipboard (OSC 52)." if lines.text else "Nothing to copy yet."
-        )
+        sent = msg("The commands were sent to the terminal's clipboard (OSC 52).")
+        self.say(sent if lines.text else msg("Nothing to copy yet."))
 
     def action_save(self) -> None:
         """As a mesh file."""
         from screens.saving import save_mesh
 
         if self._operation is None:
-            self.say("The mesh is saved once it was looked at.", wrong=True)
+            self.say(msg("The mesh is saved once it was looked at."), wrong=True)
             return
         save_mesh(self, self._operation.prepared.mesh)
+
+
+def _named(clusters: Sequence[str]) -> str:
+    """The first of them by their names."""
+    names, more = listing(clusters[:6]), len(clusters) - 6
+    return (
+        counted("{clusters} and {count} more", "{clusters} and {count} more", more, clusters=names)
+        if more > 0
+        else names
+    )
 
 
 def _step(step: Step, look: Look | None, signs: Mapping[str, str]) -> Iterator[Line]:
     from wizard.engine.step import Conflict, Done, Needed
 
-    role, word, rest = "waiting", "checked first", list[str]()
+    role, found, rest = "waiting", "first", list[str]()
     match look:
         case Done(note):
-            role, word, rest = "ok", "done", [note] if note else []
+            role, found, rest = "ok", "done", [note] if note else []
         case Needed(differences):
-            role, word, rest = "working", "to do", [str(one) for one in differences[:DIFFERENCES]]
-            if len(differences) > DIFFERENCES:
-                rest.append(f"and {len(differences) - DIFFERENCES} more; `meshwizard plan` shows all")
+            role, found, rest = "working", "needed", [one.told for one in differences[:DIFFERENCES]]
+            more = len(differences) - DIFFERENCES
+            if more > 0:
+                rest.append(
+                    counted(
+                        "and {count} more; `meshwizard plan` shows all",
+                        "and {count} more; `meshwizard plan` shows all",
+                        more,
+                    )
+                )
         case Conflict(what, remedy):
-            role, word, rest = "broken", "conflict", [what, remedy]
+            role, found, rest = "broken", "conflict", [what, remedy]
         case Trouble():
-            role, word, rest = "broken", "trouble", [look.what, look.remedy]
+            role, found, rest = "broken", "trouble", [look.what, look.remedy]
         case _:
             pass
     where = f"{step.cluster}: " if step.cluster else ""
-    yield [Piece(f"{signs[role]}{word:<14}", role), Piece(where, "box"), Piece(one_line(step.title), "name")]
+    head = signs[role] + padded(rendered(WORDS[found]), widest(WORDS.values()) + 1)
+    yield [Piece(head, role), Piece(where, "box"), Piece(rendered(one_line(step.title)), "name")]
     for text in rest:
         if text:
-            yield [Piece(" " * 16), Piece(one_line(text, 400), "broken" if role == "broken" else "muted")]
+            told = rendered(one_line(text, 400))
+            yield [Piece(" " * cell_len(head)), Piece(told, "broken" if role == "broken" else "muted")]
 
 
 def _obstacles(plan: Plan, looks: dict[str, Look]) -> Iterator[str]:
@@ -293,8 +341,10 @@ def _obstacles(plan: Plan, looks: dict[str, Look]) -> Iterator[str]:
         look = looks.get(step.id)
         if isinstance(look, Conflict | Trouble) and look.what not in said:
             said.add(look.what)
-            where = f"{step.cluster}: " if step.cluster else ""
-            yield one_line(f"{where}{look.what} {look.remedy}", 600)
+            told = joined((look.what, look.remedy), " ")
+            if step.cluster:
+                told = msg("{cluster}: {problem}", cluster=step.cluster, problem=told)
+            yield one_line(told, 600)
 
 
 def _commands(step: Step) -> Iterator[Line]:
@@ -302,10 +352,10 @@ def _commands(step: Step) -> Iterator[Line]:
     if not commands:
         return
     where = f"{step.cluster}: " if step.cluster else ""
-    yield [Piece(f"# {where}{one_line(step.title)}", "title")]
+    yield [Piece(f"# {where}{rendered(one_line(step.title))}", "title")]
     for command in commands:
         if command.why:
-            yield [Piece(f"# {one_line(command.why)}", "muted")]
+            yield [Piece(f"# {rendered(one_line(command.why))}", "muted")]
         for line in command.text.splitlines():
             yield [Piece(line, "command")]
     yield []

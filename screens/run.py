@@ -32,6 +32,7 @@ from wizard.engine.events import (
     StepWaits,
 )
 from wizard.errors import Trouble
+from wizard.messages import msg
 from wizard.operations.working import working
 from wizard.steps import kinds
 from wizard.text import one_line
@@ -45,6 +46,18 @@ log = logging.getLogger(__name__)
 BROKEN = frozenset({Status.FAILED, Status.CONFLICT})
 ACTIVE = frozenset({Status.PROBING, Status.RUNNING, Status.UNDOING})
 PASSED = frozenset({Status.DONE, Status.SKIPPED, Status.UNDONE})
+WORDS = {
+    Status.WAITING: msg("waiting"),
+    Status.PROBING: msg("probing"),
+    Status.RUNNING: msg("running"),
+    Status.DONE: msg("done"),
+    Status.SKIPPED: msg("skipped"),
+    Status.FAILED: msg("failed"),
+    Status.CONFLICT: msg("conflict"),
+    Status.BLOCKED: msg("blocked"),
+    Status.UNDOING: msg("undoing"),
+    Status.UNDONE: msg("undone"),
+}
 MOST_EVENTS = 4000  # drained in one go, so that a flood never blocks the keys
 
 
@@ -105,16 +118,16 @@ class RunView:
                     before, view.waits = view.waits, event
                     view.waits_since = time.monotonic() - event.elapsed
                     if not before or before.seen != event.seen:
-                        self.say(event, f"waits: {event.what}; sees: {event.seen}")
+                        self.say(event, _waiting(event))
             case PersonNeeded():
                 self.wanted[event.step] = event
-                self.say(event, f"waits for you: {event.what}")
+                self.say(event, msg("waits for you: {what}", what=event.what))
             case Answered():
                 self.answers[event.cluster] = event
                 self.board.answered(event.cluster, event.counts)
             case Paused():
                 self.paused = event.paused
-                self.say(None, "paused: no further steps are started" if event.paused else "going on")
+                self.say(None, msg("paused: no further steps are started") if event.paused else msg("going on"))
             case RunEnded():
                 self.ended = event
                 self.say(None, event.what)
@@ -132,7 +145,8 @@ class RunView:
         view.seconds = event.seconds
         self.board.step(event.kind, event.cluster, event.peer, event.status, event.failed_peers)
         if event.status is not Status.WAITING:
-            self.say(event, f"{event.status}{': ' if event.detail else ''}{event.detail}")
+            status = WORDS[event.status]
+            self.say(event, msg("{status}: {detail}", status=status, detail=event.detail) if event.detail else status)
 
     def say(self, of: StepEvent | None, text: str) -> None:
         """One line of the log. `of`: the event that tells whose it is, None: of the whole run."""
@@ -171,6 +185,12 @@ class RunView:
         left = {step.kind for step in self.steps.values() if step.status not in PASSED}
         begun = {step.kind for step in self.steps.values() if step.status is not Status.WAITING}
         return kinds.VERIFY in begun and left <= {kinds.VERIFY}
+
+
+def _waiting(event: StepWaits) -> str:
+    if not event.seen:
+        return msg("waits: {what}; sees:", what=event.what)
+    return msg("waits: {what}; sees: {seen}", what=event.what, seen=event.seen)
 
 
 class Run:
@@ -269,8 +289,10 @@ class Run:
             )
         except Exception as error:
             log.exception("run")
-            what = f"unexpected {type(error).__name__}: {one_line(error)}"
-            remedy = f"Please report this, with the log. Go on with: {self.prepared.resume_command}"
+            what = msg("unexpected {kind}: {error}", kind=type(error).__name__, error=one_line(error))
+            remedy = msg(
+                "Please report this, with the log. Go on with: {command}", command=self.prepared.resume_command
+            )
             ended = RunEnded(ok=False, exit_code=1, what=what, remedy=remedy, seconds=time.monotonic() - began)
         finally:
-            self.emit(ended or RunEnded(ok=False, exit_code=1, what="the run ended", remedy="", seconds=0.0))
+            self.emit(ended or RunEnded(ok=False, exit_code=1, what=msg("the run ended"), remedy="", seconds=0.0))

@@ -11,12 +11,15 @@ from textual.widgets import Static
 
 from screens.base import WizardScreen
 from screens.filtering import Filter
-from screens.run import BROKEN, Run, RunView, StepView
+from screens.run import BROKEN, WORDS, Run, RunView, StepView
 from screens.steplist import note_on, told
 from wizard.engine.events import RunEnded
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import rendered, trn
 from wizard.text import duration, listing, one_line, printable
 
 SECONDS_EVERY = 4  # of fifteen updates a second, how many apart the running seconds are painted
+TRY_AGAIN = msg("R tries again, Q leaves.")
 MANY = 300  # steps, from which on the screen is painted less often
 MANY_EVERY = 5
 
@@ -24,17 +27,17 @@ MANY_EVERY = 5
 class RunScreen(WizardScreen):
     """Renders the app's run; steering it goes through the engine, and leaving the screen does not stop it."""
 
-    BACK_LABEL = "Start screen"
+    BACK_LABEL = msg("Start screen")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "manual", "What to do"),
-        Binding("p", "pause", "Pause"),
-        Binding("r", "retry", "Retry"),
-        Binding("s", "skip", "Skip"),
-        Binding("a", "abort", "Abort"),
-        Binding("f", "filter", "Log of lane"),
-        Binding("slash", "find", "Filter", key_display="/", tooltip="Show only some clusters"),
-        Binding("q", "app.leave", "Quit", show=False),
+        Binding("m", "manual", msg("What to do")),
+        Binding("p", "pause", msg("Pause")),
+        Binding("r", "retry", msg("Retry")),
+        Binding("s", "skip", msg("Skip")),
+        Binding("a", "abort", msg("Abort")),
+        Binding("f", "filter", msg("Log of lane")),
+        Binding("slash", "find", msg("Filter"), key_display="/", tooltip=msg("Show only some clusters")),
+        Binding("q", "app.leave", msg("Quit"), show=False),
     ]
 
     def __init__(self) -> None:
@@ -102,7 +105,7 @@ class RunScreen(WizardScreen):
         """What a person has to do, again."""
         view = self.view
         if view is None or not view.wanted:
-            self.say("Nothing waits for you.")
+            self.say(msg("Nothing waits for you."))
             return
         chosen = self.chosen_step()
         self._show_manual(chosen.id if chosen and chosen.id in view.wanted else next(iter(view.wanted)))
@@ -116,7 +119,7 @@ class RunScreen(WizardScreen):
         if ended is None:
             return
         if ended.ok:
-            self.say("All steps are done. Ctrl+N goes on.")
+            self.say(msg("All steps are done. Ctrl+N goes on."))
             self.offer_next()
         else:
             self.say(self.ending(ended), wrong=True)
@@ -138,32 +141,28 @@ class RunScreen(WizardScreen):
     def ending(self, ended: RunEnded) -> str:
         """Why it ended without success, and the key that goes on."""
         stale = self.run_of_app is not None and self.run_of_app.stale
-        return f"R looks again: {ended.what}" if stale else f"{ended.what} R tries again, Q leaves."
+        return msg("R looks again: {problem}", problem=ended.what) if stale else joined((ended.what, TRY_AGAIN), " ")
 
     def show_state(self, view: RunView) -> None:
         """How far it is, for how long, and what it waits for."""
-        total = len(view.steps)
-        head = f"{view.passed}/{total} steps  {duration(view.elapsed)}"
-        word, style = "working", "$text-warning"
+        head = trn(
+            "{passed}/{count} steps  {time}",
+            "{passed}/{count} steps  {time}",
+            len(view.steps),
+            passed=view.passed,
+            time=duration(view.elapsed),
+        )
+        word, style = msg("working"), "$text-warning"
         if view.ended:
-            word, style = ("done", "$text-success") if view.ended.ok else ("stopped", "$text-error")
+            word, style = (msg("done"), "$text-success") if view.ended.ok else (msg("stopped"), "$text-error")
         elif view.paused:
-            word = "paused"
+            word = msg("paused")
         elif view.broken or view.wanted:
-            word, style = ("needs you", "$text-error")
-        waiting = [step for step in view.active if step.waits]
-        rest = ""
-        if view.broken and not view.ended:
-            names = listing(f"{step.cluster or 'mesh'}: {step.title}" for step in view.broken[:2])
-            rest = f"failed: {names}  R retry, S skip, A abort"
-        elif view.wanted and not view.ended:
-            wanted = next(iter(view.wanted.values()))
-            more = f" and {len(view.wanted) - 1} more" if len(view.wanted) > 1 else ""
-            rest = f"M shows what to do: {wanted.cluster or 'mesh'}: {wanted.what}{more}"
-        elif waiting:
-            slowest = max(waiting, key=lambda step: step.elapsed())
-            rest = f"{slowest.cluster or 'mesh'}: {note_on(slowest)}"
-        parts = [(f"{word} ", f"bold {style}"), (head, "bold"), (f"  {one_line(rest, 300)}" if rest else "", "")]
+            word, style = msg("needs you"), "$text-error"
+        parts = [(f"{rendered(word)} ", f"bold {style}"), (head, "bold")]
+        rest = _attention(view)
+        if rest:
+            parts.append((f"  {rendered(one_line(rest, 300))}", ""))
         self.query_one("#state", Static).update(Content.assemble(*parts))
 
     def show_note(self, step: StepView | None) -> None:
@@ -172,10 +171,10 @@ class RunScreen(WizardScreen):
         parts: list[tuple[str, str]] = []
         if step is not None:
             bad = step.status in BROKEN
-            text = note_on(step) or step.status
-            parts.append((one_line(f"{step.title}: {text}", 500), "$text-error" if bad else ""))
+            said = msg("{title}: {note}", title=step.title, note=note_on(step) or WORDS[step.status])
+            parts.append((rendered(one_line(said, 500)), "$text-error" if bad else ""))
             if step.remedy:
-                parts.append((f"\n{printable(step.remedy, 1200).strip()}", "bold"))
+                parts.append((f"\n{rendered(printable(step.remedy, 1200)).strip()}", "bold"))
         place.update(Content.assemble(*parts))
         place.display = True
 
@@ -208,16 +207,16 @@ class RunScreen(WizardScreen):
             elif run.view.ended and not run.view.ended.ok:
                 self._end_told, self._seen = False, 0
                 self.wizard.start_run(run.again)
-                self.say("Going on where it stopped.")
+                self.say(msg("Going on where it stopped."))
                 self.restarted()
             return
         chosen = self.chosen_step()
         steps = [chosen] if chosen and chosen.status in BROKEN else run.view.broken
         engine = run.engine
         if not steps or engine is None:
-            self.say("Nothing failed, so there is nothing to try again.")
+            self.say(msg("Nothing failed, so there is nothing to try again."))
             return
-        self.say(f"Trying again: {listing(step.title for step in steps[:3])}")
+        self.say(msg("Trying again: {steps}", steps=listing(step.title for step in steps[:3])))
         for step in steps:
             engine.controls.retry(step.id)
 
@@ -229,13 +228,12 @@ class RunScreen(WizardScreen):
         run, step = self.run_of_app, self._broken_step()
         engine = run.engine if run else None
         if step is None or engine is None or not (run and run.alive):
-            self.say("Only a step that failed can be skipped.")
+            self.say(msg("Only a step that failed can be skipped."))
             return
         self.confirm(
-            "Skip this step?",
-            f"{step.cluster or 'mesh'}: {step.title} counts as done, because you say so. What builds on it goes on and may "
-            f"fail in its turn.\n\nIt failed with: {one_line(step.detail, 600)}\n{printable(step.remedy, 1200)}".rstrip(),
-            "Skip it",
+            msg("Skip this step?"),
+            _skipping(step),
+            msg("Skip it"),
             lambda: engine.controls.skip(step.id),
         )
 
@@ -243,21 +241,21 @@ class RunScreen(WizardScreen):
         """End the run now, by consent."""
         run = self.run_of_app
         if run is None or not run.alive:
-            self.say("The run has ended already.")
+            self.say(msg("The run has ended already."))
             return
         self.confirm(
-            "Abort the install?",
-            "Steps at work are ended now. What was done stays recorded; a resume goes on from there.",
-            "Abort",
+            msg("Abort the install?"),
+            msg("Steps at work are ended now. What was done stays recorded; a resume goes on from there."),
+            msg("Abort"),
             run.give_up,
-            no="Go on",
+            no=msg("Go on"),
         )
 
     def explain(self, step: StepView) -> None:
         """All there is to say of that step."""
         from screens.dialogs import Help
 
-        self.app.push_screen(Help(one_line(f"{step.cluster or 'mesh'}: {step.title}", 200), told(step)))
+        self.app.push_screen(Help(one_line(_at(step.cluster, step.title), 200), told(step)))
 
     def action_filter(self) -> None:
         """Only the log lines of the lane that the cursor is in, or all again."""
@@ -287,3 +285,42 @@ class RunScreen(WizardScreen):
 
     def on_unmount(self) -> None:
         """Nothing is stopped: the run belongs to the app."""
+
+
+def _at(cluster: str | None, text: str) -> str:
+    """What is told of this cluster, or of the mesh."""
+    return msg("{cluster}: {text}", cluster=cluster or msg("mesh"), text=text)
+
+
+def _attention(view: RunView) -> str:
+    """What needs a person, or else what is waited for."""
+    if view.broken and not view.ended:
+        steps = listing(_at(step.cluster, step.title) for step in view.broken[:2])
+        return msg("failed: {steps} R retry, S skip, A abort", steps=steps)
+    if view.wanted and not view.ended:
+        wanted, more = next(iter(view.wanted.values())), len(view.wanted) - 1
+        what = _at(wanted.cluster, wanted.what)
+        if not more:
+            return msg("M shows what to do: {what}", what=what)
+        return counted(
+            "M shows what to do: {what} and {count} more",
+            "M shows what to do: {what} and {count} more",
+            more,
+            what=what,
+        )
+    waiting = [step for step in view.active if step.waits]
+    if not waiting:
+        return ""
+    slowest = max(waiting, key=lambda step: step.elapsed())
+    return _at(slowest.cluster, note_on(slowest))
+
+
+def _skipping(step: StepView) -> str:
+    """What it means to skip this step."""
+    agreed = msg(
+        "{step} counts as done, because you say so. What builds on it goes on and may fail in its turn.",
+        step=_at(step.cluster, step.title),
+    )
+    failed = msg("It failed with: {problem}", problem=one_line(step.detail, 600))
+    text = joined((agreed, joined((failed, printable(step.remedy, 1200)))), "\n\n")
+    return rendered(text).rstrip()

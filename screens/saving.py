@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.errors import BadInput
+from wizard.messages import msg
 from wizard.paths import expanded, is_folder, is_there
 from wizard.text import one_line
 
@@ -21,8 +22,9 @@ def save_mesh(screen: WizardScreen, mesh: Mesh) -> None:
     def check(typed: str) -> str | None:
         path = expanded(typed)
         if is_folder(path):
-            return f"{one_line(path)} is a folder"
-        return None if is_folder(path.absolute().parent) else f"there is no folder {one_line(path.absolute().parent)}"
+            return msg("{path} is a folder", path=one_line(path))
+        folder = path.absolute().parent
+        return None if is_folder(folder) else msg("there is no folder {folder}", folder=one_line(folder))
 
     def given(typed: str | None) -> None:
         if typed is None:
@@ -34,16 +36,18 @@ def save_mesh(screen: WizardScreen, mesh: Mesh) -> None:
             _write(screen, mesh, path)
 
     def confirm(path: Path, kept: bool) -> None:
-        what = (
-            "Your comments and the order of its keys stay."
+        name = one_line(path)
+        explanation = (
+            msg("{path} exists already. Your comments and the order of its keys stay.", path=name)
             if kept
-            else "It is replaced as a whole: nothing of it stays."
+            else msg("{path} exists already. It is replaced as a whole: nothing of it stays.", path=name)
         )
-        explanation = f"{one_line(path)} exists already. {what}"
-        screen.confirm("Overwrite it?", explanation, "Overwrite", lambda: _write(screen, mesh, path, promised=kept))
+        screen.confirm(
+            msg("Overwrite it?"), explanation, msg("Overwrite"), lambda: _write(screen, mesh, path, promised=kept)
+        )
 
-    text = "The mesh as a file: `meshwizard apply -f FILE` does the same without questions."
-    screen.app.push_screen(Ask("Save as mesh file", text, f"{mesh.name}.yaml", check), given)
+    text = msg("The mesh as a file: `meshwizard apply -f FILE` does the same without questions.")
+    screen.app.push_screen(Ask(msg("Save as mesh file"), text, f"{mesh.name}.yaml", check), given)
 
 
 def _text_for(path: Path, mesh: Mesh) -> tuple[str, bool]:
@@ -60,7 +64,9 @@ def _write(screen: WizardScreen, mesh: Mesh, path: Path, *, promised: bool = Fal
 
         text, kept = _text_for(path, mesh)
         if promised and not kept:
-            raise BadInput(f"{one_line(path)} was changed in between, and is left as it is", "Save it again.")
+            raise BadInput(
+                msg("{path} was changed in between, and is left as it is", path=one_line(path)), msg("Save it again.")
+            )
         write(path, text, overwrite=True, mode=0o644)
 
-    screen.wizard.background(work, lambda _: screen.say(f"Saved as {one_line(path)}."))
+    screen.wizard.background(work, lambda _: screen.say(msg("Saved as {path}.", path=one_line(path))))

@@ -8,6 +8,8 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from wizard.messages.catalogue import tr
+
 NEEDED = Size(80, 24)
 
 
@@ -42,6 +44,11 @@ class TooSmall(ModalScreen[None]):
             if self.is_current:
                 self.dismiss(None)
             return
-        needed = f"{NEEDED.width}×{NEEDED.height}"
-        sentence = f"The terminal is {size.width}×{size.height}; the wizard needs {needed}. Enlarge it, or press q."
+        sentence = tr(
+            "The terminal is {width}×{height}; the wizard needs {needed_width}×{needed_height}. Enlarge it, or press q.",
+            width=size.width,
+            height=size.height,
+            needed_width=NEEDED.width,
+            needed_height=NEEDED.height,
+        )
         self.query_one("#small", Static).update(Content(sentence))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from wizard.messages import msg
+
 PATH = ("contexts", "topology", "names", "istio", "networks", "review", "install", "verify", "done")
 TITLES = {
-    "start": "Start",
-    "contexts": "Contexts",
-    "topology": "Topology",
-    "names": "Names",
-    "istio": "Istio",
-    "networks": "Networks",
-    "review": "Review",
-    "install": "Install",
-    "verify": "Verify",
-    "done": "Done",
+    "start": msg("Start"),
+    "contexts": msg("Contexts"),
+    "topology": msg("Topology"),
+    "names": msg("Names"),
+    "istio": msg("Istio"),
+    "networks": msg("Networks"),
+    "review": msg("Review"),
+    "install": msg("Install"),
+    "verify": msg("Verify"),
+    "done": msg("Done"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +14,8 @@ from textual.widgets.option_list import Option
 
 from screens.base import Refusal, WizardScreen
 from screens.picture import Picture
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import one_line, quoted
 
 if TYPE_CHECKING:
@@ -21,22 +24,32 @@ if TYPE_CHECKING:
 
 EMBLEM = {"clusters": [{"name": "cluster1", "network": "network1"}, {"name": "cluster2", "network": "network2"}]}
 NEW, RUNNING = "new", "running"
+ONE_AT_A_TIME = msg("One install at a time: the other one is still running (Ctrl+R).")
+STATUS = {
+    "running": msg("running"),
+    "done": msg("done"),
+    "failed": msg("failed"),
+    "skipped": msg("skipped"),
+    "undoing": msg("undoing"),
+    "undone": msg("undone"),
+}
 
 
 class StartScreen(WizardScreen):
-    """Begin a new mesh, go on with one that is unfinished, or look at what is recorded of one."""
+    """A new mesh, and those that are recorded."""
 
     STAGE = "start"
-    HEADING = "Start"
-    HINT = "Nothing is changed before the review: every step is shown first, with the commands that do the same."
-    NEXT_LABEL = "Go"
+    HEADING = msg("Start")
+    HINT = msg("Nothing is changed before the review: every step is shown first, with the commands that do the same.")
+    ABOUT = msg("Begin a new mesh, go on with one that is unfinished, or look at what is recorded of one.")
+    NEXT_LABEL = msg("Go")
     BACK_LABEL = ""
     CSS_PATH = "start.tcss"
     SHARED_CSS = ("wizard.tcss",)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "inspect", "Inspect"),
-        Binding("e", "change", "Edit"),
-        Binding("q", "app.leave", "Quit"),
+        Binding("i", "inspect", msg("Inspect")),
+        Binding("e", "change", msg("Edit")),
+        Binding("q", "app.leave", msg("Quit")),
     ]
 
     def __init__(self) -> None:
@@ -49,14 +62,18 @@ class StartScreen(WizardScreen):
         yield Picture(id="emblem", ascii_only=self.wizard.ascii)
         yield Static(
             Content(
-                "meshwizard joins clusters into one Istio mesh: it finds what is there, shows what it will do, does it, "
-                "and proves that every cluster answers every other."
+                tr(
+                    "meshwizard joins clusters into one Istio mesh: it finds what is there, shows what it will do, does it, "
+                    "and proves that every cluster answers every other."
+                )
             ),
             classes="lead",
             markup=False,
         )
         yield OptionList(
-            Option(_prompt("New mesh", "choose contexts, topology, names"), id=NEW), id="choices", markup=False
+            Option(_prompt(msg("New mesh"), msg("choose contexts, topology, names")), id=NEW),
+            id="choices",
+            markup=False,
         )
 
     def first_focus(self) -> OptionList:
@@ -68,7 +85,8 @@ class StartScreen(WizardScreen):
         self.query_one(Picture).draw(EMBLEM)
         if self.wizard.running and self.wizard.active_run:
             name = self.wizard.active_run.prepared.mesh.name
-            self._options().add_option(Option(_prompt(f"Back to {name}", "its install goes on"), id=RUNNING))
+            prompt = _prompt(msg("Back to {mesh}", mesh=name), msg("its install goes on"))
+            self._options().add_option(Option(prompt, id=RUNNING))
             self._options().highlighted = 1
         else:
             self._options().highlighted = 0
@@ -92,7 +110,13 @@ class StartScreen(WizardScreen):
             self._options().add_option(Option(_prompt(*_told(state)), id=f"mesh:{state.name}"))
         unfinished = [state for state in self._states.values() if isinstance(state, MeshState) and not state.finished]
         if unfinished and not self._options().highlighted:
-            self.say(f"{len(unfinished)} unfinished: choose it and press Enter to go on where it stopped.")
+            self.say(
+                counted(
+                    "{count} unfinished: choose it and press Enter to go on where it stopped.",
+                    "{count} unfinished: choose it and press Enter to go on where it stopped.",
+                    len(unfinished),
+                )
+            )
 
     def ready(self) -> bool:
         """Once the recorded meshes are listed."""
@@ -107,11 +131,12 @@ class StartScreen(WizardScreen):
         """Only a finished or unreadable mesh cannot be gone on with."""
         state = self._chosen()
         if state is not None and not _can_go_on(state):
-            what = (
-                getattr(state, "what", "")
-                or f"{state.name} is being uninstalled; use `meshwizard uninstall {quoted(state.name)}`"
+            what = getattr(state, "what", "") or msg(
+                "{mesh} is being uninstalled; use `meshwizard uninstall {name}`",
+                mesh=state.name,
+                name=quoted(state.name),
             )
-            return one_line(f"{what} {getattr(state, 'remedy', '')}"), self._options()
+            return one_line(rendered(joined((what, getattr(state, "remedy", "")), " "))), self._options()
         return None
 
     def _chosen(self) -> MeshState | Unreadable | None:
@@ -128,7 +153,7 @@ class StartScreen(WizardScreen):
         if choice == RUNNING:
             self.wizard.go("install")
         elif self.wizard.running:
-            self.say("One install at a time: the other one is still running (Ctrl+R).", wrong=True)
+            self.say(ONE_AT_A_TIME, wrong=True)
         elif choice == NEW:
             self.wizard.go("contexts")
         else:
@@ -141,9 +166,9 @@ class StartScreen(WizardScreen):
 
         state = self._chosen()
         if not isinstance(state, MeshState) or not _can_go_on(state):
-            self.say("Choose a recorded mesh to edit: to let clusters join or leave it.")
+            self.say(msg("Choose a recorded mesh to edit: to let clusters join or leave it."))
         elif self.wizard.running:
-            self.say("One install at a time: the other one is still running (Ctrl+R).", wrong=True)
+            self.say(ONE_AT_A_TIME, wrong=True)
         else:
             self.wizard.change(document_in(state, self.wizard.folder))
 
@@ -153,9 +178,9 @@ class StartScreen(WizardScreen):
 
         state = self._chosen()
         if state is None:
-            self.say("Choose a recorded mesh to inspect; `meshwizard status NAME` also looks at its clusters.")
+            self.say(msg("Choose a recorded mesh to inspect; `meshwizard status NAME` also looks at its clusters."))
             return
-        self.app.push_screen(Help(f"Mesh {state.name}", _inspection(state)))
+        self.app.push_screen(Help(msg("Mesh {mesh}", mesh=state.name), _inspection(state)))
 
 
 def _summaries(folder: StateFolder) -> list[MeshState | Unreadable]:
@@ -169,7 +194,8 @@ def _summaries(folder: StateFolder) -> list[MeshState | Unreadable]:
 
 
 def _prompt(title: str, rest: str) -> Content:
-    return Content.assemble((f"{one_line(title, 40):<26}", "bold"), (one_line(rest, 160), "dim"))
+    name = one_line(rendered(title), 40)
+    return Content.assemble((name + " " * (26 - cell_len(name)), "bold"), (one_line(rendered(rest), 160), "dim"))
 
 
 def _can_go_on(state: MeshState | Unreadable) -> bool:
@@ -180,15 +206,25 @@ def _told(state: MeshState | Unreadable) -> tuple[str, str]:
     from state import MeshState
 
     if not isinstance(state, MeshState):
-        return f"{state.name}: unreadable", state.what
+        return msg("{mesh}: unreadable", mesh=state.name), state.what
     done = sum(record.status == "done" for record in state.steps.values())
     when = state.updated.replace("T", " ")[:16]
     if state.finished:
-        verb = "uninstalled" if state.operation == "uninstall" else "installed"
-        return f"Check {state.name} again", f"{verb} {when}"
+        gone = state.operation == "uninstall"
+        told = msg("uninstalled {when}", when=when) if gone else msg("installed {when}", when=when)
+        return msg("Check {mesh} again", mesh=state.name), told
     failed = [step for step, record in state.steps.items() if record.status == "failed"]
-    stopped = f", failed at {failed[0]}" if failed else ""
-    return f"Resume {state.name}", f"{done} steps done{stopped}, {when}"
+    if failed:
+        far = counted(
+            "{count} steps done, failed at {step}, {when}",
+            "{count} steps done, failed at {step}, {when}",
+            done,
+            step=failed[0],
+            when=when,
+        )
+    else:
+        far = counted("{count} steps done, {when}", "{count} steps done, {when}", done, when=when)
+    return msg("Resume {mesh}", mesh=state.name), far
 
 
 def _inspection(state: MeshState | Unreadable) -> str:
@@ -196,14 +232,16 @@ def _inspection(state: MeshState | Unreadable) -> str:
     from wizard.mesh.drawing import draw
 
     if not isinstance(state, MeshState):
-        return one_line(f"{state.what} {state.remedy}", 1000)
+        return one_line(rendered(joined((state.what, state.remedy), " ")), 1000)
     lines = [
-        draw(state.document, width=60).plain(),
+        draw(state.document, width=60, say=rendered).plain(),
         "",
-        f"updated {state.updated} by {state.written_by or 'meshwizard'}",
+        tr("updated {when} by {writer}", when=state.updated, writer=state.written_by or "meshwizard"),
         "",
     ]
     for step, record in state.steps.items():
-        lines.append(f"{record.status:<8} {one_line(step, 60)}  {one_line(record.detail, 120)}".rstrip())
-    lines += ["", f"`meshwizard status {quoted(state.name)}` probes every step afresh."]
+        status = rendered(STATUS.get(record.status, record.status))
+        status += " " * (8 - cell_len(status))
+        lines.append(f"{status} {one_line(step, 60)}  {one_line(rendered(record.detail), 120)}".rstrip())
+    lines += ["", tr("`meshwizard status {name}` probes every step afresh.", name=quoted(state.name))]
     return "\n".join(lines)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from screens.cursor import CursorLines
-from screens.lines import Line, Piece
-from screens.run import ACTIVE, BROKEN, PASSED, RunView, StepView
+from screens.lines import Line, Piece, padded, widest
+from screens.run import ACTIVE, BROKEN, PASSED, WORDS, RunView, StepView
 from wizard.engine.events import Status
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr, trn
 from wizard.text import duration, one_line, printable
 
 ROLES = {
@@ -43,6 +46,7 @@ class StepList(CursorLines):
         super().__init__(id=id)
         self.view = view
         self._signs = PLAIN_SIGNS if ascii_only else SIGNS
+        self._wide = widest(WORDS.values())
         self._rows: list[str | StepView] = []
         self._lanes: dict[str, list[StepView]] = {}
         self._folded: dict[str, bool] = {}  # what the person decided
@@ -154,43 +158,55 @@ class StepList(CursorLines):
         active = sum(step.status in ACTIVE for step in steps)
         broken = sum(step.status in BROKEN for step in steps)
         fold = "+" if self._is_folded(lane, steps) else "-"
-        parts = [Piece(f"{fold} ", "muted"), Piece(one_line(lane or "the mesh", 40), "title")]
-        parts.append(Piece(f"  {passed}/{len(steps)} done", "ok" if passed == len(steps) else "muted"))
+        parts = [Piece(f"{fold} ", "muted"), Piece(one_line(lane or tr("the mesh"), 40), "title")]
+        done = trn("{passed}/{count} done", "{passed}/{count} done", len(steps), passed=passed)
+        parts.append(Piece(f"  {done}", "ok" if passed == len(steps) else "muted"))
         if active:
-            parts.append(Piece(f", {active} at work", "working"))
+            parts.append(Piece(f", {trn('{count} at work', '{count} at work', active)}", "working"))
         if broken:
-            parts.append(Piece(f", {broken} failed", "broken"))
+            parts.append(Piece(f", {trn('{count} failed', '{count} failed', broken)}", "broken"))
         return parts
 
     def _step_line(self, step: StepView) -> Line:
         role = ROLES[step.status]
         elapsed = step.elapsed()
-        seconds = duration(elapsed) if elapsed >= 0.05 else ""
-        head = f" {self._signs[step.status]} {step.status:<8}"
+        seconds = rendered(duration(elapsed)) if elapsed >= 0.05 else ""
+        head = f" {self._signs[step.status]} {padded(rendered(WORDS[step.status]), self._wide)}"
         return [
-            Piece(head, role), Piece(f"{seconds:>6} ", "muted"), Piece(one_line(step.title, 120), "label"),
-            Piece(f"  {note_on(step)}", "broken" if role == "broken" else "muted"),
-        ]  # fmt: skip
+            Piece(head, role),
+            Piece(f"{' ' * (6 - cell_len(seconds))}{seconds} ", "muted"),
+            Piece(rendered(one_line(step.title, 120)), "label"),
+            Piece(f"  {rendered(note_on(step))}", "broken" if role == "broken" else "muted"),
+        ]
 
 
 def note_on(step: StepView) -> str:
     """What there is to say of a step: what it waits for, or how it went."""
     if step.waits and step.status in ACTIVE:
-        waits = step.waits
-        seen = f": {waits.seen}" if waits.seen else ""
-        return one_line(f"{waits.what}{seen} ({waited(step)})", 400)
+        what, seen, time = step.waits.what, step.waits.seen, waited(step)
+        told = (
+            msg("{what}: {seen} ({time})", what=what, seen=seen, time=time)
+            if seen
+            else msg("{what} ({time})", what=what, time=time)
+        )
+        return one_line(told, 400)
     return one_line(step.detail, 400)
 
 
 def waited(step: StepView) -> str:
     """For how long it has waited, and until when it will, if there is an end to it."""
     deadline = step.waits.deadline if step.waits else 0
-    return f"{step.waited():.0f} of {deadline:.0f} s" if deadline else duration(step.waited())
+    if not deadline:
+        return duration(step.waited())
+    return msg("{elapsed:.0f} of {deadline:.0f} s", elapsed=step.waited(), deadline=deadline)
 
 
 def told(step: StepView) -> str:
-    """Everything that there is to say of a step."""
-    lines = [f"{step.status} after {duration(step.elapsed())}" if step.elapsed() >= 0.05 else str(step.status)]
+    """Everything that there is to say of a step, in the person's language."""
+    lines: list[str] = [WORDS[step.status]]
+    if step.elapsed() >= 0.05:
+        lines = [msg("{status} after {time}", status=WORDS[step.status], time=duration(step.elapsed()))]
     if step.waits and step.status in ACTIVE:
-        lines.append(f"waits for {note_on(step)}")
-    return "\n\n".join([*lines, *(printable(text, 8000) for text in (step.detail, step.remedy) if text)])
+        lines.append(msg("waits for {what}", what=note_on(step)))
+    lines += [printable(text, 8000) for text in (step.detail, step.remedy) if text]
+    return "\n\n".join(map(rendered, lines))

@@ -13,20 +13,22 @@ from screens.clusters import Clusters
 from screens.clustertable import Column, role_of, said
 from screens.filtering import Filter
 from screens.form import FormScreen
-from screens.lines import Lines, Piece
+from screens.lines import Lines, Piece, padded, widest
 from screens.picture import Picture
 from wizard.mesh.fields import mesh_field
 from wizard.mesh.links import links_of
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
 
 EXPLAINED = {
-    "api": ("API server", "every istiod reads the others' services there (remote secret)"),
-    "discovery": ("discovery", "the proxies of a remote cluster ask its primary's istiod"),
-    "gateway": ("gateway", "calls from other networks enter there (mTLS)"),
-    "pods": ("pods", "on one network they reach each other directly"),
+    "api": (msg("API server"), msg("every istiod reads the others' services there (remote secret)")),
+    "discovery": (msg("discovery"), msg("the proxies of a remote cluster ask its primary's istiod")),
+    "gateway": (msg("gateway"), msg("calls from other networks enter there (mTLS)")),
+    "pods": (msg("pods"), msg("on one network they reach each other directly")),
 }
 HINTS = {
-    False: "Every cluster runs its own istiod and survives without the others.",
-    True: "A primary's istiod serves its remotes. Space marks several clusters, / filters, Enter edits.",
+    False: msg("Every cluster runs its own istiod and survives without the others."),
+    True: msg("A primary's istiod serves its remotes. Space marks several clusters, / filters, Enter edits."),
 }
 ROOMY = 32  # rows from which on the whole picture has its place below the questions
 
@@ -41,12 +43,14 @@ class Choice(RadioButton):
 
 
 class TopologyScreen(FormScreen):
-    """Who runs an istiod, who is served by whose, and what must therefore reach what. The drawing shows it for the clusters
-    chosen. With primary-remote, each cluster has a role: the first one is proposed as the primary of all others.
-    """
+    """Who runs an istiod, who is served by whose, and what must therefore reach what."""
 
     STAGE = "topology"
-    HEADING = "Topology: what will talk to what"
+    HEADING = msg("Topology: what will talk to what")
+    ABOUT = msg(
+        "Who runs an istiod, who is served by whose, and what must therefore reach what. The drawing shows it for the clusters "
+        "chosen. With primary-remote, each cluster has a role: the first one is proposed as the primary of all others."
+    )
     CSS_PATH = "topology.tcss"
     FIELD: ClassVar[str] = "topology"
 
@@ -56,16 +60,16 @@ class TopologyScreen(FormScreen):
         value = self.wizard.draft.mesh_value(self.FIELD)
         with RadioSet(id="topology", compact=True):
             for choice in field.choices:
-                yield Choice(Content(choice.title), value=choice.value == value, name=choice.value)
+                yield Choice(Content(rendered(choice.title)), value=choice.value == value, name=choice.value)
         yield Static("", classes="mistake", id="wrong", markup=False)
         columns = [
-            Column("Cluster", 26, said("name")),
-            Column("Role", 30, role_of),
-            Column("Network", 0, said("network")),
+            Column(msg("Cluster"), 26, said("name")),
+            Column(msg("Role"), 30, role_of),
+            Column(msg("Network"), 0, said("network")),
         ]
         yield Clusters(
             self.wizard.draft, columns, ("role", "primary", "network"),
-            titles={"primary": "Served by"}, ascii_only=self.wizard.ascii,
+            titles={"primary": msg("Served by")}, ascii_only=self.wizard.ascii,
         )  # fmt: skip
         yield Picture(id="picture", ascii_only=self.wizard.ascii)
         yield Lines(id="legend", classes="-fit")
@@ -106,12 +110,13 @@ class TopologyScreen(FormScreen):
         document = self.wizard.draft.document()
         self.query_one("#picture", Picture).draw(document)
         kinds = {link.kind for link in links_of(document)}
+        width = widest(noun for noun, _ in EXPLAINED.values()) + 1
         self.query_one("#legend", Lines).show(
-            [Piece(f"{noun:<11}", "title"), Piece(text, "muted")]
+            [Piece(padded(rendered(noun), width), "title"), Piece(rendered(text), "muted")]
             for kind, (noun, text) in EXPLAINED.items()
             if kind in kinds
         )
         wrong = next((text for path, text in self.mistakes().items() if path in ("topology", "clusters")), "")
         place = self.query_one("#wrong", Static)
-        place.update(Content(f"{'x' if self.wizard.ascii else '✗'} {wrong}" if wrong else ""))
+        place.update(Content(f"{'x' if self.wizard.ascii else '✗'} {rendered(wrong)}" if wrong else ""))
         place.display = bool(wrong)

@@ -10,12 +10,14 @@ from textual.widgets import Static
 
 from screens.base import Refusal
 from screens.filtering import Filter
-from screens.lines import Line, Lines, Piece
+from screens.lines import Line, Lines, Piece, padded, widest
 from screens.picture import Picture
-from screens.run import BROKEN, PASSED, RunView, StepView
-from screens.running import RunScreen
+from screens.run import BROKEN, PASSED, WORDS, RunView, StepView
+from screens.running import TRY_AGAIN, RunScreen
 from screens.steplist import ROLES, SIGNS, note_on
 from wizard.answered import Answered
+from wizard.messages import joined, msg
+from wizard.messages.catalogue import rendered, tr, trn
 from wizard.steps import kinds
 from wizard.text import one_line
 
@@ -24,14 +26,16 @@ MOST_VERSIONS = 12  # named per cluster; a mesh of fifty is told in sums
 
 
 class VerifyScreen(RunScreen):
-    """A client in every cluster calls helloworld, which runs a different version in every cluster: v1 in the first, v2 in
-    the second. The mesh is proven when every cluster has heard every version.
-    """
+    """What every cluster has heard of every other."""
 
     STAGE = "verify"
-    HEADING = "Verification"
-    HINT = "Proven when every cluster has heard every other."
-    NEXT_LABEL = "Summary"
+    HEADING = msg("Verification")
+    HINT = msg("Proven when every cluster has heard every other.")
+    ABOUT = msg(
+        "A client in every cluster calls helloworld, which runs a different version in every cluster: v1 in the first, v2 in "
+        "the second. The mesh is proven when every cluster has heard every version."
+    )
+    NEXT_LABEL = msg("Summary")
     CSS_PATH = "verify.tcss"
 
     def __init__(self) -> None:
@@ -88,7 +92,8 @@ class VerifyScreen(RunScreen):
     def _cluster(self, step: StepView, answered: Answered | None, versions: dict[str, str]) -> Iterator[Line]:
         role = ROLES[step.status]
         sign = SIGNS[step.status] if not self.wizard.ascii else ""
-        yield [Piece(f"{sign} {step.status:<9}", role), Piece(f"{step.cluster} ", "name"), Piece("hears", "muted")]
+        status = padded(rendered(WORDS[step.status]), widest(WORDS.values()) + 1)
+        yield [Piece(f"{sign} {status}", role), Piece(f"{step.cluster} ", "name"), Piece(tr("hears"), "muted")]
         counts = answered.counts if answered else {}
         row: list[Piece] = [Piece("   ")]
         room = max(1, (self.query_one("#answers").size.width - 4) // VERSION)
@@ -99,17 +104,27 @@ class VerifyScreen(RunScreen):
             count = counts.get(version, 0)
             mark = "ok" if count else ("broken" if step.status in BROKEN else "waiting")
             bar = ("#" if self.wizard.ascii else "▪") * min(count, 10)
-            row.append(Piece(f" {version} ({one_line(home, 30)}): {count:>3} {bar:<10}".ljust(VERSION), mark))
+            row.append(Piece(padded(f" {version} ({one_line(home, 30)}): {count:>3} {bar:<10}", VERSION), mark))
         yield row
         if len(versions) > MOST_VERSIONS:
             heard = sum(1 for version in versions if counts.get(version))
-            yield [Piece(f"    {heard} of {len(versions)} versions heard", "count")]
+            told = trn(
+                "{heard} of {count} versions heard", "{heard} of {count} versions heard", len(versions), heard=heard
+            )
+            yield [Piece(f"    {told}", "count")]
         if answered and answered.missing and step.status in BROKEN:
-            yield [Piece(f"    never heard: {one_line(', '.join(answered.missing), 300)}", "broken")]
+            missing = one_line(", ".join(answered.missing), 300)
+            yield [Piece(f"    {tr('never heard: {versions}', versions=missing)}", "broken")]
         if answered and answered.errors:
-            yield [Piece(f"    {answered.errors} calls failed; last: {one_line(answered.last, 200)}", "working")]
+            told = trn(
+                "{count} calls failed; last: {error}",
+                "{count} calls failed; last: {error}",
+                answered.errors,
+                error=one_line(answered.last, 200),
+            )
+            yield [Piece(f"    {told}", "working")]
         elif not answered and step.status in PASSED:
-            yield [Piece(f"    {note_on(step)}", "muted")]
+            yield [Piece(f"    {rendered(note_on(step))}", "muted")]
 
     def chosen_step(self) -> StepView | None:
         """The first verification that failed."""
@@ -118,7 +133,7 @@ class VerifyScreen(RunScreen):
     def tell_end(self, view: RunView) -> None:
         """Verified, or not."""
         if view.ended and view.ended.ok:
-            self.say("Verified: every cluster hears every other.")
+            self.say(msg("Verified: every cluster hears every other."))
             self.offer_next()
         else:
             super().tell_end(view)
@@ -134,11 +149,11 @@ class VerifyScreen(RunScreen):
     def awaits(self) -> str:
         """The end of the run."""
         view = self.view
-        return "" if view and view.ended else "The verification goes on; F shows the steps and the log."
+        return "" if view and view.ended else msg("The verification goes on; F shows the steps and the log.")
 
     def refuse(self) -> Refusal | None:
         """All steps are done."""
         view = self.view
         if view is None or view.ended is None:
             return None
-        return None if view.ended.ok else (f"{view.ended.what} R tries again, Q leaves.", None)
+        return None if view.ended.ok else (joined((view.ended.what, TRY_AGAIN), " "), None)

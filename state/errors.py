@@ -5,15 +5,24 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
+from .message import Message, joined, msg
+
 
 class Purpose(NamedTuple):
-    """What a folder is for, in the words of its messages."""
+    """What a folder is for, in the words of its messages. But for the first they are whole sentences."""
 
     what: str  # what lies in it: begins a sentence
-    elsewhere: str  # how to choose another one: a sentence
+    elsewhere: str  # how to choose another one
+    readable: str  # to make this one readable, or to choose another
+    again: str  # how to choose another one and to go on
 
 
-STATE = Purpose("The state", "Choose another folder with --state-dir DIR.")
+STATE = Purpose(
+    what=msg("The state"),
+    elsewhere=msg("Choose another folder with --state-dir DIR."),
+    readable=msg("Make it readable for you, or choose another folder with --state-dir DIR."),
+    again=msg("Choose another folder with --state-dir DIR, then run the same command again."),
+)
 
 
 class StateError(Exception):
@@ -66,25 +75,37 @@ class StateWriteFailed(StateError):
         self.errno = number
 
 
+def sentence(clause: str) -> Message:
+    """The clause with a full stop."""
+    return msg("{clause}.", clause=clause)
+
+
+def unstopped(text: str) -> str:
+    """A text without its full stop, so that another can go on after it. What `sentence` made stays open to every language."""
+    if isinstance(text, Message) and text.code == sentence("").code:
+        clause: str = text.values["clause"]
+        return clause
+    return text.removesuffix(".")
+
+
 def look_failed(path: object, error: OSError, purpose: Purpose = STATE) -> StateError:
     """The sentence for an OSError met while looking at `path`."""
     reason = error.strerror or type(error).__name__
-    return StateError(
-        f"{path} cannot be read: {reason}.",
-        f"Make it readable for you, or {_lower(purpose.elsewhere)}",
-    )
+    return StateError(sentence(msg("{path} cannot be read: {reason}", path=path, reason=reason)), purpose.readable)
 
 
 _REMEDIES = {
-    errno.ENOSPC: "Free some space there, then run the same command again: it goes on where it stopped.",
-    errno.EDQUOT: "Your disk quota is used up: free some space, then run the same command again.",
-    errno.EFBIG: "The limit on file sizes (ulimit -f) is too low for it: raise it, then run the same command again.",
+    errno.ENOSPC: msg("Free some space there, then run the same command again: it goes on where it stopped."),
+    errno.EDQUOT: msg("Your disk quota is used up: free some space, then run the same command again."),
+    errno.EFBIG: msg(
+        "The limit on file sizes (ulimit -f) is too low for it: raise it, then run the same command again."
+    ),
 }
 _REASONS = {  # for which another folder is the way out
-    errno.EROFS: "This file system is read-only.",
-    errno.EACCES: "You may not write there.",
-    errno.EPERM: "You may not write there.",
-    errno.EIO: "The disk reports an error; look at the system log.",
+    errno.EROFS: msg("This file system is read-only."),
+    errno.EACCES: msg("You may not write there."),
+    errno.EPERM: msg("You may not write there."),
+    errno.EIO: msg("The disk reports an error; look at the system log."),
 }
 
 
@@ -92,10 +113,6 @@ def write_failed(path: object, error: OSError, purpose: Purpose = STATE) -> Stat
     """The sentence for an OSError met while writing `path`."""
     reason = error.strerror or type(error).__name__
     number = error.errno or 0
-    elsewhere = f"{purpose.elsewhere.removesuffix('.')}, then run the same command again."
-    remedy = _REMEDIES.get(number) or f"{_REASONS.get(number, 'Check this folder.')} {elsewhere}"
-    return StateWriteFailed(f"{purpose.what} could not be written to {path}: {reason}.", remedy, error.errno)
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+    why = _REASONS.get(number, msg("Check this folder."))
+    what = msg("{content} could not be written to {path}: {reason}", content=purpose.what, path=path, reason=reason)
+    return StateWriteFailed(sentence(what), _REMEDIES.get(number) or joined((why, purpose.again), " "), error.errno)

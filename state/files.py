@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .checks import check_file, check_folder, check_mode, refused
 from .errors import STATE, Purpose, look_failed, write_failed
+from .message import msg
 
 TEMPORARY = ".writing-"  # begins the name of every file that is not yet whole
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -93,9 +94,9 @@ class Directory:
             fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=self.fd)
         except OSError as error:
             if error.errno in (ELOOP, EMLINK):
-                raise refused(self.path / name, "is a symbolic link", self.purpose) from error
+                raise refused(self.path / name, msg("is a symbolic link"), self.purpose) from error
             if error.errno in (ENXIO, EOPNOTSUPP):
-                raise refused(self.path / name, "is not a regular file", self.purpose) from error
+                raise refused(self.path / name, msg("is not a regular file"), self.purpose) from error
             raise
         try:
             check_file(self.path / name, os.fstat(fd), self.purpose)
@@ -201,11 +202,12 @@ def open_folder(path: Path, *, create: bool, purpose: Purpose = STATE) -> Direct
     except OSError as error:
         raise look_failed(path, error, purpose) from error
     if stat.S_ISLNK(found.st_mode):
-        raise refused(path, "is a symbolic link", purpose)
+        raise refused(path, msg("is a symbolic link"), purpose)
     try:
         fd = os.open(path, _FOLDER)
     except OSError as error:
-        raise refused(path, f"cannot be used as a folder ({error.strerror})", purpose) from error
+        why = msg("cannot be used as a folder ({reason})", reason=error.strerror)
+        raise refused(path, why, purpose) from error
     try:
         check_folder(path, os.fstat(fd), purpose)
     except BaseException:

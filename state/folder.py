@@ -13,6 +13,7 @@ from .files import Directory, open_folder
 from .generations import BACKUP, FILE, put_aside, survey
 from .journal import Journal
 from .medium import Medium, Shelf
+from .message import msg
 from .records import MeshState, Unreadable, now
 from .schema import SCHEMA
 
@@ -54,8 +55,8 @@ class StateFolder:
         """The folder of this mesh's files; log files may live there too. Not created."""
         if not _NAME.fullmatch(name):
             raise NotAName(
-                f"{name[:80]!r} is not a name for a mesh; no state is kept under it.",
-                "Use lower-case letters, digits and '-', at most 63 of them, with a letter or digit at both ends.",
+                msg("{name} is not a name for a mesh; no state is kept under it.", name=repr(name[:80])),
+                msg("Use lower-case letters, digits and '-', at most 63 of them, with a letter or digit at both ends."),
             )
         return self.folder / name
 

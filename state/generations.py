@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .errors import StateDamaged
 from .medium import Medium
+from .message import joined, msg
 from .records import MeshState
 from .schema import LIMIT, SCHEMA, Damaged, decode
 
@@ -62,7 +63,7 @@ def survey(medium: Medium, mesh: str) -> Survey:
         try:
             good.append(_Generation(file, *decode(data, mesh, medium.label(file))))
         except Damaged as damage:
-            rejected[file] = str(damage)
+            rejected[file] = damage.args[0]
     best = _best(good, rejected)
     return Survey(
         state=best.state if best else None,
@@ -87,17 +88,23 @@ def _best(good: list[_Generation], rejected: dict[str, str]) -> _Generation | No
     best = max(ours, key=lambda each: each.state.serial)
     for each in good:
         if each not in ours:
-            rejected[each.file] = "belongs to another history of this mesh"
+            rejected[each.file] = msg("belongs to another history of this mesh")
         elif good.index(each) < good.index(best):
-            rejected[each.file] = f"is older than its own backup {best.file}, as after restoring files"
+            rejected[each.file] = msg("is older than its own backup {file}, as after restoring files", file=best.file)
     return best
 
 
 def none_left(medium: Medium, found: Survey) -> StateDamaged:
-    reasons = [f"{file} {why}" for file, why in found.rejected.items()] or [f"only {', '.join(found.aside)} is left"]
+    reasons = [msg("{file} {problem}", file=file, problem=why) for file, why in found.rejected.items()]
+    if not reasons:
+        reasons = [msg("only {files} is left", files=", ".join(found.aside))]
     return StateDamaged(
-        f"The state in {medium.label()} cannot be believed: {'; '.join(reasons)}.",
-        "Apply the mesh file again: what stands is found in the clusters, and nothing is installed twice.",
+        msg(
+            "The state in {place} cannot be believed: {reasons}.",
+            place=medium.label(),
+            reasons=joined(reasons, "; "),
+        ),
+        msg("Apply the mesh file again: what stands is found in the clusters, and nothing is installed twice."),
     )
 
 
@@ -111,18 +118,27 @@ def put_aside(medium: Medium, found: Survey) -> str | None:
         medium.move(file, name)
     if found.source == FILE or not found.exists:
         return None
-    if FILE in moved:
-        loss = f"{medium.label(FILE)} {found.rejected[FILE]}; it was quarantined to {moved[FILE]}."
-    elif moved or not found.source:
-        names = ", ".join([*moved.values(), *found.aside])
-        loss = f"{medium.label(FILE)} is missing; what was there before is quarantined in {names}."
-    else:
-        loss = f"{medium.label(FILE)} is missing."
+    loss = _loss(medium, found, moved)
     if found.state is None:
-        return f"{loss} No earlier state is left: what stands is found in the clusters."
-    return (
-        f"{loss} The state before it is used ({found.source}, serial {found.state.serial}); every step is probed again."
+        return joined((loss, msg("No earlier state is left: what stands is found in the clusters.")), " ")
+    used = msg(
+        "The state before it is used ({file}, serial {serial}); every step is probed again.",
+        file=found.source,
+        serial=found.state.serial,
     )
+    return joined((loss, used), " ")
+
+
+def _loss(medium: Medium, found: Survey, moved: dict[str, str]) -> str:
+    file = medium.label(FILE)
+    if FILE in moved:
+        return msg(
+            "{file} {problem}; it was quarantined to {new}.", file=file, problem=found.rejected[FILE], new=moved[FILE]
+        )
+    if moved or not found.source:
+        names = ", ".join([*moved.values(), *found.aside])
+        return msg("{file} is missing; what was there before is quarantined in {files}.", file=file, files=names)
+    return msg("{file} is missing.", file=file)
 
 
 def remove_all(medium: Medium) -> None:

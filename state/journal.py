@@ -10,6 +10,7 @@ from .errors import WrongCluster
 from .files import Directory
 from .guard import plain, text
 from .medium import Medium
+from .message import msg
 from .records import END_STATUSES, OPERATION, EndStatus, MeshState, StepRecord, now
 from .writer import Writer
 
@@ -186,7 +187,12 @@ def _identified(state: MeshState, cluster: str, facts: Mapping[str, Any]) -> Mes
     pinned, given = known.get("uid"), facts.get("uid")
     if pinned and given and pinned != given:
         raise WrongCluster(
-            f"{cluster} was the cluster with UID {pinned}; its context now leads to {given}.",
-            "Point the context at the right cluster.",
+            msg(
+                "{cluster} was the cluster with UID {pinned}; its context now leads to {found}.",
+                cluster=cluster,
+                pinned=pinned,
+                found=given,
+            ),
+            msg("Point the context at the right cluster."),
         )
     return replace(state, clusters={**state.clusters, cluster: {**known, **facts}})

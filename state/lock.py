@@ -14,6 +14,7 @@ from errno import EACCES, EAGAIN
 
 from .errors import StateBusy, StateError, look_failed, write_failed
 from .files import Directory
+from .message import msg
 
 LOCK = "lock"
 _PID_LENGTH = 20
@@ -70,26 +71,32 @@ def _lock(directory: Directory, fd: int, mesh: str) -> None:
     except OSError as error:
         raise (_busy(mesh, fd) if error.errno in (EAGAIN, EACCES) else _no_locks(directory, error)) from error
     if not is_ours(directory, fd):
-        raise StateBusy(f"Another run is just starting with {mesh}.", "Try again in a moment.")
+        raise StateBusy(msg("Another run is just starting with {mesh}.", mesh=mesh), msg("Try again in a moment."))
 
 
 def _busy(mesh: str, fd: int) -> StateBusy:
     pid = _holder(fd)
     if pid is None:
-        return StateBusy(f"Another run holds the mesh {mesh}.", "Wait until it has ended, then run this again.")
+        return StateBusy(
+            msg("Another run holds the mesh {mesh}.", mesh=mesh), msg("Wait until it has ended, then run this again.")
+        )
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return StateBusy(
-            f"The run that held the mesh {mesh} (process {pid}) is gone, but a command it started still works on it.",
-            "Wait until that has ended, then run this again.",
+            msg(
+                "The run that held the mesh {mesh} (process {pid}) is gone, but a command it started still works on it.",
+                mesh=mesh,
+                pid=pid,
+            ),
+            msg("Wait until that has ended, then run this again."),
             pid,
         )
     except OSError:
         pass  # it lives, as another user
     return StateBusy(
-        f"Another run (process {pid}) holds the mesh {mesh}.",
-        "Wait until it has ended, or end it; then run this again.",
+        msg("Another run (process {pid}) holds the mesh {mesh}.", pid=pid, mesh=mesh),
+        msg("Wait until it has ended, or end it; then run this again."),
         pid,
     )
 
@@ -104,6 +111,10 @@ def _holder(fd: int) -> int | None:
 
 def _no_locks(directory: Directory, error: OSError) -> StateError:
     return StateError(
-        f"The file system of {directory.path} cannot lock files ({error.strerror}): two runs could not be kept apart.",
-        "Choose a folder on a local disk with --state-dir DIR.",
+        msg(
+            "The file system of {folder} cannot lock files ({reason}): two runs could not be kept apart.",
+            folder=directory.path,
+            reason=error.strerror,
+        ),
+        msg("Choose a folder on a local disk with --state-dir DIR."),
     )

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from . import whole
 from .checks import check_mode
-from .errors import Purpose, StateBusy, StateError
+from .errors import Purpose, StateBusy, StateError, sentence
 from .files import Directory, open_folder
+from .message import msg
 
 PENDING = ".meshwizard-pending"  # files that belong together, before the first of them has its name
 PATIENCE = 10.0  # seconds; a few files are written and flushed in less
@@ -59,7 +60,8 @@ class PrivateFolder:
         path = self.path / name
         content = self._directory.read(name, limit, secret=secret)
         if content is not None and len(content) > limit:
-            raise StateError(f"{path} is larger than {limit >> 20} MiB; it is not used.", "Put the right file there.")
+            what = msg("{path} is larger than {limit} MiB; it is not used", path=path, limit=limit >> 20)
+            raise StateError(sentence(what), msg("Put the right file there."))
         return content
 
     def create(self, name: str, data: bytes) -> bool:
@@ -102,7 +104,8 @@ class PrivateFolder:
             files = {name: text.encode("latin-1") for name, text in json.loads(raw).items()}
         except (ValueError, AttributeError) as error:
             raise StateError(
-                f"{self.path / PENDING} is damaged.", "Take it away: nothing was made of it yet."
+                sentence(msg("{path} is damaged", path=self.path / PENDING)),
+                msg("Take it away: nothing was made of it yet."),
             ) from error
         self._name(files)
 
@@ -128,7 +131,8 @@ class PrivateFolder:
         while not self._taken():
             if time.monotonic() > until:
                 raise StateBusy(
-                    f"Another run is writing to {self.path}.", "Wait until it has ended, then run this again."
+                    sentence(msg("Another run is writing to {folder}", folder=self.path)),
+                    msg("Wait until it has ended, then run this again."),
                 )
             time.sleep(0.02)
         try:
@@ -143,8 +147,10 @@ class PrivateFolder:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise StateError(
-                f"The file system of {self.path} cannot lock folders ({error.strerror}); it is not used.",
-                self._directory.purpose.elsewhere,
-            ) from error
+            what = msg(
+                "The file system of {folder} cannot lock folders ({reason}); it is not used",
+                folder=self.path,
+                reason=error.strerror,
+            )
+            raise StateError(sentence(what), self._directory.purpose.elsewhere) from error
         return True

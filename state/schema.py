@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any, TypeVar, cast
 
 from .errors import StateError, StateTooNew
+from .message import msg
 from .records import OPERATION, STATUSES, MeshState, Status, StepRecord
 
 SCHEMA = 2
@@ -41,7 +42,7 @@ _STEP_FIELDS = frozenset(StepRecord.__dataclass_fields__) - {"extra"}
 
 
 class Damaged(Exception):
-    """The bytes are not a state file. Its text completes "the file …"."""
+    """The bytes are not a state file. Its text, a message, completes "the file …"."""
 
 
 def encode(state: MeshState) -> bytes:
@@ -55,8 +56,13 @@ def encode(state: MeshState) -> bytes:
     data = f'{{"schema":{SCHEMA},"checksum":"{_checksum(SCHEMA, canonical)}","state":{canonical}}}\n'.encode("ascii")
     if len(data) > LIMIT:
         raise StateError(
-            f"The state of {state.name} would be {len(data)} bytes, more than {LIMIT}.",
-            "Give the mesh a smaller document: files belong beside it, not into it.",
+            msg(
+                "The state of {mesh} would be {size} bytes, more than {limit}.",
+                mesh=state.name,
+                size=len(data),
+                limit=LIMIT,
+            ),
+            msg("Give the mesh a smaller document: files belong beside it, not into it."),
         )
     return data
 
@@ -70,11 +76,16 @@ def decode(data: bytes, name: str, path: object) -> tuple[MeshState, int]:
     state, schema = _decoded(data)
     if state is None:
         raise StateTooNew(
-            f"{path} was written by a newer meshwizard (schema {schema}; this one knows up to {SCHEMA}).",
-            "Use the newer meshwizard. The file was not touched.",
+            msg(
+                "{path} was written by a newer meshwizard (schema {schema}; this one knows up to {known}).",
+                path=path,
+                schema=schema,
+                known=SCHEMA,
+            ),
+            msg("Use the newer meshwizard. The file was not touched."),
         )
     if state.name != name:
-        raise Damaged(f"holds the state of another mesh, {state.name}")
+        raise Damaged(msg("holds the state of another mesh, {mesh}", mesh=state.name))
     return state, schema
 
 
@@ -83,17 +94,17 @@ def _decoded(data: bytes) -> tuple[MeshState | None, int]:
     """The state and its schema; no state where that schema is a newer one."""
     envelope = _parse(data)
     if type(envelope) is not dict:
-        raise Damaged("is not a JSON object")
+        raise Damaged(msg("is not a JSON object"))
     schema = envelope.get("schema")
     if type(schema) is int and schema > SCHEMA:
         # Before the checksum: a file of the future is left alone even where it cannot be verified.
         return None, schema
     if type(schema) is not int or schema < 1:
-        raise Damaged("has no schema number")
+        raise Damaged(msg("has no schema number"))
     if envelope.keys() != {"schema", "checksum", "state"} or type(envelope["state"]) is not dict:
-        raise Damaged("is not a state file")
+        raise Damaged(msg("is not a state file"))
     if envelope["checksum"] != _checksum(schema, _canonical(envelope["state"])):
-        raise Damaged("does not match its checksum")
+        raise Damaged(msg("does not match its checksum"))
     body = envelope["state"]
     for old in range(schema, SCHEMA):
         body = MIGRATIONS[old](body)
@@ -110,19 +121,19 @@ def _checksum(schema: int, canonical: str) -> str:
 
 def _parse(data: bytes) -> Any:
     if len(data) > LIMIT:
-        raise Damaged(f"is larger than {LIMIT // 1024 // 1024} MiB")
+        raise Damaged(msg("is larger than {limit} MiB", limit=LIMIT // 1024 // 1024))
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
     except UnicodeDecodeError:
-        raise Damaged("is not UTF-8 text") from None
+        raise Damaged(msg("is not UTF-8 text")) from None
     except (ValueError, RecursionError):  # also integers too long to convert, and nesting too deep to follow
-        raise Damaged("is empty, cut short or not JSON" if len(data) else "is empty") from None
+        raise Damaged(msg("is empty, cut short or not JSON") if len(data) else msg("is empty")) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Damaged("has a key twice")
+        raise Damaged(msg("has a key twice"))
     return found
 
 
@@ -132,22 +143,22 @@ def _finite(number: str) -> float:
 
 
 def _refuse(constant: str) -> float:
-    raise Damaged(f"holds the number {constant[:20]}")
+    raise Damaged(msg("holds the number {number}", number=constant[:20]))
 
 
 def _mesh(body: dict[str, Any]) -> MeshState:
     operation = _field(body, "operation", str)
     if not OPERATION.fullmatch(operation):
-        raise Damaged("has no proper operation")
+        raise Damaged(msg("has no proper operation"))
     clusters = _field(body, "clusters", dict)
     steps = _field(body, "steps", dict)
     if not all(type(facts) is dict for facts in clusters.values()):
-        raise Damaged("has a cluster that is not an object")
+        raise Damaged(msg("has a cluster that is not an object"))
     if not all(type(record) is dict for record in steps.values()):
-        raise Damaged("has a step that is not an object")
+        raise Damaged(msg("has a step that is not an object"))
     serial = _field(body, "serial", int)
     if serial < 1:
-        raise Damaged("has a serial below 1")
+        raise Damaged(msg("has a serial below 1"))
     return MeshState(
         name=_field(body, "name", str),
         lineage=_field(body, "lineage", str),
@@ -169,10 +180,10 @@ def _mesh(body: dict[str, Any]) -> MeshState:
 def _step(body: dict[str, Any]) -> StepRecord:
     status = _field(body, "status", str)
     if status not in STATUSES:
-        raise Damaged("has a step of unknown status")
+        raise Damaged(msg("has a step of unknown status"))
     attempt = _field(body, "attempt", int)
     if attempt < 0:
-        raise Damaged("has a negative attempt")
+        raise Damaged(msg("has a negative attempt"))
     return StepRecord(
         status=cast(Status, status),
         inputs=_field(body, "inputs", str),
@@ -187,14 +198,14 @@ def _step(body: dict[str, Any]) -> StepRecord:
 def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     value = body.get(name)
     if type(value) is not kind:  # exactly: to isinstance, true is an int
-        raise Damaged(f"has no proper {name}")
+        raise Damaged(msg("has no proper {field}", field=name))
     return value
 
 
 def _time(body: Mapping[str, Any], name: str) -> str:
     value = _field(body, name, str)
     if not _TIME.fullmatch(value):
-        raise Damaged(f"has no proper time in {name}")
+        raise Damaged(msg("has no proper time in {field}", field=name))
     return value
 
 

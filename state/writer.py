@@ -14,6 +14,7 @@ from .errors import StateError
 from .files import Directory
 from .generations import FILE, KEEP, remove_all
 from .medium import Medium
+from .message import msg
 from .records import MeshState, now
 from .schema import LIMIT, Damaged, decode, encode
 
@@ -55,7 +56,7 @@ class Writer:
     @property
     def lock_fd(self) -> int:
         if self._lock_fd < 0:
-            raise StateError(f"The journal of {self._state.name} is closed.")
+            raise StateError(msg("The journal of {mesh} is closed.", mesh=self._state.name))
         return self._lock_fd
 
     @property
@@ -78,7 +79,7 @@ class Writer:
         with self._gate:
             _ = self.lock_fd  # raises where it is closed
             if self._forgotten:
-                raise StateError(f"What was recorded of {self._state.name} was forgotten.")
+                raise StateError(msg("What was recorded of {mesh} was forgotten.", mesh=self._state.name))
             if self._thread is None:
                 self._thread = Thread(target=self._run, name=f"state of {self._state.name}", daemon=True)
                 self._thread.start()
@@ -151,19 +152,25 @@ class Writer:
         path = self._medium.label(FILE)
         if not lock.is_ours(self._directory, self.lock_fd):
             raise StateError(
-                f"The lock beside {self._directory.label(FILE)} was removed while this run held it.",
-                "Start the command again.",
+                msg("The lock beside {file} was removed while this run held it.", file=self._directory.label(FILE)),
+                msg("Start the command again."),
             )
         stamp = self._medium.stamp(FILE)
         if stamp not in (self._stamp, None):  # a file that was removed is simply written again
             try:
                 found = decode(self._medium.read(FILE, LIMIT) or b"", self._state.name, path)[0]
             except Damaged as damage:
-                raise StateError(f"{path} {damage}: something else wrote it.", "Start the command again.") from None
+                what = msg("{path} {problem}: something else wrote it.", path=path, problem=damage.args[0])
+                raise StateError(what, msg("Start the command again.")) from None
             if found not in (self._state, self._attempted):
                 raise StateError(
-                    f"{path} was replaced by something else (serial {found.serial}, expected {self._state.serial}).",
-                    "Start the command again: it goes on from the newest state of this mesh.",
+                    msg(
+                        "{path} was replaced by something else (serial {serial}, expected {expected}).",
+                        path=path,
+                        serial=found.serial,
+                        expected=self._state.serial,
+                    ),
+                    msg("Start the command again: it goes on from the newest state of this mesh."),
                 )
             self._state, self._stamp = found, stamp
         return self._state

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.messages import Message, msg
 from wizard.text import quoted
 
 if TYPE_CHECKING:
@@ -78,9 +79,17 @@ class Mistake:
     text: str
     line: int | None = None
 
+    @property
+    def told(self) -> str:
+        """All of it as one text."""
+        if self.line and self.path:
+            return msg("line {line}: {field}: {mistake}", line=self.line, field=self.path, mistake=self.text)
+        if self.line:
+            return msg("line {line}: {mistake}", line=self.line, mistake=self.text)
+        return msg("{field}: {mistake}", field=self.path, mistake=self.text) if self.path else self.text
+
     def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line else ""
-        return f"{where}{self.path}: {self.text}" if self.path else f"{where}{self.text}"
+        return self.told
 
 
 class BadInput(Trouble):
@@ -103,9 +112,15 @@ def befalling(*peers: str) -> Iterator[None]:
         raise
 
 
+def words_of(error: BaseException) -> str:
+    """What an exception says: the message that it was raised with, which `str` would make a plain text of."""
+    said = error.args[0] if error.args else ""
+    return said if isinstance(said, Message) else str(error)
+
+
 def remedy_of(error: StateError) -> str:
     """What to do about what the state refused: the command, where there is one."""
-    return f"Run: {' '.join(map(quoted, error.mend))}" if error.mend else error.remedy
+    return msg("Run: {command}", command=" ".join(map(quoted, error.mend))) if error.mend else error.remedy
 
 
 def state_trouble(error: StateError) -> Trouble:

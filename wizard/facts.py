@@ -10,6 +10,7 @@ from wizard.clusters.nodes import addresses_to_rely_on, is_ready
 from wizard.clusters.port import Cluster
 from wizard.errors import Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import joined, msg
 from wizard.objects.installed import RECORD
 from wizard.objects.ownership import MESH, annotation
 from wizard.text import one_line
@@ -26,7 +27,7 @@ def facts_of(cluster: Cluster) -> ContextFacts:
             # What this user may not list cannot be told; that it may not is what matters.
             return ContextFacts(
                 reachable=True,
-                problem="this context lacks rights that installing Istio needs",
+                problem=msg("this context lacks rights that installing Istio needs"),
                 version=version.git,
                 missing_rights=tuple(str(right) for right in denied),
                 clock_offset=clock_offset(version),
@@ -45,7 +46,7 @@ def facts_of(cluster: Cluster) -> ContextFacts:
             load_balancer=_load_balancer(cluster),
         )
     except Trouble as trouble:
-        return ContextFacts(reachable=False, problem=" ".join([trouble.what, trouble.remedy]).strip())
+        return ContextFacts(reachable=False, problem=joined((trouble.what, trouble.remedy), " "))
 
 
 def _istio(cluster: Cluster) -> str:
@@ -57,7 +58,9 @@ def _istio(cluster: Cluster) -> str:
         return ""
     containers = istiods[0]["spec"]["template"]["spec"]["containers"]
     version = one_line(str(containers[0].get("image", "")).rpartition(":")[2], 30)
-    return f"{version}, mesh {one_line(mesh, 63)}" if mesh else f"{version}, not by meshwizard"
+    if mesh:
+        return msg("{version}, mesh {mesh}", version=version, mesh=one_line(mesh, 63))
+    return msg("{version}, not by meshwizard", version=version)
 
 
 def _load_balancer(cluster: Cluster) -> str:
@@ -67,5 +70,7 @@ def _load_balancer(cluster: Cluster) -> str:
         address = next((one.get("ip") or one.get("hostname") for one in given if one), None)
         if (service.get("spec") or {}).get("type") == "LoadBalancer" and address:
             metadata = service["metadata"]
-            return one_line(f"Service {metadata['name']} in {metadata.get('namespace', '')} has {address}", 200)
+            name, namespace = metadata["name"], metadata.get("namespace", "")
+            told = msg("Service {name} in {namespace} has {address}", name=name, namespace=namespace, address=address)
+            return one_line(told, 200)
     return ""

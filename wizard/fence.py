@@ -17,6 +17,7 @@ from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
 from wizard.fanout import of_each
 from wizard.istio.port import Istioctl
 from wizard.mesh import model
+from wizard.messages import msg
 from wizard.text import listing, quoted
 from wizard.world import World
 
@@ -132,10 +133,16 @@ class Fence:
         if found:
             consent = " ".join(f"--unverified {quoted(name)}" for name in (*self._unverified, *found))
             raise NeedsPerson(
-                f"{listing(found)}: the API server's certificate is not verified, so whoever stands in between would get the "
-                "keys that are sent there; nothing was changed",
-                "Put its certificate authority into the kubeconfig (certificate-authority-data in place of "
-                f"insecure-skip-tls-verify), or consent: {self._resume} {consent}",
+                msg(
+                    "{clusters}: the API server's certificate is not verified, so whoever stands in between would get the "
+                    "keys that are sent there; nothing was changed",
+                    clusters=listing(found),
+                ),
+                msg(
+                    "Put its certificate authority into the kubeconfig (certificate-authority-data in place of "
+                    "insecure-skip-tls-verify), or consent: {command}",
+                    command=f"{self._resume} {consent}",
+                ),
             )
 
     def _take_all(self) -> None:
@@ -150,7 +157,7 @@ class Fence:
         try:
             self.check(cluster)
         except Failed as failure:
-            self._say(cluster, f"not held for this run yet: {failure.what}")
+            self._say(cluster, msg("not held for this run yet: {problem}", problem=failure.what))
             return False
         return True
 

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from wizard.messages import msg
+
 ROOT = 0
 
 
@@ -18,7 +20,11 @@ def changeable(path: Path) -> str:
         for part in (real, *real.parents):
             who = _others(part, part.stat())
             if who:
-                return who if part == real else f"{who}, who may put another in its folder {part}"
+                return (
+                    who
+                    if part == real
+                    else msg("{who}, who may put another in its folder {folder}", who=who, folder=str(part))
+                )
     except (OSError, RuntimeError):
         return ""
     return ""
@@ -26,10 +32,12 @@ def changeable(path: Path) -> str:
 
 def _others(part: Path, found: os.stat_result) -> str:
     if found.st_uid not in (ROOT, os.geteuid()):
-        return f"its owner, user {found.st_uid}" if not part.is_dir() else f"user {found.st_uid}"
+        if part.is_dir():
+            return msg("user {uid}", uid=found.st_uid)
+        return msg("its owner, user {uid}", uid=found.st_uid)
     sticky = part.is_dir() and found.st_mode & stat.S_ISVTX  # as /tmp: nobody takes away what is another's
     if found.st_mode & stat.S_IWOTH and not sticky:
-        return "everybody"
+        return msg("everybody")
     own = (ROOT, os.getegid()) if os.geteuid() != ROOT else (ROOT,)
     group = found.st_mode & stat.S_IWGRP and found.st_gid not in own
-    return f"group {found.st_gid}" if group and not sticky else ""
+    return msg("group {gid}", gid=found.st_gid) if group and not sticky else ""

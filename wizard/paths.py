@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wizard.errors import BadInput
+from wizard.messages import msg
 
 
 def of_this_user(find: Callable[[], Path], otherwise: str) -> Path:
@@ -19,8 +20,8 @@ def of_this_user(find: Callable[[], Path], otherwise: str) -> Path:
         return find()
     except RuntimeError as error:
         raise BadInput(
-            "no home directory is known: HOME is not set, and this system does not know the user either",
-            f"Set HOME, or {otherwise}.",
+            msg("no home directory is known: HOME is not set, and this system does not know the user either"),
+            msg("Set HOME, or {otherwise}.", otherwise=otherwise),
         ) from error
 
 

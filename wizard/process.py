@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from wizard.errors import Failed, Interrupted
+from wizard.messages import counted, msg
 from wizard.text import one_line
 
 MAX_OUTPUT = 32 << 20  # bytes kept of stdout, the first; istioctl's manifest of one cluster is about 1 MiB
@@ -112,7 +113,7 @@ def run(
 def _started(argv: Sequence[str], env: Mapping[str, str], inherited: Sequence[int]) -> subprocess.Popen[bytes]:
     with _lock:
         if _leaving.is_set():
-            raise Interrupted("nothing is started any more: the program is leaving")
+            raise Interrupted(msg("nothing is started any more: the program is leaving"))
         try:
             child = subprocess.Popen(
                 list(argv),
@@ -124,8 +125,11 @@ def _started(argv: Sequence[str], env: Mapping[str, str], inherited: Sequence[in
                 env={**os.environ, **env},
             )
         except (OSError, ValueError) as error:  # the latter: a NUL in an argument
-            why = error.strerror if isinstance(error, OSError) else error
-            raise Failed(f"{one_line(argv[0])} cannot be started: {why}", "Check --istioctl, or the PATH.") from error
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise Failed(
+                msg("{program} cannot be started: {reason}", program=one_line(argv[0]), reason=why),
+                msg("Check --istioctl, or the PATH."),
+            ) from error
         _children.add(child)
         return child
 
@@ -252,7 +256,12 @@ class _Drain:
             elif self._line is not None:
                 self._untold += chunk.count(b"\n")
         if self._untold and self._line:
-            self._line(f"… and {self._untold} lines more, too many to tell")
+            more = counted(
+                "… and {count} lines more, too many to tell",
+                "… and {count} lines more, too many to tell",
+                self._untold,
+            )
+            self._line(more)
 
     def _keep(self, chunk: bytes) -> None:
         if self._first:

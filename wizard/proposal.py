@@ -7,6 +7,7 @@ from typing import Any
 
 from wizard.clusters.contexts import ContextFacts
 from wizard.mesh.rules import exposure_of, has_gateway, is_remote, value_at
+from wizard.messages import msg
 
 DEPENDENT = ("gateway.address", "gateway.addresses", "gateway.port", "gateway.node")  # on the exposure
 
@@ -14,10 +15,10 @@ DEPENDENT = ("gateway.address", "gateway.addresses", "gateway.port", "gateway.no
 def propose_exposure(facts: ContextFacts | None, serves_remotes: bool) -> tuple[str, str]:
     """How to expose a cluster's gateway, from what a look at it found, and the reason as half a sentence."""
     if facts and facts.load_balancer:
-        return "load-balancer", f"a load balancer works there: {facts.load_balancer}"
+        return "load-balancer", msg("a load balancer works there: {what}", what=facts.load_balancer)
     if serves_remotes:
-        return "external-ips", "remotes need the ports 15012 and 15017 as they are, and no load balancer was seen"
-    return "node-port", "it needs nothing, and no load balancer was seen"
+        return "external-ips", msg("remotes need the ports 15012 and 15017 as they are, and no load balancer was seen")
+    return "node-port", msg("it needs nothing, and no load balancer was seen")
 
 
 def worth_asking(key: str, entry: Mapping[str, Any], document: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ import stat
 import time
 from pathlib import Path
 
+from wizard.messages import msg
+
 PATIENCE = 10.0  # seconds for what is piped in
 
 
@@ -20,9 +22,9 @@ def read(path: Path, most: int, *, piped: bool = False) -> bytes:
 
 
 def opened(path: Path, most: int, *, piped: bool = False) -> tuple[os.stat_result, bytes]:
-    """What the file was when it was read, and the bytes of a regular file, or of one that a link leads to. ValueError, with
-    the end of a sentence that begins with the file's name, where it cannot be had or has more than `most` bytes; its cause is
-    the OSError, if there was one.
+    """What the file was when it was read, and the bytes of a regular file, or of one that a link leads to. ValueError, with a
+    message that ends a sentence which begins with the file's name, where it cannot be had or has more than `most` bytes; its
+    cause is the OSError, if there was one.
 
     `piped`: what is read once only may also come through a pipe, as of `<(…)` or /dev/stdin.
     """
@@ -30,25 +32,25 @@ def opened(path: Path, most: int, *, piped: bool = False) -> tuple[os.stat_resul
         # Not blocking: a named pipe would wait for a writer. No terminal may become ours.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except ValueError as error:
-        raise ValueError("is no name of a file: it has a NUL in it") from error
+        raise ValueError(msg("is no name of a file: it has a NUL in it")) from error
     except OSError as error:
         if isinstance(error, FileNotFoundError) and path.is_symlink():
-            raise ValueError("is a link to a file that is not there") from error
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+            raise ValueError(msg("is a link to a file that is not there")) from error
+        raise _unreadable(error) from error
     try:
         found = os.fstat(descriptor)
         pipe = piped and stat.S_ISFIFO(found.st_mode)
         if not pipe and not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"is no file but {_kind(found.st_mode)}")
+            raise ValueError(_no_file(found.st_mode))
         if found.st_size > most:
-            raise ValueError(f"is larger than {size(most)}")
+            raise _too_large(most)
         content = _all(descriptor, most + 1, time.monotonic() + PATIENCE)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+        raise _unreadable(error) from error
     finally:
         os.close(descriptor)
     if len(content) > most:  # it grew, or the system does not tell its size
-        raise ValueError(f"is larger than {size(most)}")
+        raise _too_large(most)
     return found, content
 
 
@@ -62,9 +64,12 @@ def read_if_there(path: Path, most: int) -> bytes | None:
         raise
 
 
-def size(most: int) -> str:
-    """A bound in words."""
-    return f"{most >> 20} MiB"
+def _unreadable(error: OSError) -> ValueError:
+    return ValueError(msg("cannot be read: {reason}", reason=error.strerror))
+
+
+def _too_large(most: int) -> ValueError:
+    return ValueError(msg("is larger than {limit} MiB", limit=most >> 20))
 
 
 def _all(descriptor: int, most: int, until: float) -> bytes:
@@ -76,7 +81,8 @@ def _all(descriptor: int, most: int, until: float) -> bytes:
         except BlockingIOError:
             ready, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
             if not ready:
-                raise ValueError(f"is a pipe that gave no end for {PATIENCE:.0f} seconds") from None
+                why = msg("is a pipe that gave no end for {seconds:.0f} seconds", seconds=PATIENCE)
+                raise ValueError(why) from None
             continue
         if not part:
             break
@@ -85,6 +91,10 @@ def _all(descriptor: int, most: int, until: float) -> bytes:
     return b"".join(parts)
 
 
-def _kind(mode: int) -> str:
-    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
-    return next((words for is_one, words in kinds.items() if is_one(mode)), "a device")
+def _no_file(mode: int) -> str:
+    kinds = {
+        stat.S_ISDIR: msg("is no file but a folder"),
+        stat.S_ISFIFO: msg("is no file but a pipe"),
+        stat.S_ISSOCK: msg("is no file but a socket"),
+    }
+    return next((words for is_one, words in kinds.items() if is_one(mode)), msg("is no file but a device"))

@@ -21,6 +21,7 @@ from wizard.facts import facts_of
 from wizard.istio.istioctl import RealIstioctl
 from wizard.istio.versions import unsupported
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
 from wizard.outside import ContextEntry, ContextFacts, IstioctlFound
 from wizard.text import one_line
 from wizard.world import World
@@ -57,7 +58,12 @@ class RealOutside:
         if entry.problem:
             return ContextFacts(reachable=False, problem=entry.problem)
         if entry.plugin and not self._consents.may_run(entry.plugin):
-            return ContextFacts(False, problem=f"it runs {entry.plugin} for credentials, and nobody agreed to that yet")
+            return ContextFacts(
+                False,
+                problem=msg(
+                    "it runs {program} for credentials, and nobody agreed to that yet", program=str(entry.plugin)
+                ),
+            )
         cluster = RealCluster(entry.context, entry.kubeconfig, entry.context, HURRIED)
         try:
             return facts_of(cluster)
@@ -80,19 +86,23 @@ class RealOutside:
             if entry.context == context:
                 return RealCluster(name, entry.kubeconfig, context)
         raise BadInput(
-            f"there is no context {one_line(context)} in the kubeconfigs", "List them with: kubectl config get-contexts"
+            msg("there is no context {context} in the kubeconfigs", context=one_line(context)),
+            msg("List them with: {command}", command="kubectl config get-contexts"),
         )
 
     def world(self, mesh: Mesh, istioctl: str | None = None) -> World:
         named = istioctl or next(iter(self._candidates()), None)
         if named is None:
             raise BadInput(
-                "no istioctl was found on the PATH",
-                "Install the istioctl of the Istio release you want, or name it with --istioctl.",
+                msg("no istioctl was found on the PATH"),
+                msg("Install the istioctl of the Istio release you want, or name it with --istioctl."),
             )
         path = shutil.which(named)
         if path is None:
-            raise BadInput(f"{one_line(named)} is no program that can be run", "Name the istioctl with --istioctl.")
+            raise BadInput(
+                msg("{istioctl} is no program that can be run", istioctl=one_line(named)),
+                msg("Name the istioctl with --istioctl."),
+            )
         self._consents.refuse_others(self._foreign(mesh))
         clusters = {
             cluster.name: RealCluster(cluster.name, cluster.kubeconfig, cluster.context) for cluster in mesh.clusters

@@ -13,6 +13,7 @@ from wizard.clusters.kinds import SECRET, Object
 from wizard.clusters.port import Cluster
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.messages import msg
 from wizard.text import one_line
 
 _LABEL = "istio/multiCluster=true"
@@ -45,9 +46,9 @@ def _server(content: object) -> str:
         kubeconfig = yamltext.load(base64.b64decode(str(content)))
         return one_line(kubeconfig["clusters"][0]["cluster"]["server"])
     except (ValueError, KeyError, IndexError, TypeError, RecursionError, yaml.YAMLError):
-        return "an address that cannot be read"
+        return msg("an address that cannot be read")
 
 
 def _writer(secret: Object) -> str:
     managers = [entry.get("manager") for entry in secret["metadata"].get("managedFields") or []]
-    return one_line(managers[0], 60) if managers else "somebody else"
+    return one_line(managers[0], 60) if managers else msg("somebody else")

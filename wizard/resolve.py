@@ -14,11 +14,13 @@ from wizard.clusters.nodes import addresses_to_rely_on, all_addresses
 from wizard.clusters.services import free_service_address, overlap, service_cidrs
 from wizard.errors import BadInput, Failed, Mistake, NeedsPerson
 from wizard.fanout import of_each
-from wizard.istio.versions import host_names_of_gateways, host_names_of_istiod, unsupported
-from wizard.mesh.addresses import canonical, is_ip
+from wizard.istio.hostnames import refuse_host_names
+from wizard.istio.versions import unsupported
+from wizard.mesh.addresses import canonical
 from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
 from wizard.mesh.reached import refuse_shared_addresses
+from wizard.messages import msg
 from wizard.objects.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
 from wizard.text import one_line
@@ -35,11 +37,19 @@ def check_istioctl(mesh: Mesh, world: World) -> str:
     version = world.istioctl.version()
     problem = unsupported(version)
     if problem:
-        raise BadInput(f"{world.istioctl.path}: {problem}", "Give another istioctl with --istioctl.")
+        raise BadInput(
+            msg("{istioctl}: {problem}", istioctl=world.istioctl.path, problem=problem),
+            msg("Give another istioctl with --istioctl."),
+        )
     if mesh.istio.version and mesh.istio.version != version:
         raise BadInput(
-            f"the mesh wants Istio {mesh.istio.version}, but {world.istioctl.path} is {one_line(version)}",
-            f"Give the istioctl of {mesh.istio.version} with --istioctl, or change istio.version.",
+            msg(
+                "the mesh wants Istio {wanted}, but {istioctl} is {found}",
+                wanted=mesh.istio.version,
+                istioctl=world.istioctl.path,
+                found=one_line(version),
+            ),
+            msg("Give the istioctl of {wanted} with --istioctl, or change istio.version.", wanted=mesh.istio.version),
         )
     return version
 
@@ -65,12 +75,18 @@ def identities(mesh: Mesh, world: World, *, lenient: bool = False) -> dict[str, 
     for index, cluster in enumerate(mesh.clusters):
         uid = found.get(cluster.name)
         if uid is not None and uid in first:
-            text = f"{one_line(cluster.context)!r} leads to the same cluster as {first[uid]}; each must be another one"
+            text = msg(
+                "{context} leads to the same cluster as {other}; each must be another one",
+                context=repr(one_line(cluster.context)),
+                other=first[uid],
+            )
             mistakes.append(Mistake(f"clusters[{index}].context", text))
         elif uid is not None:
             first[uid] = cluster.name
     if mistakes:
-        raise BadInput("one cluster stands in the mesh twice; nothing was touched", "Take it out.", tuple(mistakes))
+        raise BadInput(
+            msg("one cluster stands in the mesh twice; nothing was touched"), msg("Take it out."), tuple(mistakes)
+        )
     return found
 
 
@@ -110,7 +126,7 @@ def resolve(
     settled = _of_each(gateways, lambda cluster: _addressed(cluster, world, ports.get(cluster.name), nodes))
     for cluster in settled.values():
         mesh = mesh.with_cluster(cluster)
-    _refuse_host_names(mesh)
+    refuse_host_names(mesh)
     if not undo:
         refuse_shared_addresses(mesh, {name: _own(each) for name, each in nodes.items()})
     return _without_overlap(mesh, world)
@@ -239,26 +255,10 @@ def _service_cidr(cluster: Cluster, world: World) -> str:
     found = service_cidrs(world.cluster(cluster.name))
     if not found:
         raise NeedsPerson(
-            f"{cluster.name}: the API server does not tell the range of its Service addresses",
-            "Give it in serviceCidr of that cluster.",
+            msg("{cluster}: the API server does not tell the range of its Service addresses", cluster=cluster.name),
+            msg("Give it in serviceCidr of that cluster."),
         )
     return found[0]
-
-
-def _refuse_host_names(mesh: Mesh) -> None:
-    """BadInput where an old Istio is to reach something by a host name that it takes for an IP address."""
-    version = str(mesh.istio.version)
-    mistakes = []
-    for index, cluster in enumerate(mesh.clusters):
-        for field, value, allowed in (
-            ("gateway.address", cluster.gateway.address, host_names_of_gateways(version)),
-            ("discoveryAddress", cluster.discovery, host_names_of_istiod(version)),
-        ):
-            if value and not allowed and not is_ip(value):
-                text = f"Istio {version} takes no host name here, and {one_line(value)} is one; give an IP address"
-                mistakes.append(Mistake(f"clusters[{index}].{field}", text))
-    if mistakes:
-        raise BadInput("host names that this Istio cannot use; nothing was touched", "Correct them.", tuple(mistakes))
 
 
 def _without_overlap(mesh: Mesh, world: World) -> Mesh:
@@ -274,13 +274,19 @@ def _without_overlap(mesh: Mesh, world: World) -> Mesh:
         same = next((cidr for cidr in own[cluster.name] if overlap(cidr, target.service_cidr)), None)
         if same:
             index = mesh.clusters.index(target)
-            text = (
-                f"cluster-ip-route cannot work: {target.name}'s Service addresses {target.service_cidr} overlap with "
-                f"{cluster.name}'s own {same}, so no route can tell them apart; choose external-ips or node-port"
+            text = msg(
+                "cluster-ip-route cannot work: {target}'s Service addresses {target_cidr} overlap with "
+                "{source}'s own {source_cidr}, so no route can tell them apart; choose external-ips or node-port",
+                target=target.name,
+                target_cidr=target.service_cidr,
+                source=cluster.name,
+                source_cidr=same,
             )
             mistakes.append(Mistake(f"clusters[{index}].gateway.exposure", text))
     if mistakes:
-        raise BadInput("Service addresses overlap; nothing was touched", "Choose another exposure.", tuple(mistakes))
+        raise BadInput(
+            msg("Service addresses overlap; nothing was touched"), msg("Choose another exposure."), tuple(mistakes)
+        )
     for name, cidrs in own.items():
         mesh = mesh.with_cluster(replace(mesh.cluster(name), service_cidr=next(iter(cidrs), None)))
     return mesh
@@ -311,16 +317,20 @@ def _in_range(mesh: Mesh, wished: Mesh, world: World) -> Mesh:
             continue
         index = mesh.clusters.index(cluster)
         if wished.clusters[index].gateway.port is not None:
-            text = (
-                f"{cluster.gateway.port} is none of the NodePorts that the API server of {name} gives, {spelled(ports)}"
+            text = msg(
+                "{port} is none of the NodePorts that the API server of {cluster} gives, {ports}",
+                port=cluster.gateway.port,
+                cluster=name,
+                ports=spelled(ports),
             )
             mistakes.append(Mistake(f"clusters[{index}].gateway.port", text))
         mesh = mesh.with_cluster(replace(cluster, gateway=replace(cluster.gateway, port=None)))
     if mistakes:
         raise BadInput(
-            "there are no such NodePorts; nothing was touched",
-            "Give others, or leave gateway.port out, so that free ones are found.", tuple(mistakes),
-        )  # fmt: skip
+            msg("there are no such NodePorts; nothing was touched"),
+            msg("Give others, or leave gateway.port out, so that free ones are found."),
+            tuple(mistakes),
+        )
     return mesh
 
 
@@ -335,7 +345,7 @@ def _free_ports(clusters: list[Cluster], world: World) -> dict[str, int]:
     found = _of_each(clusters, free)
     for name, ports in found.items():
         if not ports:
-            raise Failed(f"no NodePort is free in {name}", "Set gateway.port.")
+            raise Failed(msg("no NodePort is free in {cluster}", cluster=name), msg("Set gateway.port."))
     # In the first one's order: a mesh's proposal does not change with who comes later.
     common = next(
         (port for port in next(iter(found.values()), {}) if all(port in ports for ports in found.values())), None
@@ -352,8 +362,8 @@ def _first_address(cluster: Cluster, world: World, key: str, nodes: Nodes) -> st
     for address in [each for each in fitting if canonical(each) not in others] or fitting:
         return address
     raise NeedsPerson(
-        f"{cluster.name}: no ready node has an InternalIP that other clusters could reach",
-        f"Give the address in {key} of that cluster.",
+        msg("{cluster}: no ready node has an InternalIP that other clusters could reach", cluster=cluster.name),
+        msg("Give the address in {field} of that cluster.", field=key),
     )
 
 
@@ -362,7 +372,11 @@ def _reachable_server(cluster: Cluster, world: World) -> str:
     problem = cluster_field("apiServer").mistake(server)
     if problem:
         raise NeedsPerson(
-            f"{cluster.name}: the kubeconfig's API server cannot serve the other clusters: {problem}",
-            "Give the address that they can reach in apiServer of that cluster.",
+            msg(
+                "{cluster}: the kubeconfig's API server cannot serve the other clusters: {problem}",
+                cluster=cluster.name,
+                problem=problem,
+            ),
+            msg("Give the address that they can reach in apiServer of that cluster."),
         )
     return server

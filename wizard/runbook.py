@@ -2,75 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import re
+from collections.abc import Callable, Iterator
 
 from wizard.engine.step import Plan, Step
-from wizard.mesh.model import Mesh
+from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.text import for_bash, listing, one_line, quoted
 
+Say = Callable[[str], str]
+"""Puts a message into the words of a language."""
 
-def render(mesh: Mesh, plan: Plan) -> str:
-    """The bash script that makes this mesh and verifies it. The mesh must be settled, so that no address is left open."""
-    lines = ["#!/usr/bin/env bash", *map(_comment, _header(mesh)), *_preparations(mesh)]
+
+def render(mesh: Mesh, plan: Plan, say: Say = str) -> str:
+    """The bash script that makes this mesh and verifies it. The mesh must be settled, so that no address is left open. `say`:
+    puts what the script tells into a person's language; otherwise it is English.
+    """
+    header = [_comment(line) for text in _header(mesh) for line in say(text).split("\n")]
+    lines = ["#!/usr/bin/env bash", *header, *_preparations(mesh, say)]
     steps = [step for step in plan.steps if step.commands()]
     for number, step in enumerate(steps, 1):
-        lines += ["", *_section(step, number, len(steps))]
+        lines += ["", *_section(step, number, len(steps), say)]
     names = listing(cluster.name for cluster in mesh.clusters)
-    lines += ["", f"say {quoted(f'Mesh {mesh.name} stands: {names} hear each other.')}", ""]
+    stands = msg("Mesh {mesh} stands: {clusters} hear each other.", mesh=mesh.name, clusters=names)
+    lines += ["", f"say {quoted(say(stands))}", ""]
     return for_bash("\n".join(lines))
 
 
 def _header(mesh: Mesh) -> Iterator[str]:
-    """What the script says of itself, line by line."""
-    yield f"Makes Istio mesh {mesh.name} ({mesh.topology}) and proves that it answers across clusters. Written by meshwizard."
+    """What the script says of itself, in paragraphs. No value in them has a line break."""
+    yield msg(
+        "Makes Istio mesh {mesh} ({topology}) and proves that it answers across clusters. Written by meshwizard.",
+        mesh=mesh.name,
+        topology=mesh.topology,
+    )
     yield ""
-    yield "Clusters:"
+    yield msg("Clusters:")
     for cluster in mesh.clusters:
-        role = f"remote of {cluster.primary}" if cluster.role == "remote" else "primary"
-        parts = [f"context {cluster.context}", role, f"network {cluster.network}"]
-        if mesh.has_gateway(cluster.name):
-            where = " and ".join(cluster.gateway.addresses) or "what its load balancer gives"
-            parts.append(f"gateway {where}:{cluster.gateway.tls_port} ({cluster.gateway.exposure})")
-        if cluster.api_server:
-            parts.append(f"API server for the others {cluster.api_server}")
-        yield f"  {cluster.name}: {', '.join(parts)}"
+        facts = one_line(joined(_facts(mesh, cluster), ", "), 500)
+        yield msg("  {cluster}: {facts}", cluster=cluster.name, facts=facts)
     yield ""
-    yield f"It needs: bash, kubectl, openssl, istioctl {mesh.istio.version or '(any that meshwizard drives)'} on the PATH,"
-    yield "administrator rights in every cluster, and the kubeconfigs named below."
-    yield "Run it in an empty private folder: `mkdir -m 700 mesh && cd mesh && bash ../runbook.sh`."
+    yield msg(
+        "It needs: bash, kubectl, openssl, istioctl {version} on the PATH,\n"
+        "administrator rights in every cluster, and the kubeconfigs named below.",
+        version=one_line(mesh.istio.version or msg("(any that meshwizard drives)")),
+    )
+    yield msg("Run it in an empty private folder: `mkdir -m 700 mesh && cd mesh && bash ../runbook.sh`.")
     if mesh.certificates.source == "generate":
-        yield "It makes the folder certs/ there; move certs/root-key.pem to a safe place afterwards, it is needed only to add"
-        yield "another cluster."
+        yield msg(
+            "It makes the folder certs/ there; move certs/root-key.pem to a safe place afterwards, it is needed only to add\n"
+            "another cluster."
+        )
     yield ""
-    yield "It stops at the first command that fails. Unlike `meshwizard apply` it neither looks before it writes nor goes on"
-    yield "where it stopped: it is meant for clusters without Istio."
+    yield msg(
+        "It stops at the first command that fails. Unlike `meshwizard apply` it neither looks before it writes nor goes on\n"
+        "where it stopped: it is meant for clusters without Istio."
+    )
 
 
-def _preparations(mesh: Mesh) -> Iterator[str]:
+def _facts(mesh: Mesh, cluster: Cluster) -> Iterator[str]:
+    """What the mesh has of a cluster, one thing after the other."""
+    yield msg("context {context}", context=cluster.context)
+    yield msg("remote of {primary}", primary=cluster.primary) if cluster.role == "remote" else msg("primary")
+    yield msg("network {network}", network=cluster.network)
+    gateway = cluster.gateway
+    if mesh.has_gateway(cluster.name):
+        where = functools.reduce(_and, gateway.addresses or (msg("what its load balancer gives"),))
+        told = msg(
+            "gateway {address}:{port} ({exposure})", address=where, port=gateway.tls_port, exposure=gateway.exposure
+        )
+        yield told
+    if cluster.api_server:
+        yield msg("API server for the others {address}", address=cluster.api_server)
+
+
+def _and(rest: str, end: str) -> str:
+    return msg("{rest} and {end}", rest=rest, end=end)
+
+
+def _preparations(mesh: Mesh, say: Say) -> Iterator[str]:
     yield ""
     yield "set -euo pipefail"
-    yield "umask 077  # keys are written below"
+    yield f"umask 077  {_comment(say(msg('keys are written below')))}"
     yield ""
     yield "say() { printf '\\n== %s\\n' \"$*\"; }"
     yield ""
     yield "for tool in kubectl istioctl openssl; do"
-    yield '  command -v "$tool" >/dev/null || { echo "$tool is not on the PATH" >&2; exit 2; }'
+    missing = _in_double_quotes(say(msg("{tool} is not on the PATH", tool="$tool")))
+    yield f'  command -v "$tool" >/dev/null || {{ echo {missing} >&2; exit 2; }}'
     yield "done"
     if mesh.istio.version:
-        yield "# The control plane gets istioctl's version, and another one may read these settings otherwise."
+        why = msg("The control plane gets istioctl's version, and another one may read these settings otherwise.")
+        yield _comment(say(why))
         yield f"istioctl version --remote=false --short | grep -qF -e {quoted(mesh.istio.version)} || {{"
-        yield f"  echo {quoted(f'istioctl must be {mesh.istio.version}')} >&2; exit 2; }}"
+        wrong = say(msg("istioctl must be {version}", version=mesh.istio.version))
+        yield f"  echo {quoted(wrong)} >&2; exit 2; }}"
 
 
-def _section(step: Step, number: int, total: int) -> Iterator[str]:
-    where = f"{step.cluster}: " if step.cluster else ""
-    title = one_line(f"{where}{step.title}")
-    yield _comment(f"{'-' * 8} {number} of {total} · {title} ({step.id})")
+def _section(step: Step, number: int, total: int, say: Say) -> Iterator[str]:
+    told = msg("{cluster}: {title}", cluster=step.cluster, title=step.title) if step.cluster else step.title
+    title = one_line(say(told))
+    heading = msg("{number} of {total} · {title} ({step})", number=number, total=total, title=title, step=step.id)
+    yield _comment(f"{'-' * 8} {say(heading)}")
     yield f"say {quoted(f'{number}/{total} {title}')}"
     for command in step.commands():
         if command.why:
-            yield _comment(command.why)
+            yield _comment(say(command.why))
         yield command.text
+
+
+def _in_double_quotes(text: str) -> str:
+    """One word for a shell, which puts the value of `tool` in, and nothing else."""
+    return '"' + re.sub(r'["\\`]|\$(?!tool\b)', r"\\\g<0>", one_line(text)) + '"'
 
 
 def _comment(text: str) -> str:

@@ -15,6 +15,7 @@ from wizard.clusters.consents import Consents, Unconsented
 from wizard.clusters.contexts import ENVIRONMENT
 from wizard.mesh.files import files_of
 from wizard.mesh.model import Mesh
+from wizard.messages import joined, msg
 from wizard.text import listing, one_line, quoted
 
 if TYPE_CHECKING:
@@ -40,15 +41,24 @@ def refuse_files(mesh: Mesh, folder: StateFolder, consents: Consents) -> None:
     asked = [each for each in files_of(mesh) if not consents.given(each.path)] if folder.shelf else []
     if not asked:
         return
-    place = quoted(folder.place)
+    place, option = one_line(folder.place), f"--state {quoted(folder.place)}"
     consent = " ".join(f"--consent {quoted(each.path)}" for each in asked)
     raise Unconsented(
-        f"the state in {one_line(folder.place)} names files to be read here: {listing(one_line(each.path) for each in asked)}; "
-        "nobody agreed to that, and nothing was read",
-        f"Use your own mesh file: meshwizard apply -f mesh.yaml --state {place}\n"
-        f"Or, if you trust what the state says: meshwizard resume {quoted(mesh.name)} --state {place} {consent}",
-        "\n".join(
-            [f"The state in {one_line(folder.place)} names files of this machine:", *(f"  {each}" for each in asked)]
+        msg(
+            "the state in {place} names files to be read here: {files}; nobody agreed to that, and nothing was read",
+            place=place,
+            files=listing(one_line(each.path) for each in asked),
+        ),
+        msg(
+            "Use your own mesh file: {command}\nOr, if you trust what the state says: {trusting}",
+            command=f"meshwizard apply -f mesh.yaml {option}",
+            trusting=f"meshwizard resume {quoted(mesh.name)} {option} {consent}",
+        ),
+        joined(
+            [
+                msg("The state in {place} names files of this machine:", place=place),
+                *(msg("  {file}", file=each.told) for each in asked),
+            ]
         ),
         lambda: consents.give([each.path for each in asked]),
     )
@@ -60,19 +70,32 @@ def differing(state: MeshState, outside: Outside, istioctl: str | None) -> list[
     """
     own: dict[str, str] = {}
     for context in outside.contexts():
-        own.setdefault(context.context, str(context.kubeconfig or ENVIRONMENT))
-    told = []
+        own.setdefault(context.context, str(context.kubeconfig) if context.kubeconfig else ENVIRONMENT)
+    told: list[str] = []
     for entry in _entries(state.document):
         recorded = entry.get("kubeconfig")
-        used = own.get(str(entry.get("context")), "no kubeconfig of yours holds its context, so none")
-        if recorded and used != str(recorded):
-            name = one_line(entry.get("name"), 63)
-            told.append(f"{name}: {one_line(used)} is used, not the recorded {one_line(recorded)}")
+        used = own.get(str(entry.get("context")))
+        if not recorded or used == str(recorded):
+            continue
+        name, recorded = one_line(entry.get("name"), 63), one_line(recorded)
+        if used is None:
+            none = msg(
+                "{cluster}: no kubeconfig of yours holds its context, so none is used, not the recorded {recorded}",
+                cluster=name,
+                recorded=recorded,
+            )
+            told.append(none)
+        else:
+            told.append(_other(name, used, recorded))
     recorded = state.options.get("istioctl")
     used = istioctl or ("" if outside.simulated else shutil.which("istioctl") or "")
     if recorded and used and used != str(recorded):
-        told.append(f"istioctl: {one_line(used)} is used, not the recorded {one_line(recorded)}")
+        told.append(_other("istioctl", used, one_line(recorded)))
     return told
+
+
+def _other(name: str, used: str, recorded: str) -> str:
+    return msg("{name}: {used} is used, not the recorded {recorded}", name=name, used=one_line(used), recorded=recorded)
 
 
 def _entries(document: Mapping[str, Any]) -> list[dict[str, Any]]:

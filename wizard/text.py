@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from state.message import Message, joined, msg
 from state.withheld import withhold
 
 _UNSAFE_CHARACTERS = (
@@ -65,8 +66,14 @@ def _begun(text: str, words: re.Match[str]) -> re.Match[str] | None:
 
 def printable(text: object, limit: int = 4000) -> str:
     """Foreign text, safe for a terminal: control and reordering characters become `\N{REPLACEMENT CHARACTER}`,
-    credentials are withheld, and more than `limit` characters are cut with a mark. Newlines and tabs stay.
+    credentials are withheld, and more than `limit` characters are cut with a mark. Newlines and tabs stay. A message stays one,
+    unless it must be cut.
     """
+    clean = _printable(text, limit)
+    return _still_a_message(text, clean, lambda value: printable(value, limit))
+
+
+def _printable(text: object, limit: int) -> str:
     # Cut first with a margin: a megabyte line must not be scanned three times.
     raw = str(text)[: limit * 2 + 4096]
     clean = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", _PICTURED.sub("", redact(raw.replace("\r\n", "\n"))))
@@ -135,21 +142,33 @@ def _spelled(found: re.Match[str]) -> str:
 
 def one_line(text: object, limit: int = 300) -> str:
     """`printable`, on a single line."""
-    return printable(" ".join(str(text)[: limit * 4 + 4096].split()), limit)
+    clean = _printable(" ".join(str(text)[: limit * 4 + 4096].split()), limit)
+    return _still_a_message(text, clean, lambda value: one_line(value, limit), one_line=True)
+
+
+def _still_a_message(text: object, clean: str, change: Callable[[str], str], *, one_line: bool = False) -> str:
+    """The message with its values made clean one by one, where that says what `clean` does: a credential, say, may be found only
+    by the words before it.
+    """
+    if not isinstance(text, Message):
+        return clean
+    told = text.mapped(change, one_line=one_line)
+    return told if told == clean else clean
 
 
 def listing(names: Iterable[str], *, last: str = "and") -> str:
-    """`a, b and c`."""
+    """`a, b and c`, or `a, b or c`."""
     items = list(names)
     if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+        return joined(items)
+    rest, end = joined(items[:-1], ", "), items[-1]
+    return msg("{rest} or {end}", rest=rest, end=end) if last == "or" else msg("{rest} and {end}", rest=rest, end=end)
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `4 s`, `2 min 05 s`."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return msg("{seconds:.1f} s", seconds=seconds)
     if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+        return msg("{seconds:.0f} s", seconds=seconds)
+    return msg("{minutes} min {seconds:02d} s", minutes=int(seconds) // 60, seconds=int(seconds) % 60)

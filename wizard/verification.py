@@ -12,6 +12,7 @@ from wizard.engine.events import Event
 from wizard.engine.step import Job, Plan, Shared
 from wizard.errors import Failed, Trouble, VerificationFailed
 from wizard.fanout import of_each
+from wizard.messages import joined, msg
 from wizard.steps.verify import Verify
 from wizard.world import World
 
@@ -47,8 +48,8 @@ def failure(verdicts: Sequence[Verdict]) -> VerificationFailed | None:
     bad = [verdict for verdict in verdicts if not verdict.ok]
     if not bad:
         return None
-    told = "; ".join(f"{verdict.cluster}: {verdict.last}" for verdict in bad)
-    return VerificationFailed(told, "\n".join(dict.fromkeys(verdict.remedy for verdict in bad if verdict.remedy)))
+    told = joined((msg("{cluster}: {problem}", cluster=verdict.cluster, problem=verdict.last) for verdict in bad), "; ")
+    return VerificationFailed(told, joined(dict.fromkeys(verdict.remedy for verdict in bad)))
 
 
 def _one(step: Verify, world: World, listener: Callable[[Event], None]) -> Verdict:
@@ -67,7 +68,9 @@ def _one(step: Verify, world: World, listener: Callable[[Event], None]) -> Verdi
         last, remedy = trouble.what, trouble.remedy
     except Exception as error:
         log.exception("verification by %s", step.id)
-        raise Failed(f"{step.id}: unexpected {type(error).__name__}", "Please report this.") from error
+        raise Failed(
+            msg("{step}: unexpected {error}", step=step.id, error=type(error).__name__), msg("Please report this.")
+        ) from error
     final = heard[-1] if heard else None
     return Verdict(
         cluster=step.member.name,

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from wizard.messages import msg
 from wizard.text import harmless
 
 DEEPEST = 100  # levels; Istio's deepest manifest has some 40
@@ -35,7 +36,7 @@ class Loader(_READER):  # type: ignore[misc]
         self._depth += 1
         if self._depth > DEEPEST:
             mark = current_node.start_mark if current_node else None
-            raise yaml.MarkedYAMLError(None, None, f"nested more than {DEEPEST} deep", mark)
+            raise yaml.MarkedYAMLError(None, None, msg("nested more than {limit} deep", limit=DEEPEST), mark)
 
     def ascend_resolver(self) -> None:
         """Called after it."""
@@ -66,6 +67,7 @@ def _text(dumper: Any, text: str) -> Any:
 
 
 _Plain.add_representer(str, _text)
+_Plain.add_multi_representer(str, _text)  # a message is a text
 
 
 def load(text: str | bytes) -> Any:

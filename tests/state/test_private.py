@@ -21,7 +21,12 @@ from state.private import PENDING, PrivateFolder
 from state.scratch import scratch
 from tests.state.helpers import contents, fork, killing, wait
 
-PURPOSE = Purpose("The key", "Name another folder in keys.path.")
+PURPOSE = Purpose(
+    "The key",
+    "Name another folder in keys.path.",
+    "Make it readable for you, or name another folder in keys.path.",
+    "Name another folder in keys.path, then run the same command again.",
+)
 PAIR = {"key": b"a key \xff", "certificate": b"its certificate"}
 CALLS = ("open", "write", "fsync", "fchmod", "close", "rename", "link", "unlink")
 

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from wizard.certificates import pem
-from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, fingerprint_of
+from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, fingerprint_of, several_roots
 from wizard.certificates.cores import write_no_core
 from wizard.credentials import hold_key
+from wizard.messages import msg
 
 ROOT_DAYS = 3650
 INTERMEDIATE_DAYS = 730
@@ -86,11 +87,11 @@ def make_key() -> bytes:
 
 def make_request(key: bytes, cluster: str, trust_domain: str) -> bytes:
     """The request (PEM) for one cluster's intermediate. It asks for the same extensions as `make_intermediate` gives, for
-    authorities that copy them. ValueError, with the end of a sentence, where the key cannot be used.
+    authorities that copy them. ValueError, with a message that ends a sentence, where the key cannot be used.
     """
     private = pem.private_key(key)
     if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise ValueError("is neither an RSA nor an ECDSA key")  # noqa: TRY004 - the promised error
+        raise ValueError(msg("is neither an RSA nor an ECDSA key"))  # noqa: TRY004 - the promised error
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(_intermediate_name(cluster))
@@ -111,17 +112,17 @@ def _read(root: Root) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey | rs
     try:
         certificates = pem.certificates(root.certificate)
     except ValueError as error:
-        raise Unfit(ROOT, str(error)) from error
+        raise Unfit(ROOT, error.args[0]) from error
     if len(certificates) > 1:
-        raise Unfit(ROOT, f"holds {len(certificates)} certificates; it must hold the one root of the mesh")
+        raise Unfit(ROOT, several_roots(len(certificates)))
     try:
         key = pem.private_key(root.key)
     except ValueError as error:
-        raise Unfit(ROOT_KEY, str(error)) from error
+        raise Unfit(ROOT_KEY, error.args[0]) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise Unfit(ROOT_KEY, "is neither an RSA nor an ECDSA key, which proxies do not accept")
+        raise Unfit(ROOT_KEY, msg("is neither an RSA nor an ECDSA key, which proxies do not accept"))
     if key.public_key() != certificates[0].public_key():
-        raise Unfit(ROOT_KEY, f"does not belong to {ROOT}; restore both files from one backup")
+        raise Unfit(ROOT_KEY, msg("does not belong to {file}; restore both files from one backup", file=ROOT))
     return certificates[0], key
 
 

@@ -8,32 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from wizard.certificates import pem
+from wizard.certificates.single import Weight, path_length, wrong_with
 from wizard.credentials import hold_key
-from wizard.text import listing, one_line
+from wizard.messages import counted, msg
+from wizard.text import one_line
 
 CERT, KEY, ROOT, CHAIN = "ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"
 FILES = (CERT, KEY, ROOT, CHAIN)
-SOON = timedelta(days=30)
-ISTIOD_NAME = "istiod.istio-system.svc"  # what istiod signs for itself, besides the workloads' identities
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _MAX_DEPTH = 8
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")  # those that Envoy accepts
-
-# broken: istiod would refuse it, or peers would not trust what it signs. unfit: works, but the wizard puts no such thing into
-# a cluster. worry: works; a person should know.
-Weight = Literal["broken", "unfit", "worry"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +37,13 @@ class Flaw:
     file: str
     text: str
 
+    @property
+    def told(self) -> str:
+        """All of it as one text."""
+        return of_file(self.file, self.text)
+
     def __str__(self) -> str:
-        return f"{self.file} {self.text}"
+        return self.told
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,11 @@ class Inspection:
         return tuple(flaw for flaw in self.flaws if flaw.weight in weights)
 
 
+def of_file(file: object, problem: str) -> str:
+    """What is wrong with a file, behind its name."""
+    return msg("{file} {problem}", file=file, problem=problem)
+
+
 def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = True) -> Inspection:
     """Look at the files of one cluster. `cert-chain.pem` may be absent: it follows from the others.
 
@@ -76,11 +79,11 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
         try:
             return pem.certificates(files[name])
         except ValueError as error:
-            flaws.append(Flaw("broken", name, str(error)))
+            flaws.append(Flaw("broken", name, error.args[0]))
             return ()
 
     wanted = FILES[:3] if strict else FILES
-    flaws += [Flaw("broken", name, "is missing") for name in wanted if name not in files]
+    flaws += [Flaw("broken", name, msg("is missing")) for name in wanted if name not in files]
     own = read(CERT) if CERT in files else ()
     roots = read(ROOT) if ROOT in files else ()
     chain = read(CHAIN) if CHAIN in files else ()
@@ -89,13 +92,13 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
         try:
             key = pem.private_key(files[KEY])
         except ValueError as error:
-            flaws.append(Flaw("broken", KEY, str(error)))
+            flaws.append(Flaw("broken", KEY, error.args[0]))
     root = fingerprint_of(roots)
     if flaws or key is None:
         return Inspection(tuple(flaws), fingerprint_of(own[:1]), root)
     signing = _signing(own, key, files[KEY], strict, flaws)
     if len(roots) > 1 and strict:
-        flaws.append(Flaw("unfit", ROOT, f"holds {len(roots)} certificates; it must hold the one root of the mesh"))
+        flaws.append(Flaw("unfit", ROOT, several_roots(len(roots))))
     path = _best_path(signing, [*own, *chain], roots, trust_domain, flaws)
     found = Inspection(tuple(flaws), fingerprint_of([signing]), root, _public(signing))
     if not path:
@@ -103,9 +106,10 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
     flaws += _on_the_way(path, trust_domain)
     flaws += _strength(path, key)
     if len(path) == 1:
-        flaws.append(Flaw("unfit", CERT, "is the root itself; each cluster needs an intermediate signed by it"))
+        flaws.append(Flaw("unfit", CERT, msg("is the root itself; each cluster needs an intermediate signed by it")))
     elif path[-1].issuer != path[-1].subject:
-        flaws.append(Flaw("unfit", ROOT, "is signed by yet another authority; it must hold the root at the very top"))
+        above = msg("is signed by yet another authority; it must hold the root at the very top")
+        flaws.append(Flaw("unfit", ROOT, above))
     if CHAIN in files:
         flaws += _chain_flaws(path, chain, strict)
     expires = min(certificate.not_valid_after_utc for certificate in path)
@@ -119,6 +123,15 @@ def inspect(files: Mapping[str, bytes], trust_domain: str, *, strict: bool = Tru
     }
     hold_key(content[KEY])
     return Inspection(tuple(flaws), found.certificate, root, found.public_key, expires, content)
+
+
+def several_roots(count: int) -> str:
+    """What is wrong with a root's file that holds so many certificates."""
+    return counted(
+        "holds {count} certificate; it must hold the one root of the mesh",
+        "holds {count} certificates; it must hold the one root of the mesh",
+        count,
+    )
 
 
 def fingerprint_of(certificates: Sequence[x509.Certificate]) -> str:
@@ -146,16 +159,17 @@ def _signing(
 ) -> x509.Certificate:
     """The certificate of the key; the first where none is."""
     if not strict and not pem.begins_with_key(content):
-        flaws.append(Flaw("broken", KEY, "does not begin with the key, and istiod looks at the first block only"))
+        flaws.append(Flaw("broken", KEY, msg("does not begin with the key, and istiod looks at the first block only")))
     fitting = [certificate for certificate in own if certificate.public_key() == key.public_key()]
     if not fitting:
-        flaws.append(Flaw("broken", KEY, f"does not belong to {CERT}"))
+        flaws.append(Flaw("broken", KEY, msg("does not belong to {file}", file=CERT)))
         return own[0]
     if fitting[0] is not own[0]:
         if not strict:
-            flaws.append(Flaw("broken", CERT, f"does not begin with the certificate of {KEY}"))
+            flaws.append(Flaw("broken", CERT, msg("does not begin with the certificate of {key}", key=KEY)))
         else:
-            flaws.append(Flaw("worry", CERT, f"does not begin with the certificate of {KEY}; it is put first"))
+            put_first = msg("does not begin with the certificate of {key}; it is put first", key=KEY)
+            flaws.append(Flaw("worry", CERT, put_first))
     return fitting[0]
 
 
@@ -217,20 +231,32 @@ def _why_no_way(
             break
         at = above
     outdated = _outdated(at)
+    if outdated and at is signing:
+        return msg("is signed with {algorithm}, which istiod refuses", algorithm=outdated)
     if outdated:
-        return f"{'is' if at is signing else f'comes below {_name(at)}, which is'} signed with {outdated}, which istiod refuses"
-    missing = f"is not signed by {ROOT} by way of {CHAIN}: "
-    if at.issuer == at.subject:
-        what = "it" if at is signing else _name(at)
-        return f"{missing}{what} is a root of its own"
-    named = [other for other in [*roots, *others] if other.subject == at.issuer]
-    if any(other.subject.public_bytes() == at.issuer.public_bytes() for other in named):
-        return f"{missing}{_told(at.issuer)} is there by name, but another key made the signature"
-    if named:
-        return (
-            f"{missing}{_told(at.issuer)} is there, but its name is encoded otherwise, so istiod takes it for another"
+        return msg(
+            "comes below {certificate}, which is signed with {algorithm}, which istiod refuses",
+            certificate=_name(at),
+            algorithm=outdated,
         )
-    return f"{missing}{_told(at.issuer)} is in neither"
+    if at.issuer == at.subject and at is signing:
+        why: str = msg("it is a root of its own")
+    elif at.issuer == at.subject:
+        why = msg("{certificate} is a root of its own", certificate=_name(at))
+    else:
+        why = _why_not_signed(at.issuer, [other.subject for other in [*roots, *others]])
+    return msg("is not signed by {root} by way of {chain}: {reason}", root=ROOT, chain=CHAIN, reason=why)
+
+
+def _why_not_signed(issuer: x509.Name, there: Sequence[x509.Name]) -> str:
+    named = [name for name in there if name == issuer]
+    if any(name.public_bytes() == issuer.public_bytes() for name in named):
+        return msg("{issuer} is there by name, but another key made the signature", issuer=_told(issuer))
+    if named:
+        return msg(
+            "{issuer} is there, but its name is encoded otherwise, so istiod takes it for another", issuer=_told(issuer)
+        )
+    return msg("{issuer} is in neither", issuer=_told(issuer))
 
 
 def _outdated(certificate: x509.Certificate) -> str | None:
@@ -238,7 +264,7 @@ def _outdated(certificate: x509.Certificate) -> str | None:
     try:
         used = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return "an unknown algorithm"
+        return msg("an unknown algorithm")
     return used.name.upper() if isinstance(used, hashes.SHA1 | hashes.MD5) else None
 
 
@@ -246,69 +272,15 @@ def _on_the_way(way: Way, trust_domain: str) -> Iterator[Flaw]:
     now = datetime.now(UTC)
     for index, certificate in enumerate(way):
         file = CERT if index == 0 else ROOT if index == len(way) - 1 else CHAIN
-        told = "" if file != CHAIN else f"holds {_name(certificate)}, which "
-        for weight, text in _alone(certificate, trust_domain, now):
-            yield Flaw(weight, file, told + text)
-        length = _path_length(certificate)
+        wrong = list(wrong_with(certificate, trust_domain, now))
+        length = path_length(certificate)
         # Workloads' certificates come below the signing one, so that one is itself a level below its issuer.
         if length is not None and length < index:
-            yield Flaw("broken", file, f"{told}has path length {length}; at least {index} is needed here")
-
-
-def _alone(certificate: x509.Certificate, trust_domain: str, now: datetime) -> Iterator[tuple[Weight, str]]:
-    end = certificate.not_valid_after_utc
-    if end < now:
-        yield "broken", f"expired on {end:%Y-%m-%d}"
-    elif end < now + SOON:
-        yield "worry", f"expires on {end:%Y-%m-%d}, in {(end - now).days} days"
-    if certificate.not_valid_before_utc > now:
-        yield "broken", f"is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-    extensions = certificate.extensions
-    basic = _value(extensions, x509.BasicConstraints)
-    if basic is None or not basic.ca:
-        yield "broken", "is no certificate authority (its basicConstraints lack CA:true)"
-    usage = _value(extensions, x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
-        yield "broken", "may not sign certificates (its keyUsage lacks keyCertSign)"
-    extended = _value(extensions, x509.ExtendedKeyUsage)
-    if extended is not None and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in extended:
-        lacking = [name for name, usage_id in _NEEDED.items() if usage_id not in extended]
-        if lacking:
-            yield "broken", f"may not sign for workloads (its extendedKeyUsage lacks {listing(lacking)})"
-    for extension in extensions:
-        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension):
-            yield "broken", f"has a critical extension that istiod does not know ({extension.oid.dotted_string})"
-    yield from (("broken", text) for text in _names(_value(extensions, x509.NameConstraints), trust_domain))
-
-
-_NEEDED = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
-
-
-def _names(constraints: x509.NameConstraints | None, trust_domain: str) -> Iterator[str]:
-    """What name constraints forbid of what istiod signs: the workloads' URIs and its own DNS name."""
-    if constraints is None:
-        return
-    for kind, name, within in (
-        (x509.UniformResourceIdentifier, trust_domain, _host_within),
-        (x509.DNSName, ISTIOD_NAME, _domain_within),
-    ):
-        permitted = [item.value for item in constraints.permitted_subtrees or [] if isinstance(item, kind)]
-        excluded = [item.value for item in constraints.excluded_subtrees or [] if isinstance(item, kind)]
-        if permitted and not any(within(name, subtree) for subtree in permitted):
-            yield f"may sign for {one_line(listing(permitted))} only, not for {name}"
-        if any(_domain_within(name, subtree) for subtree in excluded):
-            yield f"may not sign for {name}"
-
-
-def _host_within(name: str, subtree: str) -> bool:
-    # RFC 5280: a host means only itself; with a leading period only what is below it. Go is laxer, BoringSSL is not.
-    name, subtree = name.lower(), subtree.lower()
-    return not subtree or (name.endswith(subtree) if subtree.startswith(".") else name == subtree)
-
-
-def _domain_within(name: str, subtree: str) -> bool:
-    name, subtree = name.lower(), subtree.lower().lstrip(".")
-    return not subtree or name == subtree or name.endswith(f".{subtree}")
+            short = msg("has path length {length}; at least {needed} is needed here", length=length, needed=index)
+            wrong.append(("broken", short))
+        for weight, text in wrong:
+            told = msg("holds {certificate}, which {problem}", certificate=_name(certificate), problem=text)
+            yield Flaw(weight, file, told if file == CHAIN else text)
 
 
 def _strength(way: Way, key: PrivateKeyTypes) -> Iterator[Flaw]:
@@ -317,40 +289,34 @@ def _strength(way: Way, key: PrivateKeyTypes) -> Iterator[Flaw]:
         public = certificate.public_key()
         if isinstance(public, rsa.RSAPublicKey):
             if public.key_size < 2048:
-                yield Flaw("unfit", file, f"has an RSA key of {public.key_size} bits; 2048 are the least")
+                short = msg("has an RSA key of {size} bits; 2048 are the least", size=public.key_size)
+                yield Flaw("unfit", file, short)
         elif not isinstance(public, ec.EllipticCurvePublicKey):
-            yield Flaw("unfit", file, "has a key that is neither RSA nor ECDSA, which proxies do not accept")
+            yield Flaw("unfit", file, msg("has a key that is neither RSA nor ECDSA, which proxies do not accept"))
         elif public.curve.name not in _CURVES:
-            yield Flaw("unfit", file, f"has a key on curve {public.curve.name}; proxies accept P-256, P-384 and P-521")
+            curve = msg("has a key on curve {curve}; proxies accept P-256, P-384 and P-521", curve=public.curve.name)
+            yield Flaw("unfit", file, curve)
 
 
 def _chain_flaws(way: Way, chain: Sequence[x509.Certificate], strict: bool) -> Iterator[Flaw]:
     lacking = [certificate for certificate in way[:-1] if certificate not in chain]
     if lacking and len(way) > 1:
-        names = "the certificate of " + CERT if lacking[0] is way[0] else _name(lacking[0])
-        weight: Weight = "worry" if strict else "broken"
-        more = "; it is added" if strict else ": peers could not check what it signs"
-        yield Flaw(weight, CHAIN, f"lacks {names}{more}")
+        what = msg("the certificate of {file}", file=CERT) if lacking[0] is way[0] else _name(lacking[0])
+        if strict:
+            yield Flaw("worry", CHAIN, msg("lacks {certificate}; it is added", certificate=what))
+        else:
+            without = msg("lacks {certificate}: peers could not check what it signs", certificate=what)
+            yield Flaw("broken", CHAIN, without)
     if not strict:
         return
     beside = [certificate for certificate in chain if certificate not in way]
     if beside:
-        yield Flaw("worry", CHAIN, f"holds {_name(beside[0])}, which is not on the way to the root; it is left out")
+        other = _name(beside[0])
+        left_out = msg("holds {certificate}, which is not on the way to the root; it is left out", certificate=other)
+        yield Flaw("worry", CHAIN, left_out)
     there = [certificate for certificate in chain if certificate in way]
     if there != sorted(there, key=way.index):
-        yield Flaw("worry", CHAIN, f"is not in order from {CERT} up to the root; it is put in order")
-
-
-def _path_length(certificate: x509.Certificate) -> int | None:
-    basic = _value(certificate.extensions, x509.BasicConstraints)
-    return basic.path_length if basic else None
-
-
-def _value(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+        yield Flaw("worry", CHAIN, msg("is not in order from {file} up to the root; it is put in order", file=CERT))
 
 
 def _name(certificate: x509.Certificate) -> str:
@@ -358,7 +324,7 @@ def _name(certificate: x509.Certificate) -> str:
 
 
 def _told(name: x509.Name) -> str:
-    return one_line(name.rfc4514_string(), 120) or "a certificate without a name"
+    return one_line(name.rfc4514_string(), 120) or msg("a certificate without a name")
 
 
 def _pem(certificates: Sequence[x509.Certificate]) -> bytes:

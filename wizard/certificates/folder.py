@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.certificates import lookalikes, pem
-from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, ROOT, Flaw, Inspection, fingerprint_of, inspect
+from wizard.certificates.bundle import CERT, CHAIN, FILES, KEY, ROOT, Flaw, Inspection, fingerprint_of, inspect, of_file
 from wizard.errors import Mistake
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.paths import is_folder
 from wizard.reading import read_if_there
 from wizard.text import listing, one_line, printable
@@ -55,14 +56,14 @@ def given_for(place: Path, cluster: str, trust_domain: str, *, awaiting: bool = 
         try:
             content = read_if_there(path, pem.MAX_BYTES)
         except ValueError as error:
-            mistakes.append(f"{path} {error}")
+            mistakes.append(of_file(path, error.args[0]))
             continue
         if content is None:
             continue
         files[name] = content
         other = lookalikes.told(name, path, content)
         if other:
-            mistakes.append(f"{path} {other}")
+            mistakes.append(of_file(path, other))
     hints = {
         name: other
         for name in (CERT, KEY, ROOT)
@@ -83,7 +84,7 @@ def given_for(place: Path, cluster: str, trust_domain: str, *, awaiting: bool = 
     def told(flaws: Iterable[Flaw]) -> Iterable[str]:
         for flaw in flaws:
             missing = hints.get(flaw.file) if flaw.file not in files else None
-            yield missing or f"{places[flaw.file]} {flaw.text}"
+            yield missing or of_file(places[flaw.file], flaw.text)
 
     mistakes += told(found.of("broken", "unfit"))
     return Given(found, tuple(mistakes), (*worries, *told(found.of("worry"))))
@@ -119,10 +120,16 @@ def folder_mistakes(mesh: Mesh, clusters: Sequence[Cluster]) -> tuple[Mistake, .
         if each.inspection.root:
             roots.setdefault(each.inspection.root, []).append(name)
     if len(roots) > 1:
-        groups = "; ".join(f"{listing(names)}: {root[:16]}" for root, names in roots.items())
-        mistakes.append(
-            Mistake(FIELD, f"{place} holds different roots ({groups}): the clusters would not trust each other")
+        groups = [
+            msg("{clusters}: {fingerprint}", clusters=listing(names), fingerprint=root[:16])
+            for root, names in roots.items()
+        ]
+        different = msg(
+            "{folder} holds different roots ({roots}): the clusters would not trust each other",
+            folder=place,
+            roots=joined(groups, "; "),
         )
+        mistakes.append(Mistake(FIELD, different))
     return tuple(mistakes)
 
 
@@ -142,7 +149,10 @@ def shared(given: Mapping[str, Given]) -> list[str]:
         if each.inspection.public_key:
             keys.setdefault(each.inspection.public_key, []).append(name)
     return [
-        f"{listing(names)} share one intermediate: whoever takes it from one of them can speak for all"
+        msg(
+            "{clusters} share one intermediate: whoever takes it from one of them can speak for all",
+            clusters=listing(names),
+        )
         for names in keys.values()
         if len(names) > 1
     ]
@@ -166,11 +176,11 @@ def _early(files: dict[str, bytes], places: dict[str, Path]) -> Iterable[str]:
             else:
                 pem.certificates(content)
         except ValueError as error:
-            yield f"{places[name]} {error}"
+            yield of_file(places[name], error.args[0])
     if CERT in files and KEY not in files:
-        yield f"{places[KEY]} is missing, and {CERT} is of no use without it"
+        yield msg("{key} is missing, and {file} is of no use without it", key=places[KEY], file=CERT)
     if CHAIN in files and CERT not in files:
-        yield f"{places[CHAIN]} is there without {CERT}; take it away, it is built later"
+        yield msg("{chain} is there without {file}; take it away, it is built later", chain=places[CHAIN], file=CERT)
 
 
 def _readable_by_others(path: Path) -> Iterable[str]:
@@ -179,28 +189,38 @@ def _readable_by_others(path: Path) -> Iterable[str]:
     except OSError:
         return
     if mode & 0o077:
-        yield f"{path} can be read by others (mode {mode:04o}); `chmod 600` makes it private"
+        yield msg("{file} can be read by others (mode {mode:04o}); `chmod 600` makes it private", file=path, mode=mode)
 
 
 def _no_place(place: Path) -> str:
     try:
         place.stat()
     except OSError as error:
-        return f"{place} cannot be opened: {error.strerror}"
-    return f"{place} is no folder"
+        return _not_opened(place, error)
+    return msg("{path} is no folder", path=place)
 
 
 def _no_folder(place: Path, folder: Path) -> str:
     try:
         folder.stat()
-        return f"{folder} is no folder"
+        return msg("{path} is no folder", path=folder)
     except FileNotFoundError:
         pass
     except OSError as error:
-        return f"{folder} cannot be opened: {error.strerror}"
+        return _not_opened(folder, error)
     try:
         there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
     except OSError as error:
-        return f"{place} cannot be opened: {error.strerror}"
-    beside = f"there are {listing(there[:8])}" if there else "there is no folder in it"
-    return f"{folder} is missing; each cluster needs a folder of its name ({one_line(beside)})"
+        return _not_opened(place, error)
+    beside = msg("there is no folder in it")
+    if there:
+        beside = msg("there are {folders}", folders=listing(there[:8]))
+    return msg(
+        "{folder} is missing; each cluster needs a folder of its name ({beside})",
+        folder=folder,
+        beside=one_line(beside),
+    )
+
+
+def _not_opened(folder: Path, error: OSError) -> str:
+    return msg("{folder} cannot be opened: {reason}", folder=folder, reason=error.strerror)

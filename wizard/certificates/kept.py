@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wizard.certificates import authority, lookalikes
 from wizard.certificates.authority import ROOT_KEY, Root, Unfit
-from wizard.certificates.bundle import ROOT, Inspection, inspect
+from wizard.certificates.bundle import ROOT, Inspection, inspect, of_file
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ def examine(root: Root, trust_domain: str, place: str) -> Examined:
     for name, content in ((ROOT, root.certificate), (ROOT_KEY, root.key)):
         other = lookalikes.told(name, Path(place, name), content)
         if other:
-            return Examined((f"{Path(place, name)} {other}",))
+            return Examined((of_file(Path(place, name), other),))
     try:
         found = signed(root, "trial", trust_domain)
     except Unfit as error:
-        return Examined((f"{Path(place, error.file)} {error}",))
+        return Examined((of_file(Path(place, error.file), error.args[0]),))
     return Examined(
-        tuple(f"{Path(place, flaw.file)} {flaw.text}" for flaw in found.of("broken", "unfit")),
-        tuple(f"{Path(place, flaw.file)} {flaw.text}" for flaw in found.of("worry")),
+        tuple(of_file(Path(place, flaw.file), flaw.text) for flaw in found.of("broken", "unfit")),
+        tuple(of_file(Path(place, flaw.file), flaw.text) for flaw in found.of("worry")),
     )
 
 

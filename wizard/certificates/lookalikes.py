@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from wizard.certificates import pem
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT
+from wizard.messages import msg
 from wizard.reading import read
 from wizard.text import one_line, quoted
 
@@ -64,7 +65,7 @@ def told(name: str, path: Path, content: bytes) -> str | None:
     """What is to be done with a file of this role that is there, where it is of another form: the end of a sentence."""
     form = form_of(content)
     command = _converting(form, name, path, path, content) if form else None
-    return f"is {_WORDS[form]}; run: {command}" if form and command else None
+    return msg("{problem}; run: {command}", problem=_TOLD[form], command=command) if form and command else None
 
 
 def instead(name: str, folders: Iterable[Path]) -> str | None:
@@ -83,20 +84,23 @@ def instead(name: str, folders: Iterable[Path]) -> str | None:
         else:
             continue
         if command:
-            return (
-                f"{one_line(path)} is missing, and {one_line(candidate.name)} beside it looks like it; run: {command}"
+            return msg(
+                "{file} is missing, and {other} beside it looks like it; run: {command}",
+                file=one_line(path),
+                other=one_line(candidate.name),
+                command=command,
             )
     return None
 
 
-_WORDS: dict[Form, str] = {
-    "certificate": "a certificate in binary form (DER), not PEM",
-    "key": "a key in binary form (DER), not PEM",
-    "pkcs7": "a PKCS#7 bundle (.p7b), not plain PEM",
-    "pkcs12": "a PKCS#12 bundle (.p12), not PEM",
-    "base64": "base64, as a Secret holds it, not PEM",
-    "trusted": "OpenSSL's own form of a certificate",
-    "encrypted": "encrypted, and istiod cannot be asked for its passphrase",
+_TOLD: dict[Form, str] = {
+    "certificate": msg("is a certificate in binary form (DER), not PEM"),
+    "key": msg("is a key in binary form (DER), not PEM"),
+    "pkcs7": msg("is a PKCS#7 bundle (.p7b), not plain PEM"),
+    "pkcs12": msg("is a PKCS#12 bundle (.p12), not PEM"),
+    "base64": msg("is base64, as a Secret holds it, not PEM"),
+    "trusted": msg("is OpenSSL's own form of a certificate"),
+    "encrypted": msg("is encrypted, and istiod cannot be asked for its passphrase"),
 }
 _LABELS: dict[bytes, Form] = {
     b"PKCS7": "pkcs7",

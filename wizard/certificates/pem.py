@@ -1,4 +1,4 @@
-"""Reads PEM files that people bring. What is wrong with one is a ValueError whose sentence goes on after the file's name,
+"""Reads PEM files that people bring. What is wrong with one is a ValueError with a message that goes on after the file's name,
 such as `is encrypted …`; it never holds anything of the file's content.
 """
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from wizard.credentials import hold_key
+from wizard.messages import counted, msg
 
 MAX_CERTIFICATES = 16
 MAX_BYTES = 1 << 20  # of a file
@@ -33,23 +34,32 @@ def certificates(content: bytes) -> tuple[x509.Certificate, ...]:
     found = labels(content)
     if any(label.endswith(b"PRIVATE KEY") for label in found):
         # Certificates are handed to every namespace; a key must never travel with them.
-        raise ValueError("holds a private key; it must hold certificates only")
+        raise ValueError(msg("holds a private key; it must hold certificates only"))
     count = sum(label in _CERTIFICATES for label in found)
     if count > MAX_CERTIFICATES:
-        raise ValueError(f"holds {count} certificates; at most {MAX_CERTIFICATES} make sense")
+        raise ValueError(
+            counted(
+                "holds {count} certificate; at most {limit} make sense",
+                "holds {count} certificates; at most {limit} make sense",
+                count,
+                limit=MAX_CERTIFICATES,
+            )
+        )
     if not count:
         if b"CERTIFICATE REQUEST" in found or b"NEW CERTIFICATE REQUEST" in found:
-            raise ValueError("holds a certificate request, not the certificate that was signed from it")
+            raise ValueError(msg("holds a certificate request, not the certificate that was signed from it"))
         if b"TRUSTED CERTIFICATE" in found:
-            raise ValueError("holds OpenSSL's own form of a certificate; convert it with `openssl x509 -in … -out …`")
-        raise ValueError("holds no certificate in PEM form")
+            raise ValueError(
+                msg("holds OpenSSL's own form of a certificate; convert it with `openssl x509 -in … -out …`")
+            )
+        raise ValueError(msg("holds no certificate in PEM form"))
     try:
         read = x509.load_pem_x509_certificates(content)
         for certificate in read:
             # Extensions and keys are parsed when first asked for; ask here, where it can still be told.
             _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise ValueError("cannot be read as a certificate: it is damaged or cut off") from error
+        raise ValueError(msg("cannot be read as a certificate: it is damaged or cut off")) from error
     return tuple(read)
 
 
@@ -60,16 +70,18 @@ def private_key(content: bytes) -> PrivateKeyTypes:
     found = labels(content)
     if b"ENCRYPTED PRIVATE KEY" in found or b"Proc-Type: 4,ENCRYPTED" in content:
         raise ValueError(
-            "is encrypted, and istiod cannot be asked for its passphrase; decrypt it with `openssl pkey -in … -out …`"
+            msg(
+                "is encrypted, and istiod cannot be asked for its passphrase; decrypt it with `openssl pkey -in … -out …`"
+            )
         )
     if not any(label in _KEYS for label in found):
-        what = next((name for label, name in _MISTAKEN.items() if label in found), "")
-        raise ValueError(f"holds {what}, not a private key" if what else "holds no private key in PEM form")
+        mistaken = (told for label, told in _MISTAKEN.items() if label in found)
+        raise ValueError(next(mistaken, msg("holds no private key in PEM form")))
     try:
         return serialization.load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Without the cause: a parser's words about a key stay out of logs.
-        raise ValueError("cannot be read as a private key: it is damaged, cut off or of an unknown kind") from None
+        raise ValueError(msg("cannot be read as a private key: it is damaged, cut off or of an unknown kind")) from None
 
 
 def begins_with_key(content: bytes) -> bool:
@@ -78,20 +90,20 @@ def begins_with_key(content: bytes) -> bool:
 
 
 _MISTAKEN = {
-    b"CERTIFICATE": "a certificate",
-    b"CERTIFICATE REQUEST": "a certificate request",
-    b"PUBLIC KEY": "a public key",
-    b"OPENSSH PRIVATE KEY": "a key in OpenSSH's form",
+    b"CERTIFICATE": msg("holds a certificate, not a private key"),
+    b"CERTIFICATE REQUEST": msg("holds a certificate request, not a private key"),
+    b"PUBLIC KEY": msg("holds a public key, not a private key"),
+    b"OPENSSH PRIVATE KEY": msg("holds a key in OpenSSH's form, not a private key"),
 }
 
 
 def _text(content: bytes) -> None:
     if not content.strip():
-        raise ValueError("is empty")
+        raise ValueError(msg("is empty"))
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise ValueError("is UTF-16 text; save it as plain ASCII")
+        raise ValueError(msg("is UTF-16 text; save it as plain ASCII"))
     if not labels(content):
         # DER begins with a SEQUENCE of more than 127 bytes; so does PKCS#12.
         if content[:2] in (b"\x30\x81", b"\x30\x82", b"\x30\x83"):
-            raise ValueError("is binary (DER or PKCS#12), not PEM; convert it with openssl")
-        raise ValueError("is no PEM file")
+            raise ValueError(msg("is binary (DER or PKCS#12), not PEM; convert it with openssl"))
+        raise ValueError(msg("is no PEM file"))

@@ -7,15 +7,21 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from state.errors import Purpose, StateError, StateWriteFailed
+from state.errors import Purpose, StateError, StateWriteFailed, unstopped
 from state.private import PrivateFolder
 from wizard.certificates import authority, pem
-from wizard.certificates.bundle import CERT, KEY
+from wizard.certificates.bundle import CERT, KEY, of_file
 from wizard.certificates.openssl import REQUEST
 from wizard.errors import Failed, NeedsPerson, remedy_of
+from wizard.messages import msg
 from wizard.reading import read, read_if_there
 
-_PURPOSE = Purpose("A key and its request", "Give the wizard a folder of its own in certificates.path.")
+_PURPOSE = Purpose(
+    what=msg("A key and its request"),
+    elsewhere=msg("Give the wizard a folder of its own in certificates.path."),
+    readable=msg("Make it readable for you, or give the wizard a folder of its own in certificates.path."),
+    again=msg("Give the wizard a folder of its own in certificates.path, then run the same command again."),
+)
 _OLD = (f".{KEY}.new", f".{REQUEST}.new")  # what a run that was killed left, in earlier builds
 
 
@@ -24,7 +30,7 @@ def refused_folder(place: Path, cluster: str) -> str:
     try:
         folder = PrivateFolder.open(place / cluster, _PURPOSE, create=False)
     except StateError as error:
-        return f"{error.what.removesuffix('.')}; {remedy_of(error)}"
+        return msg("{problem}; {remedy}", problem=unstopped(error.what), remedy=remedy_of(error))
     if folder:
         folder.close()
     return ""
@@ -58,7 +64,8 @@ def _written(folder: PrivateFolder, cluster: str, trust_domain: str) -> list[Pat
             written.append(request)
     except ValueError as error:
         raise NeedsPerson(
-            f"{key} {error}", "Mend it; or take it away together with the request, and both are made anew."
+            of_file(key, error.args[0]),
+            msg("Mend it; or take it away together with the request, and both are made anew."),
         ) from error
     return written
 

@@ -14,10 +14,16 @@ from wizard.certificates.bundle import ROOT as CERTIFICATE
 from wizard.certificates.cores import write_no_core
 from wizard.engine.step import Conflict
 from wizard.errors import Busy, Failed, NeedsPerson, remedy_of
+from wizard.messages import msg
 from wizard.paths import of_this_user
 from wizard.world import RootStore
 
-_PURPOSE = Purpose("The root key", "Name another folder in certificates.path.")
+_PURPOSE = Purpose(
+    what=msg("The root key"),
+    elsewhere=msg("Name another folder in certificates.path."),
+    readable=msg("Make it readable for you, or name another folder in certificates.path."),
+    again=msg("Name another folder in certificates.path, then run the same command again."),
+)
 _OLD = tuple(f".{name}.new" for name in (CERTIFICATE, KEY))  # what a save that was killed left, in earlier builds
 
 
@@ -25,7 +31,7 @@ def default_place(mesh: str) -> Path:
     """Where a mesh's root is kept when the mesh file names no folder. Raises BadInput where the user has no home."""
     import platformdirs
 
-    otherwise = "name a folder for the root certificate in certificates.path of the mesh file"
+    otherwise = msg("name a folder for the root certificate in certificates.path of the mesh file")
     return of_this_user(lambda: platformdirs.user_data_path("meshwizard"), otherwise) / mesh / "root-ca"
 
 
@@ -79,10 +85,9 @@ class RootFolder(RootStore):
                     if folder.create_together({KEY: key, CERTIFICATE: certificate}):
                         return
                     occupied = self._occupied(folder)
-        what, remedy = (
-            (occupied.what, occupied.remedy) if occupied else (f"{self._folder} changes just now", "Try again.")
-        )
-        raise NeedsPerson(what, remedy)
+        if not occupied:
+            raise NeedsPerson(msg("{folder} changes just now", folder=self._folder), msg("Try again."))
+        raise NeedsPerson(occupied.what, occupied.remedy)
 
     def _occupied(self, folder: PrivateFolder) -> Conflict | None:
         """What of a root is there already, which is not overwritten."""
@@ -90,13 +95,19 @@ class RootFolder(RootStore):
         if not there:
             return None
         lacking = KEY if there == [CERTIFICATE] else CERTIFICATE
-        what = f"{self._folder / there[0]} is there without {lacking}, and it is not overwritten"
-        if len(there) > 1:
-            what = f"{self._folder} holds a root already, and it is not overwritten"
-        return Conflict(
-            what,
-            f"Put {CERTIFICATE} and the {KEY} that belongs to it there, or name another folder in certificates.path.",
+        what = msg(
+            "{file} is there without {lacking}, and it is not overwritten",
+            file=self._folder / there[0],
+            lacking=lacking,
         )
+        if len(there) > 1:
+            what = msg("{folder} holds a root already, and it is not overwritten", folder=self._folder)
+        remedy = msg(
+            "Put {certificate} and the {key} that belongs to it there, or name another folder in certificates.path.",
+            certificate=CERTIFICATE,
+            key=KEY,
+        )
+        return Conflict(what, remedy)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from wizard.certificates.request import refused_folder
 from wizard.engine.step import Conflict
 from wizard.errors import Failed, Mistake, Trouble
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import counted, joined, msg
 from wizard.text import printable
 from wizard.world import World
 
@@ -25,7 +26,7 @@ def source_of(mesh: Mesh, world: World) -> str:
 def place_of(mesh: Mesh) -> Path:
     """The folder that the mesh file names. Failed where it names none."""
     if mesh.certificates.path is None:
-        raise Failed("certificates.path names no folder", "Name one in the mesh file.")
+        raise Failed(msg("certificates.path names no folder"), msg("Name one in the mesh file."))
     return mesh.certificates.path
 
 
@@ -62,7 +63,10 @@ def unsafe_folders(mesh: Mesh, clusters: Sequence[Cluster]) -> Iterator[Mistake]
 
 def unusable(wrong: Sequence[str]) -> Conflict:
     """The conflict that brought or kept certificates are wrong in these ways."""
-    more = f"; and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    told = list(wrong[:4])
+    if len(wrong) > 4:
+        told.append(counted("and {count} more", "and {count} more", len(wrong) - 4))
     return Conflict(
-        f"the certificates cannot be used: {'; '.join(wrong[:4])}{more}", "Correct the files and try again."
+        msg("the certificates cannot be used: {problems}", problems=joined(told, "; ")),
+        msg("Correct the files and try again."),
     )

@@ -9,6 +9,7 @@ from wizard.checks.finding import Found
 from wizard.clusters.services import is_gateway
 from wizard.errors import Failed, Unreachable
 from wizard.mesh.model import GATEWAY_TLS_PORT
+from wizard.messages import msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -31,9 +32,12 @@ def find(looked: Looked) -> Iterable[Found]:
         raise
     except Failed as refusal:
         yield Found(
-            f"Services with externalIPs are refused here: {refusal.what}",
-            f"Choose another gateway.exposure for {member.name}, or have it allowed: the admission plugin "
-            "DenyServiceExternalIPs, or a policy, refuses it.",
+            msg("Services with externalIPs are refused here: {refusal}", refusal=refusal.what),
+            msg(
+                "Choose another gateway.exposure for {cluster}, or have it allowed: the admission plugin "
+                "DenyServiceExternalIPs, or a policy, refuses it.",
+                cluster=member.name,
+            ),
         )
 
 

@@ -12,13 +12,14 @@ from wizard.clusters.services import addresses_of, is_gateway, name_of
 from wizard.clusters.typed import kubectl
 from wizard.mesh import model
 from wizard.mesh.addresses import canonical
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 
 def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     if member.gateway.exposure in ("node-port", "external-ips"):
-        yield from warn_of_node(looked, "gateway address", member.gateway.addresses)
+        yield from warn_of_node(looked, msg("gateway address"), member.gateway.addresses)
     elif member.gateway.exposure == "cluster-ip-route":
         yield from _of_a_service(member, looked.services)
 
@@ -27,8 +28,12 @@ def _of_a_service(member: model.Cluster, services: Sequence[Object]) -> Iterable
     for service in services:
         if not is_gateway(service) and member.gateway.address in addresses_of(service):
             yield Found(
-                f"Service address {member.gateway.address} is taken by {name_of(service)}",
-                "Choose another in gateway.address, or leave it out so that a free one is found.",
+                msg(
+                    "Service address {address} is taken by {service}",
+                    address=str(member.gateway.address),
+                    service=name_of(service),
+                ),
+                msg("Choose another in gateway.address, or leave it out so that a free one is found."),
                 person=True,
             )
 
@@ -40,14 +45,23 @@ def warn_of_node(looked: Looked, what: str, addresses: Sequence[str]) -> Iterabl
     for address in addresses if answering else ():
         if canonical(address) not in of_any:
             yield Found(
-                f"{what} {address} is no node's address ({listing(map(one_line, answering))})",
-                "That is right only where something forwards it to a node.",
+                msg(
+                    "{what} {address} is no node's address ({addresses})",
+                    what=what,
+                    address=address,
+                    addresses=listing(map(one_line, answering)),
+                ),
+                msg("That is right only where something forwards it to a node."),
                 severity="warning",
             )
         elif canonical(address) not in all_addresses(node for node in nodes if is_ready(node)):
             yield Found(
-                f"{what} {address} is that of a node that is not Ready",
-                f"Look at it: {kubectl(member)} get nodes -o wide. Or choose another, such as {one_line(answering[0])}.",
+                msg("{what} {address} is that of a node that is not Ready", what=what, address=address),
+                msg(
+                    "Look at it: {command}. Or choose another, such as {address}.",
+                    command=f"{kubectl(member)} get nodes -o wide",
+                    address=one_line(answering[0]),
+                ),
                 severity="warning",
             )
 

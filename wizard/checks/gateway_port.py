@@ -9,6 +9,7 @@ from wizard.checks.finding import Found
 from wizard.clusters.nodeports import node_ports, preferred, spelled, used_node_ports
 from wizard.clusters.port import Cluster
 from wizard.mesh import model
+from wizard.messages import msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -18,8 +19,8 @@ def find(looked: Looked) -> Iterable[Found]:
     taken = node_ports(looked.services).get(member.gateway.port or 0)
     if taken:
         yield Found(
-            f"NodePort {member.gateway.port} is taken by {taken}",
-            "Choose another in gateway.port, or leave it out so that a free one is found.",
+            msg("NodePort {port} is taken by {service}", port=member.gateway.port, service=taken),
+            msg("Choose another in gateway.port, or leave it out so that a free one is found."),
             person=True,
         )
 
@@ -32,8 +33,15 @@ def out_of_range(member: model.Cluster, cluster: Cluster, ports: range) -> Itera
     taken = used_node_ports(cluster)
     free = next((port for port in preferred(ports) if port not in taken), None)
     yield Found(
-        f"NodePort {wanted} is none of those that the API server of {member.name} gives, {spelled(ports)}",
-        f"Set gateway.port of {member.name} to one of them" + (f", such as {free}." if free else "."),
+        msg(
+            "NodePort {port} is none of those that the API server of {cluster} gives, {ports}",
+            port=wanted,
+            cluster=member.name,
+            ports=spelled(ports),
+        ),
+        msg("Set gateway.port of {cluster} to one of them, such as {port}.", cluster=member.name, port=free)
+        if free
+        else msg("Set gateway.port of {cluster} to one of them.", cluster=member.name),
         person=True,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Found
 from wizard.errors import Trouble
+from wizard.messages import msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -18,8 +19,8 @@ def find(looked: Looked) -> Iterable[Found]:
             continue  # its own finding tells
         if same:
             yield Found(
-                f"{member.name} and {other.name} are one cluster under two contexts",
-                "Take one of them out of the mesh.",
+                msg("{one} and {other} are one cluster under two contexts", one=member.name, other=other.name),
+                msg("Take one of them out of the mesh."),
             )
 
 

@@ -11,6 +11,7 @@ from wizard.clusters.typed import kubectl
 from wizard.clusters.webhooks import Made, asked
 from wizard.istio import names
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.text import one_line, quoted
 
 
@@ -20,17 +21,30 @@ def find(looked: Looked) -> Iterable[Found]:
     own = names.injector_name(looked.mesh, member)
     injectors = [each for each in looked.mutating if _injects(each) and each["metadata"]["name"] != own]
     told: dict[Ref, tuple[str, str]] = {}
-    for made, labels in _pods(looked) if injectors else ():
-        for ref, service in asked(injectors, made, labels):
+    for namespace, labels in _pods(looked) if injectors else ():
+        for ref, service in asked(injectors, _made(looked, namespace), labels):
             if service[0] != SYSTEM_NAMESPACE and ref not in told:
-                told[ref] = (f"Service {one_line(service[1])} in {one_line(service[0])}", made.where)
-    for ref, (leads, where) in told.items():
+                told[ref] = (_service(*service), namespace)
+    for ref, (leads, namespace) in told.items():
         yield Found(
-            f"{ref.kind.kind} {one_line(ref.name)}, which leads to {leads}, would inject our Pods{where}, too",
-            "Give this mesh a revision of its own (istio.revision); or have that Istio select only its own namespaces, or if it "
-            f"is gone: {kubectl(member)} delete {ref.kind.kind.lower()} {quoted(ref.name)}",
+            msg(
+                "{kind} {name}, which leads to {service}, would inject our Pods in {namespace}, too",
+                kind=ref.kind.kind,
+                name=one_line(ref.name),
+                service=leads,
+                namespace=namespace,
+            ),
+            msg(
+                "Give this mesh a revision of its own (istio.revision); or have that Istio select only its own namespaces, or "
+                "if it is gone: {command}",
+                command=f"{kubectl(member)} delete {ref.kind.kind.lower()} {quoted(ref.name)}",
+            ),
             person=True,
         )
+
+
+def _service(namespace: str, name: str) -> str:
+    return msg("Service {name} in {namespace}", name=one_line(name), namespace=one_line(namespace))
 
 
 def _injects(configuration: Object) -> bool:
@@ -39,18 +53,18 @@ def _injects(configuration: Object) -> bool:
     ) == "sidecar-injector"  # as every Istio labels them
 
 
-def _pods(looked: Looked) -> Iterator[tuple[Made, dict[str, str]]]:
-    """The Pods that are to be injected by our own istiod."""
+def _pods(looked: Looked) -> Iterator[tuple[str, dict[str, str]]]:
+    """(namespace, labels) of the Pods that are to be injected by our own istiod."""
     mesh = looked.mesh
     if mesh.has_gateway(looked.member.name):
         revision = mesh.istio.revision or "default"
         labels = {"app": GATEWAY_NAME, "sidecar.istio.io/inject": "true", "istio.io/rev": revision}
-        yield _made(looked, SYSTEM_NAMESPACE), labels
-    yield _made(looked, mesh.verify.namespace), {"app": "helloworld"}
+        yield SYSTEM_NAMESPACE, labels
+    yield mesh.verify.namespace, {"app": "helloworld"}
 
 
 def _made(looked: Looked, namespace: str) -> Made:
-    return Made(POD.resource, looked.places[namespace], f" in {namespace}")
+    return Made(POD.resource, looked.places[namespace], msg(" in {namespace}", namespace=namespace))
 
 
 CHECK = Check("injector", "cluster", "error", find, optional=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wizard.checks.check import LEASE_RIGHTS, Check, Looked
 from wizard.checks.finding import Found
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 
@@ -14,8 +15,12 @@ def find(looked: Looked) -> Iterable[Found]:
     unguarded = [right for right in looked.lacking if right in LEASE_RIGHTS]
     if unguarded:
         yield Found(
-            f"context {one_line(member.context)} may not {listing(map(str, unguarded))}: runs on other machines are not kept out",
-            "Ask for that right, or make sure that nobody else works on this mesh meanwhile.",
+            msg(
+                "context {context} may not {rights}: runs on other machines are not kept out",
+                context=one_line(member.context),
+                rights=listing(map(str, unguarded)),
+            ),
+            msg("Ask for that right, or make sure that nobody else works on this mesh meanwhile."),
         )
 
 

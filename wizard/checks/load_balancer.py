@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Found
+from wizard.messages import counted, msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -18,13 +19,20 @@ def find(looked: Looked) -> Iterable[Found]:
     ]
     if not given:
         seen = (
-            f"{len(balanced)} Services of type LoadBalancer, none with an address"
+            counted(
+                "{count} Services of type LoadBalancer, none with an address",
+                "{count} Services of type LoadBalancer, none with an address",
+                len(balanced),
+            )
             if balanced
-            else "none was asked so far"
+            else msg("none was asked so far")
         )
         yield Found(
-            f"nothing shows that a load balancer gives addresses here: {seen}",
-            f"Where there is none, choose another gateway.exposure for {member.name}; the install would wait in vain.",
+            msg("nothing shows that a load balancer gives addresses here: {seen}", seen=seen),
+            msg(
+                "Where there is none, choose another gateway.exposure for {cluster}; the install would wait in vain.",
+                cluster=member.name,
+            ),
         )
 
 

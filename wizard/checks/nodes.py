@@ -9,6 +9,7 @@ from wizard.checks.finding import Found
 from wizard.clusters.nodes import is_ready
 from wizard.clusters.typed import kubectl
 from wizard.mesh.tolerations import Toleration, untolerated
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 
@@ -17,8 +18,8 @@ def find(looked: Looked) -> Iterable[Found]:
     ready = [node for node in looked.nodes if is_ready(node)]
     if not ready:
         yield Found(
-            "no node is Ready",
-            f"Look at them: {kubectl(member)} get nodes",
+            msg("no node is Ready"),
+            msg("Look at them: {command}", command=f"{kubectl(member)} get nodes"),
         )
         return
     # A Ready node loses these by itself, as soon as the node controller looks at it.
@@ -29,9 +30,11 @@ def find(looked: Looked) -> Iterable[Found]:
     if all(keeping):
         taints = listing(dict.fromkeys(one_line(taint, 200) for taints in keeping for taint in taints))
         yield Found(
-            f"no Pod can run: every Ready node has a taint that nothing tolerates: {taints}",
-            f"Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {kubectl(member)} taint nodes "
-            "NODE KEY-",
+            msg("no Pod can run: every Ready node has a taint that nothing tolerates: {taints}", taints=taints),
+            msg(
+                "Say in tolerations of the mesh file what our Pods tolerate, or take a taint away: {command}",
+                command=f"{kubectl(member)} taint nodes NODE KEY-",
+            ),
         )
 
 

@@ -11,6 +11,7 @@ from wizard.checks.finding import Found
 from wizard.clusters.kubeconfig_read import default_files
 from wizard.errors import Trouble
 from wizard.mesh import model
+from wizard.messages import msg
 from wizard.owners import changeable
 from wizard.text import one_line
 from wizard.world import World
@@ -25,8 +26,14 @@ def find(looked: Looked) -> Iterable[Found]:
         who = changeable(path)
         if who:
             yield Found(
-                f"the {what} {one_line(path)}, used as user {os.geteuid()}, can be changed by {who}",
-                "Let only yourself or root write it and its folders (chmod go-w, chown).",
+                msg(
+                    "the {what} {path}, used as user {user}, can be changed by {others}",
+                    what=what,
+                    path=one_line(path),
+                    user=os.geteuid(),
+                    others=who,
+                ),
+                msg("Let only yourself or root write it and its folders (chmod go-w, chown)."),
             )
 
 

@@ -8,6 +8,7 @@ from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Found
 from wizard.clusters.platform import is_openshift
 from wizard.istio.overlaid import overlaid
+from wizard.messages import msg
 from wizard.text import listing
 
 
@@ -22,10 +23,16 @@ def find(looked: Looked) -> Iterable[Found]:
     if lacking:
         spec = "components: {cni: {enabled: true, namespace: kube-system}}, values: {global: {platform: openshift}}"
         yield Found(
-            "this is OpenShift (it serves security.openshift.io), whose security context constraints refuse the users that "
-            f"Istio's Pods run as by default: no file in istio.overlays sets {listing(lacking)}",
-            "Name a file in istio.overlays that holds: {apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, "
-            f"spec: {{{spec}}}}}. An older Istio also needs there the values.cni of its own profile openshift.",
+            msg(
+                "this is OpenShift (it serves security.openshift.io), whose security context constraints refuse the users that "
+                "Istio's Pods run as by default: no file in istio.overlays sets {fields}",
+                fields=listing(lacking),
+            ),
+            msg(
+                "Name a file in istio.overlays that holds: {overlay}. An older Istio also needs there the values.cni of its own "
+                "profile openshift.",
+                overlay=f"{{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, spec: {{{spec}}}}}",
+            ),
         )
 
 

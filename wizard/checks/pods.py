@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wizard.checks.check import Check, Looked
@@ -14,6 +14,7 @@ from wizard.clusters.port import Cluster
 from wizard.clusters.services import overlap
 from wizard.errors import Trouble
 from wizard.mesh.addresses import address_of
+from wizard.messages import counted, msg
 from wizard.text import one_line
 
 
@@ -27,20 +28,36 @@ def find(looked: Looked) -> Iterable[Found]:
             theirs = _PodAddresses.of(world.cluster(other.name))
         except Trouble:
             continue  # its own finding tells
-        both = f"{member.name} and {other.name} share network {one_line(member.network)}, but"
-        cure = "Give them different networks, so that they reach each other through gateways."
+        both = {"one": member.name, "other": other.name, "network": one_line(member.network)}
+        cure = msg("Give them different networks, so that they reach each other through gateways.")
         same = sorted(own.used & theirs.used)
         if same:
-            more = f" and {len(same) - 3} more" if len(same) > 3 else ""
-            text = f"{both} Pods of both have the same addresses: {', '.join(same[:3])}{more}"
-            yield Found(text, cure)
+            yield Found(
+                msg(
+                    "{one} and {other} share network {network}, but Pods of both have the same addresses: {addresses}",
+                    **both,
+                    addresses=_some(same),
+                ),
+                cure,
+            )
             continue
         ranges = [(one, two) for one in own.in_use() for two in theirs.in_use() if overlap(one, two)]
         if ranges:
-            text = (
-                f"{both} their nodes give Pods addresses of the same range: {ranges[0][0]} and {ranges[0][1]} overlap"
+            text = msg(
+                "{one} and {other} share network {network}, but their nodes give Pods addresses of the same range: {first} "
+                "and {second} overlap",
+                **both,
+                first=ranges[0][0],
+                second=ranges[0][1],
             )
             yield Found(text, cure, severity="warning")
+
+
+def _some(addresses: Sequence[str]) -> str:
+    shown, more = ", ".join(addresses[:3]), len(addresses) - 3
+    if more <= 0:
+        return shown
+    return counted("{addresses} and {count} more", "{addresses} and {count} more", more, addresses=shown)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wizard.checks.check import LEASE_RIGHTS, Check, Looked
 from wizard.checks.finding import Found
+from wizard.messages import counted, msg
 from wizard.text import listing, one_line
 
 
@@ -13,13 +14,20 @@ def find(looked: Looked) -> Iterable[Found]:
     member = looked.member
     denied = [right for right in looked.lacking if right not in LEASE_RIGHTS]
     if denied:
+        told = {"context": one_line(member.context), "rights": listing(map(str, denied[:4]))}
         yield Found(
-            f"context {one_line(member.context)} may not {listing(map(str, denied[:4]))}"
-            + (f", and {len(denied) - 4} more" if len(denied) > 4 else ""),
-            "Installing Istio needs a cluster administrator's context.",
+            counted(
+                "context {context} may not {rights}, and {count} more",
+                "context {context} may not {rights}, and {count} more",
+                len(denied) - 4,
+                **told,
+            )
+            if len(denied) > 4
+            else msg("context {context} may not {rights}", **told),
+            msg("Installing Istio needs a cluster administrator's context."),
         )
     else:
-        yield Found("the context may do all that is needed", severity="ok")
+        yield Found(msg("the context may do all that is needed"), severity="ok")
 
 
 CHECK = Check("rights", "rights", "error", find)

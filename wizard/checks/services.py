@@ -9,6 +9,7 @@ from wizard.checks.finding import Found
 from wizard.clusters.kinds import SERVICE
 from wizard.clusters.services import is_gateway, overlap, service_cidrs
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -21,9 +22,15 @@ def find(looked: Looked) -> Iterable[Found]:
         shared = next((cidr for cidr in own if overlap(cidr, target.service_cidr)), None)
         if shared:
             yield Found(
-                f"no route can lead to the Services of {target.name}: their addresses {target.service_cidr} overlap with "
-                f"{member.name}'s own, {shared}",
-                f"Choose another gateway.exposure for {target.name}, such as external-ips.",
+                msg(
+                    "no route can lead to the Services of {target}: their addresses {addresses} overlap with {cluster}'s own, "
+                    "{own}",
+                    target=target.name,
+                    addresses=str(target.service_cidr),
+                    cluster=member.name,
+                    own=shared,
+                ),
+                msg("Choose another gateway.exposure for {target}, such as external-ips.", target=target.name),
             )
 
 

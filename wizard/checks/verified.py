@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Found
+from wizard.messages import msg
 from wizard.text import one_line, quoted
 
 
@@ -13,10 +14,16 @@ def find(looked: Looked) -> Iterable[Found]:
     member, cluster = looked.member, looked.cluster
     if not cluster.verified:
         yield Found(
-            f"the certificate of its API server is not verified (insecure-skip-tls-verify, context {one_line(member.context)}): "
-            "whoever stands in between gets the credentials and keys that are sent there",
-            "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "
-            f"to change something there all the same, consent with --unverified {quoted(member.name)}.",
+            msg(
+                "the certificate of its API server is not verified (insecure-skip-tls-verify, context {context}): "
+                "whoever stands in between gets the credentials and keys that are sent there",
+                context=one_line(member.context),
+            ),
+            msg(
+                "Put its certificate authority into the kubeconfig instead (certificate-authority-data); "
+                "to change something there all the same, consent with {option}.",
+                option=f"--unverified {quoted(member.name)}",
+            ),
         )
 
 

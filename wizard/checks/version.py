@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from wizard.checks.check import Check, Looked
 from wizard.checks.finding import Found, Severity
 from wizard.istio.versions import kubernetes_trouble
+from wizard.messages import msg
 
 
 def find(looked: Looked) -> Iterable[Found]:
@@ -14,7 +15,7 @@ def find(looked: Looked) -> Iterable[Found]:
     trouble = kubernetes_trouble(str(mesh.istio.version), version.minor)
     if trouble:
         severity: Severity = "error" if trouble[0] == "error" else "warning"
-        yield Found(trouble[1], "Use an istioctl that goes with this Kubernetes.", severity=severity)
+        yield Found(trouble[1], msg("Use an istioctl that goes with this Kubernetes."), severity=severity)
 
 
 CHECK = Check("version", "versions", "error", find)

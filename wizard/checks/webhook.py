@@ -30,6 +30,7 @@ from wizard.clusters.typed import kubectl
 from wizard.clusters.webhooks import Made, orphans
 from wizard.istio import names
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.text import one_line, quoted
 
 
@@ -46,17 +47,19 @@ def find(looked: Looked) -> Iterable[Found]:
     configurations = [*cluster.objects(VALIDATING_WEBHOOK), *looked.mutating]
     for orphan in orphans(configurations, is_gone, list(_made(looked)), _LABELS):
         kind = orphan.configuration.kind.kind
-        text = f"{kind} {one_line(orphan.configuration.name)}: {orphan.told}"
+        told = {"kind": kind, "name": one_line(orphan.configuration.name), "calls": orphan.told}
         verb = "delete" if orphan.whole else "edit"
-        remedy = (
-            f"Where what it belonged to is gone for good: {kubectl(member)} {verb} {kind.lower()} "
-            f"{quoted(orphan.configuration.name)}"
-        )
+        command = f"{kubectl(member)} {verb} {kind.lower()} {quoted(orphan.configuration.name)}"
+        remedy = msg("Where what it belonged to is gone for good: {command}", command=command)
         if orphan.refuses:
-            text += f"; it makes the API server refuse what will be made here, such as {orphan.refuses}"
+            text = msg(
+                "{kind} {name}: {calls}; it makes the API server refuse what will be made here, such as {examples}",
+                **told,
+                examples=orphan.refuses,
+            )
             yield Found(text, remedy, person=True)
         else:
-            yield Found(text, remedy, severity="warning")
+            yield Found(msg("{kind} {name}: {calls}", **told), remedy, severity="warning")
 
 
 # What the objects may carry that are made: a webhook may select by labels.
@@ -76,7 +79,7 @@ def _made(looked: Looked) -> Iterable[Made]:
     for name, labels in looked.places.items():
         yield Made(NAMESPACE.resource, labels)
         for resource in _OF_INSTALL if name == SYSTEM_NAMESPACE else _OF_SAMPLE:
-            yield Made(resource, labels, f" in {name}")
+            yield Made(resource, labels, msg(" in {namespace}", namespace=name))
 
 
 _OF_SAMPLE = (*(kind.resource for kind in (SERVICE, DEPLOYMENT, POD)), "replicasets.apps")

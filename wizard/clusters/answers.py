@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wizard.clusters.bounds import TooMuch, parsed
+from wizard.clusters.distrust import WRONG_ADDRESS, clock, dates_of, explained, minute
 from wizard.clusters.kinds import Kind, Object
-from wizard.clusters.patience import within
 from wizard.clusters.port import Conflicting, Outdated
 from wizard.clusters.shapes import LIST, Misshapen, Shape, object_of, shaped
 from wizard.clusters.typed import kubectl
-from wizard.clusters.wire import Answer, NoAnswer, Route, tls_context
-from wizard.errors import Failed, NotAllowed, NotKnown, Unreachable
-from wizard.text import listing, one_line
-
-_EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)  # OpenSSL's X509_V_ERR_…
-_STRANGERS = (2, 18, 19, 20, 21)  # who signed it is not known here
-_LOOK_SECONDS = 3.0  # to look at a certificate that was refused
+from wizard.clusters.wire import Answer, NoAnswer, Route
+from wizard.errors import Failed, NotAllowed, NotKnown, Unreachable, words_of
+from wizard.messages import joined, msg
+from wizard.text import one_line
 
 
 class Missing(Failed):
@@ -45,7 +39,7 @@ class Gone(Failed):
 
 @dataclass(frozen=True)
 class Asked:
-    """Who was asked, and for what; for sentences. `mutating`: it was to change something."""
+    """Who was asked, and for `what` (as in “not allowed to …”); for sentences. `mutating`: it was to change something."""
 
     name: str
     context: str
@@ -63,16 +57,17 @@ def refusal(asked: Asked, answer: Answer, certificate: bytes = b"") -> Failed:
         # An API server names the object that it lacks; of a path that it does not have it says just that.
         details = told.get("details")
         served = isinstance(details, dict) and bool(details.get("name"))
-        return Missing(f"{asked.name}: {asked.what}: {message}", message, served=served)
+        return Missing(_refused(asked, message), message, served=served)
     if status == 401:
         return _not_known(asked, message, certificate)
     causes = _causes(told)
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-        return Failed(f"{asked.name}: {asked.what}: {message}", "Wait until the namespace is gone, then try again.")
+        return Failed(_refused(asked, message), msg("Wait until the namespace is gone, then try again."))
     if status == 403:
-        return NotAllowed(
-            f"{asked.name}: not allowed to {asked.what}: {message}", "Ask for a context of a cluster administrator."
+        what = msg(
+            "{cluster}: not allowed to {request}: {answer}", cluster=asked.name, request=asked.what, answer=message
         )
+        return NotAllowed(what, msg("Ask for a context of a cluster administrator."))
     if status == 409:
         owners = {
             one_line(cause.get("field", "")): _manager_in(str(cause.get("message", "")))
@@ -80,21 +75,29 @@ def refusal(asked: Asked, answer: Answer, certificate: bytes = b"") -> Failed:
             if cause.get("reason") == "FieldManagerConflict"
         }
         if owners:
-            fields = ", ".join(f"{field} (by {owner})" for field, owner in owners.items())
-            return Conflicting(
-                f"{asked.name}: {asked.what}: others own {fields}", "Agree with them who sets it.", owners
+            fields = joined((msg("{field} (by {owner})", field=each, owner=owners[each]) for each in owners), ", ")
+            what = msg(
+                "{cluster}: {request}: others own {fields}", cluster=asked.name, request=asked.what, fields=fields
             )
-        return Outdated(
-            f"{asked.name}: {asked.what}: {message}", "Somebody else changed it: run the same command again."
-        )
+            return Conflicting(what, msg("Agree with them who sets it."), owners)
+        return Outdated(_refused(asked, message), msg("Somebody else changed it: run the same command again."))
     if status == 410:
-        return Gone(f"{asked.name}: {asked.what}: {message}", "Try again.")
+        return Gone(_refused(asked, message), msg("Try again."))
     if status in {429, 502, 503, 504}:
-        return Unreachable(
-            f"{asked.name}: the API server {one_line(asked.server)} cannot {asked.what} now: {status} {message}{_unknown(asked)}",
-            "It may be starting or overloaded: try again in a while.",
+        what = msg(
+            "{cluster}: the API server {server} cannot {request} now: {status} {answer}",
+            cluster=asked.name,
+            server=one_line(asked.server),
+            request=asked.what,
+            status=status,
+            answer=message,
         )
-    return Failed(f"{asked.name}: {asked.what}: {message}", "See the API server's log." if status >= 500 else "")
+        return Unreachable(_perhaps_done(asked, what), msg("It may be starting or overloaded: try again in a while."))
+    return Failed(_refused(asked, message), msg("See the API server's log.") if status >= 500 else "")
+
+
+def _refused(asked: Asked, answer: str) -> str:
+    return msg("{cluster}: {request}: {answer}", cluster=asked.name, request=asked.what, answer=answer)
 
 
 class TooLarge(Failed):
@@ -111,16 +114,19 @@ def decoded(asked: Asked, answer: Answer, shape: Shape) -> Object:
             found: Object = shaped(body, shape)
             return found
     except TooMuch as error:
-        raise too_large(asked, error) from error
+        raise too_large(asked, words_of(error)) from error
     except Misshapen as error:
-        raise misshapen(asked, error) from error
+        raise misshapen(asked, words_of(error)) from error
     except (ValueError, RecursionError):
         pass
-    raise Failed(
-        f"{asked.name}: {asked.what}: what answers at {one_line(asked.server)} is no API server: "
-        f"{one_line(answer.data[:400].decode(errors='replace'), 100)!r}{_unknown(asked)}",
-        "Check the server's address in the kubeconfig, and proxies on the way.",
+    what = msg(
+        "{cluster}: {request}: what answers at {server} is no API server: {answer}",
+        cluster=asked.name,
+        request=asked.what,
+        server=one_line(asked.server),
+        answer=repr(one_line(answer.data[:400].decode(errors="replace"), 100)),
     )
+    raise Failed(_perhaps_done(asked, what), WRONG_ADDRESS)
 
 
 def object_in(asked: Asked, answer: Answer, kind: Kind, *, stored: bool = True) -> Object:
@@ -129,7 +135,7 @@ def object_in(asked: Asked, answer: Answer, kind: Kind, *, stored: bool = True) 
     try:
         return object_of(kind, body, stored=stored)
     except Misshapen as error:
-        raise misshapen(asked, error) from error
+        raise misshapen(asked, words_of(error)) from error
 
 
 def objects_in(asked: Asked, answer: Answer, kind: Kind) -> tuple[list[Object], str]:
@@ -139,24 +145,39 @@ def objects_in(asked: Asked, answer: Answer, kind: Kind) -> tuple[list[Object], 
         items = body.get("items") or []
         found = [object_of(kind, item, where=f"items[{index}]", lean=True) for index, item in enumerate(items)]
     except Misshapen as error:
-        raise misshapen(asked, error) from error
+        raise misshapen(asked, words_of(error)) from error
     return found, str((body.get("metadata") or {}).get("continue") or "")
 
 
-def too_large(asked: Asked, what: object) -> TooLarge:
-    """What to raise where more comes than is taken in; `what` says which."""
+def too_large(asked: Asked, why: str) -> TooLarge:
+    """What to raise where more comes than is taken in; `why` says which."""
+    what = msg(
+        "{cluster}: {request}: {problem}, which is more than is taken in",
+        cluster=asked.name,
+        request=asked.what,
+        problem=why,
+    )
     return TooLarge(
-        f"{asked.name}: {asked.what}: {what}, which is more than is taken in{_unknown(asked)}",
-        f"Check that {one_line(asked.server)} is the right API server; if it is, find out what fills this cluster.",
+        _perhaps_done(asked, what),
+        msg(
+            "Check that {server} is the right API server; if it is, find out what fills this cluster.",
+            server=one_line(asked.server),
+        ),
     )
 
 
-def misshapen(asked: Asked, what: object) -> Failed:
-    """What to raise where an answer is not as the Kubernetes API has it; `what` says where."""
+def misshapen(asked: Asked, why: str) -> Failed:
+    """What to raise where an answer is not as the Kubernetes API has it; `why` says where."""
+    what = msg(
+        "{cluster}: {request}: {server} does not answer as an API server does: {problem}",
+        cluster=asked.name,
+        request=asked.what,
+        server=one_line(asked.server),
+        problem=one_line(why, 200),
+    )
     return Failed(
-        f"{asked.name}: {asked.what}: {one_line(asked.server)} does not answer as an API server does: "
-        f"{one_line(what, 200)}{_unknown(asked)}",
-        "Check the server's address in the kubeconfig, proxies on the way, and the API server's log.",
+        _perhaps_done(asked, what),
+        msg("Check the server's address in the kubeconfig, proxies on the way, and the API server's log."),
     )
 
 
@@ -164,20 +185,39 @@ def no_answer(asked: Asked, failure: NoAnswer, route: Route, *, unsure: bool) ->
     """What to raise where none came. `unsure`: what was asked may have been done all the same."""
     server = one_line(asked.server)
     if failure.tls is not None:
-        why, remedy = _explained(failure.tls, route)
-        return Unreachable(f"{asked.name}: the API server {server} gives no trusted connection: {why}", remedy)
+        why, remedy = explained(failure.tls, route)
+        what = msg(
+            "{cluster}: the API server {server} gives no trusted connection: {problem}",
+            cluster=asked.name,
+            server=server,
+            problem=why,
+        )
+        return Unreachable(what, remedy)
+    what = msg(
+        "{cluster}: the API server {server} does not answer: {reason}",
+        cluster=asked.name,
+        server=server,
+        reason=one_line(words_of(failure)),
+    )
     return Unreachable(
-        f"{asked.name}: the API server {server} does not answer: {one_line(failure)}{_unknown(asked) if unsure else ''}",
-        "Check that it runs and that this machine reaches it, then try again.",
+        _perhaps_done(asked, what) if unsure else what,
+        msg("Check that it runs and that this machine reaches it, then try again."),
     )
 
 
-def _unknown(asked: Asked) -> str:
-    return f"; whether it did {asked.what} is unknown until the next look" if asked.mutating else ""
+def _perhaps_done(asked: Asked, problem: str) -> str:
+    """With that it may have been done all the same, where something was to be."""
+    if not asked.mutating:
+        return problem
+    return msg(
+        "{problem}; whether it did {request} is unknown until the next look", problem=problem, request=asked.what
+    )
 
 
 def _told(answer: Answer) -> tuple[dict[str, Any], str]:
     """The API server's Status and its message; what stands for one where another answered."""
+    if answer.told:
+        return {}, answer.told
     try:
         told = parsed(answer.data)
         message = one_line(told.get("message") or "", 500)
@@ -188,9 +228,9 @@ def _told(answer: Answer) -> tuple[dict[str, Any], str]:
 
 def _phrase(status: int) -> str:
     try:
-        return f"the API server answered {status} ({HTTPStatus(status).phrase})"
+        return msg("the API server answered {status} ({phrase})", status=status, phrase=HTTPStatus(status).phrase)
     except ValueError:
-        return f"the API server answered {status}"
+        return msg("the API server answered {status}", status=status)
 
 
 def _causes(told: dict[str, Any]) -> list[dict[str, Any]]:
@@ -206,118 +246,27 @@ def _manager_in(message: str) -> str:
 
 
 def _not_known(asked: Asked, message: str, certificate: bytes) -> NotKnown:
-    what = f"{asked.name}: the API server does not accept the credentials of context {one_line(asked.context)}"
-    dates = _dates(certificate) if certificate else None
+    context = one_line(asked.context)
+    dates = dates_of(certificate) if certificate else None
     if dates is not None and not dates[0] <= datetime.now(UTC) <= dates[1]:
+        what = msg(
+            "{cluster}: the API server does not accept the credentials of context {context}: its client certificate is valid "
+            "from {begin} to {end}, and this machine's clock says {now}",
+            cluster=asked.name,
+            context=context,
+            begin=minute(dates[0]),
+            end=minute(dates[1]),
+            now=clock(),
+        )
         return NotKnown(
-            f"{what}: its client certificate is valid from {_day(dates[0])} to {_day(dates[1])}, and {_clock()}",
-            "Get a new kubeconfig (kubeadm: `kubeadm certs renew admin.conf`), or set this machine's clock.",
+            what, msg("Get a new kubeconfig (kubeadm: `kubeadm certs renew admin.conf`), or set this machine's clock.")
         )
-    return NotKnown(
-        f"{what}: {message}",
-        f"They may have expired: check with `{kubectl(asked)} auth whoami`.",
+    what = msg(
+        "{cluster}: the API server does not accept the credentials of context {context}: {answer}",
+        cluster=asked.name,
+        context=context,
+        answer=message,
     )
-
-
-# -- certificates
-
-
-def _explained(error: ssl.SSLError, route: Route) -> tuple[str, str]:
-    """Why TLS failed, and what to do."""
-    host = one_line(route.hostname or urlsplit(route.server).hostname or "")
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        reason = str(error.reason or error)
-        if "ALERT" in reason:
-            alert = reason.replace("_", " ").lower().partition("alert ")[2]
-            return (
-                f"it refuses this machine's client certificate ({alert or one_line(reason)})",
-                "Get a new kubeconfig: its client certificate may have expired or be of another cluster.",
-            )
-        return (
-            f"what listens there does not speak TLS as an API server does ({one_line(reason)})",
-            "Check the server's address in the kubeconfig, and proxies on the way.",
-        )
-    shown = None if route.proxy else _shown(route)
-    dates = _dates(shown) if shown else None
-    if error.verify_code == _EXPIRED:
-        return (
-            f"a certificate that it shows expired{f' on {_day(dates[1])}' if dates else ''}, and {_clock()}",
-            "Renew the API server's certificates (kubeadm: `kubeadm certs renew all`), or set this machine's clock.",
-        )
-    if error.verify_code == _NOT_YET:
-        return (
-            f"a certificate that it shows is valid only{f' from {_day(dates[0])}' if dates else ' later'}, and {_clock()}",
-            "Set this machine's clock, or the one of the machine that issued the certificate.",
-        )
-    if error.verify_code in _OTHER_NAME:
-        names = _names(shown) if shown else []
-        return (
-            f"its certificate is not for {host}{f' but for {listing(names[:8])}' if names else ''}",
-            "Give a server address that the certificate names, or set tls-server-name in the kubeconfig.",
-        )
-    if error.verify_code in _STRANGERS:
-        issuer = _issuer(shown) if shown else ""
-        return (
-            f"its certificate is signed{f' by {issuer}' if issuer else ''} by none of the kubeconfig's certificate authorities",
-            "Get a current kubeconfig of this cluster; if this one should be right, somebody may stand in between.",
-        )
-    return one_line(
-        error.verify_message
-    ), "Check the API server's certificate and the kubeconfig's certificate authority."
-
-
-def _clock() -> str:
-    return f"this machine's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _shown(route: Route) -> bytes | None:
-    """The certificate that the server shows, in PEM. Nothing is sent, since it is not trusted; None where it cannot be had."""
-    parts = urlsplit(route.server)
-
-    def look() -> bytes:
-        context = tls_context(verify=False)
-        at = (str(parts.hostname), parts.port or 443)
-        with (
-            socket.create_connection(at, timeout=_LOOK_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=route.hostname or parts.hostname) as spoken,
-        ):
-            return ssl.DER_cert_to_PEM_cert(spoken.getpeercert(binary_form=True) or b"").encode()
-
-    try:
-        return within(2 * _LOOK_SECONDS, look)
-    except (OSError, ValueError):
-        return None
-
-
-def _certificate(pem: bytes) -> Any:
-    from cryptography import x509
-
-    try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError:
-        return None
-
-
-def _dates(pem: bytes) -> tuple[datetime, datetime] | None:
-    found = _certificate(pem)
-    return (found.not_valid_before_utc, found.not_valid_after_utc) if found else None
-
-
-def _issuer(pem: bytes) -> str:
-    found = _certificate(pem)
-    return one_line(found.issuer.rfc4514_string(), 120) if found else ""
-
-
-def _names(pem: bytes) -> list[str]:
-    from cryptography import x509
-
-    found = _certificate(pem)
-    try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value if found else ()
-    except x509.ExtensionNotFound:
-        return []
-    return [one_line(name.value, 80) for name in names]
+    return NotKnown(
+        what, msg("They may have expired: check with `{command}`.", command=f"{kubectl(asked)} auth whoami")
+    )

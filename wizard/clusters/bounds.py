@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from wizard.messages import msg
+
 MAX_ANSWER = 16 << 20  # bytes of one answer; etcd takes no object above some 1.5 MiB
 MAX_PARSED = 64 << 20  # bytes of memory that one answer may come to
 MAX_LIST = 96 << 20  # bytes of memory that all pages of a list may come to
@@ -21,7 +23,7 @@ class TooMuch(ValueError):
 def parsed(data: bytes) -> Any:
     """What JSON says. Raises TooMuch before anything is made of it, ValueError or RecursionError where it is none."""
     if _weight(data) > MAX_PARSED:
-        raise TooMuch(f"its answer comes to more than {MAX_PARSED >> 20} MiB")
+        raise TooMuch(msg("its answer comes to more than {limit} MiB", limit=MAX_PARSED >> 20))
     return json.loads(data)
 
 

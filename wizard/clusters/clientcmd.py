@@ -18,11 +18,12 @@ from typing import Any
 import yaml
 
 from wizard import yamltext
+from wizard.clusters.yamllines import TABLES, Lines, Path, line_of, lines_in
 from wizard.errors import Mistake
+from wizard.messages import msg
 from wizard.text import one_line
 
 Item = dict[str, Any]
-Lines = Mapping[str, int]  # field → line, 1-based; "" is the entry itself
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,7 @@ def loaded(raw: bytes) -> Content:
         raise Unloadable(mistakes, tuple(_names(data)))
     tables = {table: {str(entry["name"]): entry.get(one) or {} for entry in checked.get(table) or ()}
               for table, one in TABLES.items()}  # fmt: skip
-    return Content(**tables, current=checked.get("current-context") or "", lines=_lines(root))
-
-
-TABLES = {"contexts": "context", "clusters": "cluster", "users": "user"}
+    return Content(**tables, current=checked.get("current-context") or "", lines=lines_in(root))
 
 
 # -- YAML as Go reads it
@@ -97,10 +95,11 @@ def _composed(raw: bytes) -> yaml.Node | None:
         found: yaml.Node | None = yaml.compose(raw, Loader=_Unresolved)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        why = getattr(error, "problem", None) or "it is no text, or nested too deeply"
+        why = getattr(error, "problem", None) or msg("it is no text, or nested too deeply")
         if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error.context):
-            why = "there is a second document, which kubectl would leave out"
-        raise Unloadable([Mistake("", f"no YAML: {one_line(why)}", mark.line + 1 if mark else None)]) from error
+            why = msg("there is a second document, which kubectl would leave out")
+        text = msg("no YAML: {reason}", reason=one_line(why))
+        raise Unloadable([Mistake("", text, mark.line + 1 if mark else None)]) from error
     return found
 
 
@@ -121,13 +120,13 @@ class _Plain:
     def value(self, node: yaml.Node) -> Any:
         self._met += 1
         if self._met > yamltext.MOST:
-            raise _Refused(node, f"more than {yamltext.MOST} values, those of aliases counted each time")
+            raise _Refused(node, msg("more than {most} values, those of aliases counted each time", most=yamltext.MOST))
         if isinstance(node, yaml.ScalarNode):
             return scalar(node)
         if node.tag:
-            raise _Refused(node, f"the tag {one_line(node.tag, 60)} means nothing in a kubeconfig")
+            raise _tagged(node)
         if id(node) in self._above:
-            raise _Refused(node, "an alias within its own anchor")
+            raise _Refused(node, msg("an alias within its own anchor"))
         self._above.add(id(node))
         made = self._mapping(node) if isinstance(node, yaml.MappingNode) else [self.value(each) for each in node.value]
         self._above.discard(id(node))
@@ -139,15 +138,20 @@ class _Plain:
         for key_node, value_node in node.value:
             if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and key_node.tag == "":
                 if not isinstance(value_node, yaml.MappingNode):
-                    raise _Refused(key_node, "what << brings in must be one mapping")
+                    raise _Refused(key_node, msg("what << brings in must be one mapping"))
                 made.update(self.value(value_node))  # as in Go: what comes later in the text counts
                 continue
             key = _key(key_node)
             if key in own:
-                raise _Refused(key_node, f"the key {one_line(key, 80)} stands twice, and kubectl would lose the first")
+                why = msg("the key {key} stands twice, and kubectl would lose the first", key=one_line(key, 80))
+                raise _Refused(key_node, why)
             own.add(key)
             made[key] = self.value(value_node)
         return made
+
+
+def _tagged(node: yaml.Node) -> _Refused:
+    return _Refused(node, msg("the tag {tag} means nothing in a kubeconfig", tag=one_line(node.tag, 60)))
 
 
 def _key(node: yaml.Node) -> str:
@@ -157,7 +161,7 @@ def _key(node: yaml.Node) -> str:
     if isinstance(key, int):
         return str(key)
     if not isinstance(key, str):
-        raise _Refused(node, "a key must be text")
+        raise _Refused(node, msg("a key must be text"))
     return key
 
 
@@ -167,7 +171,7 @@ def scalar(node: yaml.ScalarNode) -> Any:
     if node.tag == _STR:
         return text
     if node.tag:
-        raise _Refused(node, f"the tag {one_line(node.tag, 60)} means nothing in a kubeconfig")
+        raise _tagged(node)
     if text and text[0] not in _FIRST:
         return text
     if text in _WORDS:
@@ -175,7 +179,8 @@ def scalar(node: yaml.ScalarNode) -> Any:
     if text[0] not in "+-.0123456789":
         return text
     if _NO_JSON.fullmatch(text):
-        raise _Refused(node, f"{text} is a number that JSON does not have, and kubectl makes JSON of it first")
+        why = msg("{number} is a number that JSON does not have, and kubectl makes JSON of it first", number=text)
+        raise _Refused(node, why)
     return _number(text)
 
 
@@ -246,10 +251,8 @@ _CONFIG = {
     "contexts": _Named({"name": str, "context": {"cluster": str, "user": str, "namespace": str, "extensions": _EXTENSIONS}}),
 }  # fmt: skip
 _EMPTY: Mapping[Any, Callable[[], Any]] = {str: str, bool: bool, _Bytes: str}
-_KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a mapping"}
+_KINDS = {str: msg("text"), bool: msg("true or false"), list: msg("a list"), dict: msg("a mapping")}
 _FIXED = {("apiVersion",): "v1", ("kind",): "Config"}
-
-Path = tuple[str | int, ...]
 
 
 class _Check:
@@ -276,14 +279,16 @@ class _Check:
         if shape is _Bytes:
             return self._bytes(self._as(str, value, path), path)
         if path in _FIXED and value not in ("", _FIXED[path]):
-            self._wrong(path, f"must be {_FIXED[path]}")
+            self._wrong(path, msg("must be {value}", value=_FIXED[path]))
         return self._as(shape, value, path)
 
     def _as(self, kind: Any, value: Any, path: Path) -> Any:
         if isinstance(value, kind):
             return value
-        unquoted = kind is str and isinstance(value, bool | int | float)
-        self._wrong(path, f"must be {_KINDS[kind]}, not {_told(value)}{': put quotes around it' if unquoted else ''}")
+        if kind is str and isinstance(value, bool | int | float):
+            self._wrong(path, msg("must be text, not {found}: put quotes around it", found=_told(value)))
+        else:
+            self._wrong(path, msg("must be {wanted}, not {found}", wanted=_KINDS[kind], found=_told(value)))
         return kind()
 
     def _or_empty(self, value: Any, shape: Any, path: Path) -> Any:
@@ -306,9 +311,9 @@ class _Check:
             entry = self._or_empty(each, shape.shape, (*path, index))
             name = entry.get("name", "")
             if not name and not shape.nameless and not (isinstance(each, dict) and each.get("name")):
-                self._wrong((*path, index), "must have a name")
+                self._wrong((*path, index), msg("must have a name"))
             elif name in names:
-                self._wrong((*path, index), f"the name {one_line(name, 120)} stands twice in this list")
+                self._wrong((*path, index), msg("the name {name} stands twice in this list", name=one_line(name, 120)))
             names.add(name)
             made.append(entry)
         return made
@@ -321,7 +326,7 @@ class _Check:
         return text
 
     def _wrong(self, path: Path, why: str) -> None:
-        self._mistakes.append(Mistake(_shown(path), why, _line(self._root, path)))
+        self._mistakes.append(Mistake(_shown(path), why, line_of(self._root, path)))
 
 
 def decoded(text: str) -> bytes:
@@ -336,18 +341,20 @@ def decoded(text: str) -> bytes:
 
 def _no_base64(text: str) -> str:
     if text.lstrip().startswith("-----BEGIN"):
-        return "holds PEM itself; it must be base64 of that, or a file named without -data"
-    return "is no base64"
+        return msg("holds PEM itself; it must be base64 of that, or a file named without -data")
+    return msg("is no base64")
 
 
 def _told(value: Any) -> str:
     if isinstance(value, bool):
-        return "a truth value"
+        return msg("a truth value")
     if isinstance(value, int | float):
-        return "a number"
+        return msg("a number")
     if isinstance(value, str):
-        return "text"
-    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "nothing"
+        return msg("text")
+    if isinstance(value, list):
+        return msg("a list")
+    return msg("a mapping") if isinstance(value, dict) else msg("nothing")
 
 
 def _shown(path: Path) -> str:
@@ -355,45 +362,3 @@ def _shown(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{one_line(part, 80)}" if text else one_line(part, 80)
     return text
-
-
-# -- where it stands
-
-
-def _line(node: yaml.Node, path: Path) -> int:
-    """The line of what has this path, or of what it would stand in."""
-    line = node.start_mark.line + 1
-    for part in path:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode):
-            found = next(((key, below) for key, below in node.value if key.value == part), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-    return line
-
-
-def _lines(root: yaml.Node) -> dict[tuple[str, str], Lines]:
-    """Where the fields of each entry stand."""
-    found: dict[tuple[str, str], Lines] = {}
-    for table, entry in _entries(root):
-        parts = {key.value: value for key, value in entry.value}
-        body = parts.get(TABLES[table])
-        fields = {"": entry.start_mark.line + 1}
-        for key, value in body.value if isinstance(body, yaml.MappingNode) else ():
-            fields[key.value] = key.start_mark.line + 1
-            if key.value == "exec" and isinstance(value, yaml.MappingNode):
-                fields |= {f"exec.{below.value}": below.start_mark.line + 1 for below, _ in value.value}
-        if isinstance(parts.get("name"), yaml.ScalarNode):
-            found[table, parts["name"].value] = fields
-    return found
-
-
-def _entries(root: yaml.Node) -> Iterator[tuple[str, yaml.MappingNode]]:
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value in TABLES and isinstance(value, yaml.SequenceNode):
-            for entry in value.value:
-                if isinstance(entry, yaml.MappingNode):
-                    yield key.value, entry

@@ -14,6 +14,8 @@ import websocket
 from wizard.clusters.bounds import MAX_FRAME, MAX_GREETING, TooMuch, parsed
 from wizard.clusters.port import Executed
 from wizard.clusters.wire import Answer, NoAnswer, Wire
+from wizard.errors import words_of
+from wizard.messages import msg
 from wizard.text import one_line
 
 MAX_OUTPUT = 1 << 20
@@ -59,11 +61,11 @@ def execute(
             body = refused.resp_body or b""
             return _refused(refused.status_code, dict(refused.resp_headers or {}), body)
         except TooMuch as error:
-            raise NoAnswer(str(error), sent=False, large=True) from error
+            raise NoAnswer(words_of(error), sent=False, large=True) from error
         except (websocket.WebSocketException, OSError, ValueError) as error:
             if channel.getstatus() not in {None, HTTPStatus.SWITCHING_PROTOCOLS}:
                 return _refused(channel.getstatus(), {}, b"")  # it leads elsewhere: there is no following
-            raise NoAnswer(one_line(error) or "it is silent", sent=False) from error
+            raise NoAnswer(one_line(words_of(error)) or msg("it is silent"), sent=False) from error
         limits.until = time.monotonic() + seconds
         limits.silence = seconds
         limits.left = math.inf
@@ -81,9 +83,10 @@ def execute(
             said = kept[_STDERR].decode(errors="replace")
             return Executed(kept[_STDOUT].decode(errors="replace"), f"{said}\nno end within {seconds:.0f} s", -1)
         except TooMuch as error:
-            raise NoAnswer(str(error), sent=True, large=True) from error
+            raise NoAnswer(words_of(error), sent=True, large=True) from error
         except (websocket.WebSocketException, OSError, ValueError) as error:
-            raise NoAnswer(f"the connection to the command was lost: {one_line(error)}", sent=True) from error
+            why = msg("the connection to the command was lost: {reason}", reason=one_line(words_of(error)))
+            raise NoAnswer(why, sent=True) from error
         with contextlib.suppress(websocket.WebSocketException, OSError):
             channel.send_close()
     return _ended(*(kept[each].decode(errors="replace") for each in (_STDOUT, _STDERR, _STATUS)))
@@ -92,7 +95,7 @@ def execute(
 def _refused(status: int | None, headers: Mapping[str, str], body: bytes) -> Answer:
     """Any answer is a refusal, where none was asked for."""
     if status is None or status < HTTPStatus.MULTIPLE_CHOICES:
-        return Answer(HTTPStatus.BAD_REQUEST, {}, b"what answers there speaks no websocket", 0.0)
+        return Answer(HTTPStatus.BAD_REQUEST, {}, b"", 0.0, msg("what answers there speaks no websocket"))
     return Answer(status, headers, body, 0.0)
 
 
@@ -106,7 +109,7 @@ class _Bounded(websocket.frame_buffer):
         last, operation = (self.header[0], self.header[4]) if self.header else (1, 0)
         length = (self.length or 0) + self._message
         if length > MAX_FRAME:
-            raise TooMuch(f"one message of a command is longer than {MAX_FRAME >> 20} MiB")
+            raise TooMuch(msg("one message of a command is longer than {limit} MiB", limit=MAX_FRAME >> 20))
         if operation in {websocket.ABNF.OPCODE_CONT, websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY}:
             self._message = 0 if last else length
 
@@ -131,7 +134,7 @@ def _ended(out: str, err: str, told: str) -> Executed | Answer:
         code = next((int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"), 0)
         succeeded = status.get("status") == "Success"
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise NoAnswer("the connection to the command was lost", sent=True) from error
+        raise NoAnswer(msg("the connection to the command was lost"), sent=True) from error
     if not succeeded and code == 0:
         # It never began, or was torn down: the container is gone, say.
         return Answer(HTTPStatus.BAD_REQUEST, {}, told.encode(), 0.0)

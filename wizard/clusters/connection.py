@@ -21,7 +21,7 @@ from wizard.clusters.login import Chosen, Login, chosen, login, problem_of
 from wizard.clusters.patience import Attempts, Failure, Patience, failure_of, retry_after
 from wizard.clusters.port import Executed, Outdated
 from wizard.clusters.wire import Answer, NoAnswer, Wire
-from wizard.errors import Failed, NotKnown, Trouble
+from wizard.errors import Failed, NotKnown, Trouble, words_of
 
 R = TypeVar("R", Answer, Answer | Executed)
 
@@ -130,7 +130,7 @@ class Connection:
                 answer = send(who, wire, attempts)
             except NoAnswer as none:
                 if none.large:
-                    raise too_large(asked, none) from none
+                    raise too_large(asked, words_of(none)) from none
                 if none.tls is None and attempts.again(Failure.LOST if none.sent else Failure.UNSENT):
                     continue
                 if not none.sent:

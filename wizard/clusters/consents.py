@@ -19,6 +19,7 @@ from state.files import open_folder
 from state.records import now
 from wizard.clusters.plugin import Plugin
 from wizard.errors import NeedsPerson
+from wizard.messages import counted, joined, msg
 from wizard.paths import expanded
 from wizard.text import listing, one_line, quoted
 
@@ -86,15 +87,20 @@ class Consents:
             return
         first = next(iter(asked.values()))
         alike = [name for name, plugin in asked.items() if plugin.words == first.words and plugin.path == first.path]
-        others = len(asked) - len(alike)
-        what = f"{listing(alike)}: {one_line(first.kubeconfig)} runs {first} for credentials"
         consent = " ".join(sorted({f"--consent {quoted(each.path)}" for each in asked.values() if each.path}))
+        remedy = (
+            msg("Look at it. If you trust it, agree with {options}; in a terminal you are asked.", options=consent)
+            if consent
+            else msg("Look at it. If you trust it, agree with kubectl: use it once there; in a terminal you are asked.")
+        )
+        questions = [
+            msg("{kubeconfig} runs {command} for credentials.", kubeconfig=one_line(each.kubeconfig), command=str(each))
+            for each in asked.values()
+        ]
         raise Unconsented(
-            f"{what}{f', {others} more run others' if others else ''}, and nobody agreed to that; nothing was run",
-            f"Look at it. If you trust it, agree with {consent or 'kubectl: use it once there'}; in a terminal you are asked.",
-            "\n".join(
-                dict.fromkeys(f"{one_line(each.kubeconfig)} runs {each} for credentials." for each in asked.values())
-            ),
+            _unagreed(first, alike, len(asked) - len(alike)),
+            remedy,
+            joined(dict.fromkeys(questions)),
             lambda: self.agree(asked.values()),
         )
 
@@ -119,3 +125,21 @@ class Consents:
                     directory.replace(FILE, json.dumps(known, indent=1).encode(), 0)
         except (StateError, OSError) as error:
             log.info("what was agreed to cannot be remembered: %s", error)
+
+
+def _unagreed(plugin: Plugin, clusters: list[str], others: int) -> str:
+    """That nobody agreed to what these clusters run, and `others` run besides."""
+    told = {"clusters": listing(clusters), "kubeconfig": one_line(plugin.kubeconfig), "command": str(plugin)}
+    if not others:
+        return msg(
+            "{clusters}: {kubeconfig} runs {command} for credentials, and nobody agreed to that; nothing was run",
+            **told,
+        )
+    return counted(
+        "{clusters}: {kubeconfig} runs {command} for credentials, {count} more run others, and nobody agreed to that; "
+        "nothing was run",
+        "{clusters}: {kubeconfig} runs {command} for credentials, {count} more run others, and nobody agreed to that; "
+        "nothing was run",
+        others,
+        **told,
+    )

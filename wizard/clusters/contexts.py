@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.messages import msg
+
 if TYPE_CHECKING:
     from wizard.clusters.plugin import Plugin
 
 SIMULATED_KUBECONFIG = Path("(simulated)") / "kubeconfig"  # of the demo's contexts: there is no such file
 
-ENVIRONMENT = "the files of $KUBECONFIG together"  # where a context is that none of them holds whole
+ENVIRONMENT = msg("the files of $KUBECONFIG together")  # where a context is that none of them holds whole
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from wizard.messages import msg
+
 Object = dict[str, Any]
 
 
@@ -41,8 +43,9 @@ class Ref:
     namespace: str = ""
 
     def __str__(self) -> str:
-        place = f" in {self.namespace}" if self.namespace else ""
-        return f"{self.kind.kind} {self.name}{place}"
+        if not self.namespace:
+            return f"{self.kind.kind} {self.name}"
+        return msg("{kind} {name} in {namespace}", kind=self.kind.kind, name=self.name, namespace=self.namespace)
 
 
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)

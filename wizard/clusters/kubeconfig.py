@@ -15,6 +15,7 @@ from wizard.clusters.plugin import plugin_of
 from wizard.clusters.usable import flaws
 from wizard.errors import BadInput, Mistake, Trouble
 from wizard.mesh.model import Mesh
+from wizard.messages import counted, joined, msg
 from wizard.text import listing, one_line, printable
 
 
@@ -41,11 +42,11 @@ def entries(paths: Sequence[Path] = ()) -> list[ContextEntry]:
 
 
 # What nobody can read nobody can confirm, nor type into a mesh file.
-_UNREADABLE_NAME = "its name holds what cannot be shown; give it another with kubectl config rename-context"
+_UNREADABLE_NAME = msg("its name holds what cannot be shown; give it another with kubectl config rename-context")
 
 
 def _shown(name: str) -> str:
-    return one_line(name) or "(blank)"
+    return one_line(name) or msg("(blank)")
 
 
 def _listed(config: Kubeconfig, merged: Sequence[Kubeconfig | BadInput]) -> Iterator[ContextEntry]:
@@ -69,7 +70,7 @@ def _entry(found: Found, config: Kubeconfig, merged: Sequence[Kubeconfig | BadIn
         kubeconfig=None if merged else config.path,
         server=one_line((found.cluster.body or {}).get("server", "")),
         user=one_line(found.user.name),
-        credentials=credentials(found.user.body) if found.user.name else "none: anonymous",
+        credentials=credentials(found.user.body) if found.user.name else msg("none: anonymous"),
         current=found.context.name == config.current,
         problem=_cannot(problems) if problems else "",
         plugin=None if problems else plugin_of(found.user.body, found.user.path),
@@ -84,31 +85,41 @@ def _unread(path: Path, refused: BadInput) -> Iterator[ContextEntry]:
 
 def _whole(refused: BadInput) -> str:
     """A refusal in one sentence: the first of its mistakes stands for all."""
-    mistakes = refused.mistakes
-    more = f", and {len(mistakes) - 1} more" if len(mistakes) > 1 else ""
-    return f"{refused.what}: {one_line(mistakes[0])}{more}" if mistakes else refused.what
+    if not refused.mistakes:
+        return refused.what
+    first, others = one_line(str(refused.mistakes[0])), len(refused.mistakes) - 1
+    if not others:
+        return msg("{problem}: {mistake}", problem=refused.what, mistake=first)
+    return counted(
+        "{problem}: {mistake}, and {count} more",
+        "{problem}: {mistake}, and {count} more",
+        others,
+        problem=refused.what,
+        mistake=first,
+    )
 
 
 def _cannot(problems: Sequence[str]) -> str:
-    return "; ".join(problems[:3])
+    return joined(problems[:3], "; ")
 
 
 def credentials(user: Mapping[str, Any] | None) -> str:
     """What kind of credentials this user has, in words; never the credentials themselves."""
     if user is None:
-        return "none: this user is not in the file"
+        return msg("none: this user is not in the file")
     for keys, words in (  # as kubectl: these come before a command
-        (("client-certificate-data", "client-certificate"), "client certificate"),
-        (("token", "tokenFile"), "token"),
-        (("username",), "password"),
+        (("client-certificate-data", "client-certificate"), msg("client certificate")),
+        (("token", "tokenFile"), msg("token")),
+        (("username",), msg("password")),
     ):
         if any(user.get(key) for key in keys):
             return words
     if isinstance(run := user.get("exec"), Mapping):
-        return f"runs {one_line(run.get('command') or 'a command', 120)}"
+        command = run.get("command")
+        return msg("runs {command}", command=one_line(command, 120)) if command else msg("runs a command")
     if isinstance(provider := user.get("auth-provider"), Mapping):
-        return f"auth provider {one_line(provider.get('name') or '', 80)}"
-    return "none"
+        return msg("auth provider {name}", name=one_line(provider.get("name") or "", 80))
+    return msg("none")
 
 
 def missing_contexts(mesh: Mesh, *, usable: bool = True) -> tuple[Mistake, ...]:
@@ -129,17 +140,26 @@ def missing_contexts(mesh: Mesh, *, usable: bool = True) -> tuple[Mistake, ...]:
             continue
         where = listing([one_line(config.path) for config in configs], last="or")
         found = found_in(configs, cluster.context)
+        context = repr(one_line(cluster.context))
         if found is None:
             names = [one_line(name) for config in configs for name in config.contexts]
-            known = (
-                f"there are {listing(names[:20])}{' and more' if len(names) > 20 else ''}" if names else "it has none"
-            )
-            mistakes.append(
-                Mistake(f"{at}.context", f"{one_line(cluster.context)!r} is no context of {where}; {known}")
-            )
+            mistakes.append(Mistake(f"{at}.context", _no_context(context, where, names)))
         elif usable:
-            mistakes += (
-                Mistake(f"{at}.context", f"{one_line(cluster.context)!r} of {where} cannot be used: {flaw}")
-                for flaw in flaws(found)
-            )
+            for flaw in flaws(found):
+                text = msg("{context} of {files} cannot be used: {problem}", context=context, files=where, problem=flaw)
+                mistakes.append(Mistake(f"{at}.context", text))
     return tuple(mistakes)
+
+
+def _no_context(context: str, files: str, names: Sequence[str]) -> str:
+    if not names:
+        return msg("{context} is no context of {files}; it has none", context=context, files=files)
+    known = listing(names[:20])
+    if len(names) > 20:
+        return msg(
+            "{context} is no context of {files}; there are {contexts} and more",
+            context=context,
+            files=files,
+            contexts=known,
+        )
+    return msg("{context} is no context of {files}; there are {contexts}", context=context, files=files, contexts=known)

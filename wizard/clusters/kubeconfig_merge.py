@@ -16,6 +16,7 @@ from wizard import yamltext
 from wizard.clusters.clientcmd import Item
 from wizard.clusters.kubeconfig_read import Kubeconfig, absolute, read
 from wizard.errors import BadInput
+from wizard.messages import msg
 from wizard.text import one_line
 
 
@@ -53,7 +54,7 @@ def merge(paths: Sequence[Path], *, by_file_name: bool = False) -> Merged:
     configs = [read(path) for path in paths]
     empty = [one_line(config.path) for config in configs if not config.contexts]
     if empty:
-        raise BadInput(f"{', '.join(empty)} holds no context", "Leave it out.")
+        raise BadInput(msg("{files} holds no context", files=", ".join(empty)), msg("Leave it out."))
     marks = [f"-{config.path.stem}" if by_file_name else str(number) for number, config in enumerate(configs, 1)]
     clusters = _joined([_absolute(config.clusters, config) for config in configs], marks, _appended)
     users = _joined([_absolute(config.users, config) for config in configs], marks, _appended)

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard.clusters import clientcmd
-from wizard.clusters.clientcmd import Item, Lines, Unloadable
-from wizard.errors import BadInput
+from wizard.clusters.clientcmd import Item, Unloadable
+from wizard.clusters.yamllines import Lines
+from wizard.errors import BadInput, words_of
+from wizard.messages import counted, msg
 from wizard.paths import expanded, is_there
 from wizard.reading import opened
 from wizard.text import listing, one_line
 
 MAX_BYTES = 8 << 20  # hundreds of clusters with their certificates inline
-REMEDY = "Give another kubeconfig, or correct this one."
+REMEDY = msg("Give another kubeconfig, or correct this one.")
 _FILES = (
     "certificate-authority",
     "client-certificate",
@@ -53,10 +55,17 @@ def default_files() -> list[Path]:
     files = told or [expanded("~/.kube/config")]
     found = [path for path in dict.fromkeys(files) if is_there(path)]
     if not found:
-        where = "of $KUBECONFIG " if told else ""
+        names = listing(map(one_line, files))
         raise BadInput(
-            f"no kubeconfig found: {listing(map(one_line, files))} {where}{'do' if len(files) > 1 else 'does'} not exist",
-            "Name one with --kubeconfig FILE, or set KUBECONFIG.",
+            counted(
+                "no kubeconfig found: {files} of $KUBECONFIG does not exist",
+                "no kubeconfig found: {files} of $KUBECONFIG do not exist",
+                len(files),
+                files=names,
+            )
+            if told
+            else msg("no kubeconfig found: {file} does not exist", file=names),
+            msg("Name one with --kubeconfig FILE, or set KUBECONFIG."),
         )
     return found
 
@@ -86,7 +95,8 @@ def read(path: Path) -> Kubeconfig:
     with _reading:
         said = _said(path, typed)
     if isinstance(said, Unloadable):
-        refused = NotLoaded(f"{one_line(typed)} cannot be used as a kubeconfig", REMEDY, said.mistakes)
+        what = msg("{file} cannot be used as a kubeconfig", file=one_line(typed))
+        refused = NotLoaded(what, REMEDY, said.mistakes)
         refused.names = said.names
         raise refused
     return said
@@ -100,7 +110,8 @@ def _said(path: Path, typed: Path) -> Kubeconfig | Unloadable:
         found, raw = opened(path, MAX_BYTES)
     except ValueError as error:
         _known.pop(path, None)
-        raise BadInput(f"the kubeconfig {one_line(typed)} {error}", REMEDY) from error
+        what = msg("the kubeconfig {file} {problem}", file=one_line(typed), problem=words_of(error))
+        raise BadInput(what, REMEDY) from error
     digest = hashlib.sha256(raw).digest()
     said = known.said if known is not None and known.digest == digest else parsed(path, raw)
     if len(_known) >= _MANY:
@@ -155,7 +166,8 @@ class Entry:
     def at(self, key: str = "") -> str:
         """Where this field stands, in words."""
         line = self.lines.get(key) or self.lines.get("")
-        return f"line {line} of {one_line(self.path)}" if line else one_line(self.path)
+        file = one_line(self.path)
+        return msg("line {line} of {file}", line=line, file=file) if line else file
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from wizard.clusters import leasetexts
 from wizard.clusters.kinds import LEASE, Object, Ref
 from wizard.clusters.patience import at_most
 from wizard.clusters.port import MANAGER, Cluster, Outdated
-from wizard.errors import Busy, Failed, Interrupted, NeedsPerson, NotAllowed, NotKnown, Trouble
-from wizard.text import duration, one_line
+from wizard.errors import Failed, Interrupted, NotAllowed, NotKnown, Trouble
+from wizard.messages import msg
+from wizard.text import duration
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +138,7 @@ class Lease:
             except NotAllowed as refused:
                 log.info("no lease: %s", refused.what)
                 self._free = True
-                told("leases may not be used here: no run on another machine is kept out while this one works")
+                told(msg("leases may not be used here: no run on another machine is kept out while this one works"))
                 return
             self._thread = threading.Thread(target=self._keep, name=f"lease of {self.cluster.name}", daemon=True)
             self._thread.start()
@@ -168,9 +170,13 @@ class Lease:
         if moment - trying < self._times.late:
             return None
         return Failed(
-            f"{self.cluster.name}: {self.ref} could not be renewed for {duration(moment - self._renewed)}, so that another "
-            "machine may take over",
-            "See that the cluster's API server answers.",
+            msg(
+                "{cluster}: {lease} could not be renewed for {duration}, so that another machine may take over",
+                cluster=self.cluster.name,
+                lease=str(self.ref),
+                duration=duration(moment - self._renewed),
+            ),
+            msg("See that the cluster's API server answers."),
         )
 
     def release(self) -> None:
@@ -179,7 +185,9 @@ class Lease:
         self._hurry.set()
         with self._lock:
             held, self._live = self._live is not None, None
-            self._lost = self._lost or Failed(f"{self.cluster.name}: {self.ref} was given up", "")
+            if self._lost is None:
+                what = msg("{cluster}: {lease} was given up", cluster=self.cluster.name, lease=str(self.ref))
+                self._lost = Failed(what, "")
             if held:
                 # As it stands there now: the answer to a renewal may have been lost.
                 self._remove(lambda live: (live.get("spec") or {}).get("holderIdentity") == self._holder.identity)
@@ -220,13 +228,9 @@ class Lease:
                     return
                 if seen is None:
                     seen, since = live, self._clock()
-                    told(f"{self._who(live)}; watched for up to {duration(_lasts(live))}, whether that run still lives")
+                    told(leasetexts.watched(self.ref, live, _lasts(live)))
                 elif live["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]:
-                    raise Busy(
-                        f"{self.cluster.name}: {self._who(live)}, until {_until(live)} by its clock and longer if it is renewed; "
-                        "nothing was changed",
-                        "Wait until that run has ended, or end it there; then run this again.",
-                    )
+                    raise leasetexts.busy(self.cluster.name, self.ref, live, _lasts(live))
                 elif sent - since >= _lasts(live):
                     self._hold(self._taken_over(live, take_over), sent)
                     return
@@ -234,7 +238,7 @@ class Lease:
                 pass  # somebody was quicker
             else:
                 if stopped() or self._ended.wait(self._times.look):
-                    raise Interrupted("stopped by you")
+                    raise Interrupted(msg("stopped by you"))
             live = self.cluster.get(self.ref)
 
     def _create(self, sent: float) -> Object | None:
@@ -254,11 +258,7 @@ class Lease:
 
     def _taken_over(self, live: Object, take_over: bool) -> Object:
         if not take_over:
-            raise NeedsPerson(
-                f"{self.cluster.name}: {self._who(live)}, and gave no sign of life for {duration(_lasts(live))}: it died, or it "
-                "was cut off and may still have an istioctl at work; nothing was changed",
-                f"Make sure that it has ended, then consent to take over: {self._resume} --take-over",
-            )
+            raise leasetexts.silent(self.cluster.name, self.ref, live, _lasts(live), self._resume)
         return self.cluster.replace(self._manifest(live))
 
     def _is_free(self, live: Object) -> bool:
@@ -296,7 +296,8 @@ class Lease:
     def _renew(self) -> None:
         live = self._live
         if live is None or self._lost is not None:
-            raise self._lost or Failed(f"{self.cluster.name}: {self.ref} is not held", "")
+            what = msg("{cluster}: {lease} is not held", cluster=self.cluster.name, lease=str(self.ref))
+            raise self._lost or Failed(what, "")
         if self._trying is None:
             self._trying = self._clock()
         with at_most(self._times.attempt):
@@ -313,14 +314,7 @@ class Lease:
                     raise self._lose(found) from None
 
     def _lose(self, found: Object | None) -> Trouble:
-        if found is None:
-            what = f"{self.cluster.name}: {self.ref} was removed: another run may have worked there meanwhile"
-            trouble: Trouble = Failed(what, "Make sure that no other run works on this mesh.")
-        else:
-            trouble = Busy(
-                f"{self.cluster.name}: another run took over: {self._who(found)}; this one changed nothing since",
-                "Leave the mesh to that run, or wait until it has ended.",
-            )
+        trouble = leasetexts.lost(self.cluster.name, self.ref, found)
         self._lost = trouble
         log.warning("%s", trouble.what)
         self._on_lost(trouble)
@@ -346,22 +340,9 @@ class Lease:
             },
         }
 
-    def _who(self, live: Object) -> str:
-        spec = live.get("spec") or {}
-        since = one_line(spec.get("acquireTime") or "an unknown time", 40)
-        return f"{one_line(spec.get('holderIdentity'), 200)} holds {self.ref} since {since}"
-
 
 def _lasts(live: Object) -> int:
     return max(1, int((live.get("spec") or {}).get("leaseDurationSeconds") or TIMES.duration))
-
-
-def _until(live: Object) -> str:
-    try:
-        renewed = datetime.fromisoformat(str(live["spec"]["renewTime"]))
-        return datetime.fromtimestamp(renewed.timestamp() + _lasts(live), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (KeyError, ValueError, OverflowError, OSError):
-        return "an unknown time"
 
 
 def _now() -> str:

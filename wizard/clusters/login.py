@@ -31,10 +31,11 @@ from wizard.clusters.kinds import Object
 from wizard.clusters.kubeconfig_read import Found, files_of, found_in
 from wizard.clusters.proxies import NoProxy, proxy_to
 from wizard.clusters.typed import file_option, kubectl
-from wizard.clusters.usable import MAX_PEM, flaws, token_in
+from wizard.clusters.usable import MAX_PEM, flaw, flaws, token_in
 from wizard.clusters.wire import Route, tls_context
 from wizard.credentials import hold_header, hold_key, hold_url, hold_user
-from wizard.errors import BadInput, Failed, Trouble
+from wizard.errors import BadInput, Failed, Trouble, words_of
+from wizard.messages import joined, msg
 from wizard.reading import read
 from wizard.text import one_line
 
@@ -92,9 +93,11 @@ def chosen(name: str, kubeconfig: Path | None, context: str) -> Chosen:
     try:
         found = found_in(files_of(kubeconfig), context)
     except BadInput as refused:
-        said = [f"{refused.what}: {one_line(refused.mistakes[0])}" if refused.mistakes else refused.what]
-        raise _unusable(name, context, kubeconfig, said) from refused
-    wrong = flaws(found) if found else ["it is not there"]
+        said = refused.what
+        if refused.mistakes:
+            said = msg("{problem}: {mistake}", problem=said, mistake=one_line(str(refused.mistakes[0])))
+        raise _unusable(name, context, kubeconfig, [said]) from refused
+    wrong: list[str] = flaws(found) if found else [msg("it is not there")]
     if found is None or wrong:
         raise _unusable(name, context, kubeconfig, wrong)
     cluster = {key: value for key, value in (found.cluster.body or {}).items() if value}
@@ -158,12 +161,12 @@ def login(which: Chosen, *, seconds: float) -> Login:
             proxy.headers if proxy else None,
         )
     except NoProxy as error:
-        raise _unusable(which.name, which.context, which.kubeconfig, [str(error)]) from error
+        raise _unusable(which.name, which.context, which.kubeconfig, [words_of(error)]) from error
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         # What the library says of it is Python's, and tells nobody what to do.
-        why = (
-            f"the credentials of user {one_line(which.found.user.name, 120)!r} cannot be used ({which.found.user.at()})"
-        )
+        entry = which.found.user
+        named = repr(one_line(entry.name, 120))
+        why = msg("the credentials of user {user} cannot be used ({place})", user=named, place=entry.at())
         raise _unusable(which.name, which.context, which.kubeconfig, [why]) from error
     finally:
         for descriptor in files:
@@ -205,7 +208,8 @@ def problem_of(name: str, kubeconfig: Path | None, context: str) -> Iterator[Non
         raise
     except Exception as error:
         log.info("%s: the login of its context broke down", name, exc_info=True)
-        raise _unusable(name, context, kubeconfig, [f"its login broke down ({type(error).__name__})"]) from error
+        why = msg("its login broke down ({error})", error=type(error).__name__)
+        raise _unusable(name, context, kubeconfig, [why]) from error
 
 
 def _refuse_plain(which: Chosen) -> None:
@@ -214,9 +218,14 @@ def _refuse_plain(which: Chosen) -> None:
     """
     if urlsplit(which.server).scheme.lower() != "https":
         raise BadInput(
-            f"{which.name}: context {one_line(which.context)}: its API server {one_line(which.server) or '(none)'} is not "
-            "https://…: credentials and keys would be sent in clear, so nothing is",
-            "Give a context whose server begins with https://; that of a `kubectl proxy` does not.",
+            msg(
+                "{cluster}: context {context}: its API server {server} is not https://…: credentials and keys would be "
+                "sent in clear, so nothing is",
+                cluster=which.name,
+                context=one_line(which.context),
+                server=one_line(which.server) or msg("(none)"),
+            ),
+            msg("Give a context whose server begins with https://; that of a `kubectl proxy` does not."),
         )
 
 
@@ -224,26 +233,48 @@ def _of_provider(which: Chosen) -> Object:
     """The user whose `auth-provider` gives credentials, with them. No identity provider is asked: only kubectl may use up a
     refresh token, since it alone writes the next one back.
     """
-    told, at = which.user["auth-provider"], f"{which.name}: context {one_line(which.context)}"
+    told, context = which.user["auth-provider"], one_line(which.context)
     if told.get("name") != "oidc":
         raise BadInput(
-            f"{at}: its auth-provider {one_line(told.get('name') or '', 80)!r} is not supported, by kubectl neither",
-            "Get a kubeconfig that runs a command for credentials (exec), such as gke-gcloud-auth-plugin or kubelogin.",
+            msg(
+                "{cluster}: context {context}: its auth-provider {provider} is not supported, by kubectl neither",
+                cluster=which.name,
+                context=context,
+                provider=repr(one_line(told.get("name") or "", 80)),
+            ),
+            msg(
+                "Get a kubeconfig that runs a command for credentials (exec), such as gke-gcloud-auth-plugin or kubelogin."
+            ),
         )
     user = {key: value for key, value in which.user.items() if key != "auth-provider"}
     token = told.get("config", {}).get("id-token")
     if not token:
         raise BadInput(
-            f"{at}: its auth-provider oidc holds no id-token", f"Log in first: `{kubectl(which)} get namespaces`."
+            msg(
+                "{cluster}: context {context}: its auth-provider oidc holds no id-token",
+                cluster=which.name,
+                context=context,
+            ),
+            msg("Log in first: `{command}`.", command=f"{kubectl(which)} get namespaces"),
         )
     return {**user, "token": token}
 
 
 def _unusable(name: str, context: str, kubeconfig: Path | None, problems: list[str]) -> BadInput:
-    of = f" of {one_line(kubeconfig)}" if kubeconfig else ""
+    shown, told = one_line(context), joined(problems[:3], "; ")
+    what = (
+        msg(
+            "{cluster}: context {context} of {kubeconfig} cannot be used: {problems}",
+            cluster=name,
+            context=shown,
+            kubeconfig=one_line(kubeconfig),
+            problems=told,
+        )
+        if kubeconfig
+        else msg("{cluster}: context {context} cannot be used: {problems}", cluster=name, context=shown, problems=told)
+    )
     return BadInput(
-        f"{name}: context {one_line(context)}{of} cannot be used: {'; '.join(problems[:3])}",
-        f"Check it with `kubectl {file_option(kubeconfig)}config get-contexts`.",
+        what, msg("Check it with `{command}`.", command=f"kubectl {file_option(kubeconfig)}config get-contexts")
     )
 
 
@@ -254,9 +285,10 @@ def _token(which: Chosen, user: Object) -> str:
     except ValueError as error:
         if user.get("token"):
             return str(user["token"])
-        at = f"tokenFile of user {one_line(which.found.user.name, 120)} ({which.found.user.at('tokenFile')})"
-        why = f"{at} names {one_line(user['tokenFile'])}, which {error}"
-        raise _unusable(which.name, which.context, which.kubeconfig, [why]) from error
+        entry = which.found.user
+        why = msg("names {file}, which {problem}", file=one_line(user["tokenFile"]), problem=words_of(error))
+        sentence = flaw(entry, "user", "tokenFile", entry.at("tokenFile"), why)
+        raise _unusable(which.name, which.context, which.kubeconfig, [sentence]) from error
 
 
 def _act_as(user: Object, headers: HTTPHeaderDict) -> None:
@@ -299,8 +331,8 @@ def _not_usable_file(which: Chosen, key: str, why: str) -> BadInput:
     kind, entry = ("cluster", which.found.cluster) if key == "certificate-authority" else ("user", which.found.user)
     body = entry.body or {}
     field = key if body.get(key) else f"{key}-data"
-    named = f", {one_line(body[key])}," if body.get(key) else ""
-    sentence = f"{field}{named} of {kind} {one_line(entry.name, 120)} ({entry.at(field)}) {why}"
+    named = f"{field}, {one_line(body[key])}," if body.get(key) else field
+    sentence = flaw(entry, kind, named, entry.at(field), why)
     return _unusable(which.name, which.context, which.kubeconfig, [sentence])
 
 
@@ -324,17 +356,31 @@ def _into_memory(files: list[int], *parts: Object) -> None:
 
 def _from_command(which: Chosen, seconds: float) -> plugin_runs.Given:
     run: Mapping[str, Any] = which.user["exec"]
-    shown, at = one_line(run["command"], 120), f"{which.name}: context {one_line(which.context)}"
+    shown, context = one_line(run["command"], 120), one_line(which.context)
     if run.get("interactiveMode") == "Always":
         raise Failed(
-            f"{at} runs `{shown}` for credentials, which must ask a person", "Give a context that need not ask."
+            msg(
+                "{cluster}: context {context} runs `{command}` for credentials, which must ask a person",
+                cluster=which.name,
+                context=context,
+                command=shown,
+            ),
+            msg("Give a context that need not ask."),
         )
     try:
         about = _about(which.cluster) if run.get("provideClusterInfo") else None
         return plugin_runs.credentials(run, about, seconds)
     except plugin_runs.NoCredentials as none:
-        try_it = f"Run `{kubectl(which)} get namespaces` in a terminal: it may want a login."
-        raise Failed(f"{at} runs `{shown}` for credentials, {none.why}", none.hint or try_it) from none
+        what = msg(
+            "{cluster}: context {context} runs `{command}` for credentials, {problem}",
+            cluster=which.name,
+            context=context,
+            command=shown,
+            problem=none.why,
+        )
+        try_it = f"{kubectl(which)} get namespaces"
+        remedy = none.hint or msg("Run `{command}` in a terminal: it may want a login.", command=try_it)
+        raise Failed(what, remedy) from none
 
 
 def _about(cluster: Object) -> Object:

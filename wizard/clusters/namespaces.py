@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wizard.clusters.kinds import NAMESPACE, Object
+from wizard.messages import msg
 from wizard.text import one_line
 
 # The namespace controller cannot go on until somebody mends what these tell of; what else it tells is work that it is at.
 _STUCK = {
-    "NamespaceDeletionDiscoveryFailure": (
+    "NamespaceDeletionDiscoveryFailure": msg(
         "An API that is served by something else does not answer: `kubectl get apiservices` shows it as not Available. Mend it, "
         "or delete that APIService where nobody needs it any more; the namespace then goes by itself."
     ),
-    "NamespaceDeletionGroupVersionParsingFailure": (
+    "NamespaceDeletionGroupVersionParsingFailure": msg(
         "`kubectl get apiservices` shows what the API server serves: mend or delete the one that the message names."
     ),
-    "NamespaceDeletionContentFailure": (
+    "NamespaceDeletionContentFailure": msg(
         "What the message names cannot be deleted: see why, with `kubectl delete` of one such object, and mend that."
     ),
 }
-_WAITS = (
+_WAITS = msg(
     "Let whoever put those finalizers there finish, or take away what the message names; where their controller is gone, "
     "nobody but you can."
 )
@@ -45,8 +46,9 @@ def going(live: Object | None) -> Going | None:
     told = [true[stuck]] if stuck else list(true.values())
     why = "; ".join(f"{one_line(each.get('type'), 80)}: {one_line(each.get('message', ''), 400)}" for each in told[:3])
     name = one_line(live["metadata"]["name"])
-    return Going(
-        f"namespace {name} is being deleted (Terminating)" + (f": {why}" if why else ""),
-        stuck is not None,
-        _STUCK[stuck] if stuck else _WAITS,
+    what = (
+        msg("namespace {namespace} is being deleted (Terminating): {conditions}", namespace=name, conditions=why)
+        if why
+        else msg("namespace {namespace} is being deleted (Terminating)", namespace=name)
     )
+    return Going(what, stuck is not None, _STUCK[stuck] if stuck else _WAITS)

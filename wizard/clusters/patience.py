@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import TypeVar
 
+from wizard.messages import msg
+
 T = TypeVar("T")
 
 
@@ -168,5 +170,5 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     if not results:
-        raise TimeoutError(f"nothing within {seconds:.0f} s")
+        raise TimeoutError(msg("nothing within {seconds:.0f} s", seconds=seconds))
     return results[0]

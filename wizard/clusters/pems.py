@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+from wizard.messages import msg
+
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
-_AGAIN = "get a new kubeconfig of this cluster"
 
 
 def authority_trouble(content: bytes) -> str:
     """What is wrong with this certificate authority."""
-    return _certificate_trouble(content) or "is not what OpenSSL takes for certificates; " + _AGAIN
+    return _certificate_trouble(content) or msg(
+        "is not what OpenSSL takes for certificates; get a new kubeconfig of this cluster"
+    )
 
 
 def pair_trouble(certificate: bytes, key: bytes) -> tuple[str, str]:
@@ -30,10 +33,12 @@ def pair_trouble(certificate: bytes, key: bytes) -> tuple[str, str]:
         theirs = x509.load_pem_x509_certificate(certificate).public_key().public_bytes(*form)
     except (ValueError, TypeError) as error:  # beyond what both libraries read
         del error
-        return "client-key", f"is of a kind that is not supported here; {_AGAIN}"
+        return "client-key", msg("is of a kind that is not supported here; get a new kubeconfig of this cluster")
     if own != theirs:
-        return "client-key", f"is not the key of the client certificate beside it; {_AGAIN}"
-    return "client-certificate", f"is refused by OpenSSL, as too weak perhaps; {_AGAIN}"
+        return "client-key", msg(
+            "is not the key of the client certificate beside it; get a new kubeconfig of this cluster"
+        )
+    return "client-certificate", msg("is refused by OpenSSL, as too weak perhaps; get a new kubeconfig of this cluster")
 
 
 def _certificate_trouble(content: bytes) -> str:
@@ -42,16 +47,19 @@ def _certificate_trouble(content: bytes) -> str:
     labels = _BEGIN.findall(content)
     if b"CERTIFICATE" not in labels:
         if labels:
-            return f"holds {labels[0].decode().lower()}, not a certificate; {_AGAIN}"
+            content_kind = labels[0].decode().lower()
+            return msg("holds {content}, not a certificate; get a new kubeconfig of this cluster", content=content_kind)
         try:
             x509.load_der_x509_certificate(content)
         except ValueError:
-            return f"holds no certificate in PEM form; {_AGAIN}"
-        return "is in DER form, and kubectl reads PEM only: convert it with `openssl x509 -inform der -in … -out …`"
+            return msg("holds no certificate in PEM form; get a new kubeconfig of this cluster")
+        return msg(
+            "is in DER form, and kubectl reads PEM only: convert it with `openssl x509 -inform der -in … -out …`"
+        )
     try:
         x509.load_pem_x509_certificates(content)
     except ValueError:
-        return f"is damaged or cut off; {_AGAIN}"
+        return msg("is damaged or cut off; get a new kubeconfig of this cluster")
     return ""
 
 
@@ -61,11 +69,13 @@ def _key_trouble(key: bytes) -> str:
 
     labels = _BEGIN.findall(key)
     if b"ENCRYPTED PRIVATE KEY" in labels or b"Proc-Type: 4,ENCRYPTED" in key:
-        return "is encrypted, and kubectl asks for no passphrase: write it without with `openssl pkey -in … -out …`"
+        return msg(
+            "is encrypted, and kubectl asks for no passphrase: write it without with `openssl pkey -in … -out …`"
+        )
     if not any(label.endswith(b"PRIVATE KEY") for label in labels):
-        return f"holds no private key in PEM form; {_AGAIN}"
+        return msg("holds no private key in PEM form; get a new kubeconfig of this cluster")
     try:
         load_pem_private_key(key, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        return f"is damaged, cut off, or of a kind that is not supported here; {_AGAIN}"
+        return msg("is damaged, cut off, or of a kind that is not supported here; get a new kubeconfig of this cluster")
     return ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.credentials import hold_user
+from wizard.messages import msg
 from wizard.paths import is_file
 from wizard.text import one_line, quoted
 
@@ -30,7 +31,8 @@ class Plugin:
     mark: str
 
     def __str__(self) -> str:
-        return f"`{one_line(self.words, 200)}` ({one_line(self.path) or 'which is not there'})"
+        words, path = one_line(self.words, 200), one_line(self.path)
+        return f"`{words}` ({path})" if path else msg("`{command}` (which is not there)", command=words)
 
 
 def plugin_of(user: Mapping[str, Any] | None, kubeconfig: Path) -> Plugin | None:

@@ -20,7 +20,8 @@ from typing import Any
 from wizard import process
 from wizard.clusters.kinds import Object
 from wizard.credentials import hold_answer, opaque_withheld
-from wizard.errors import Failed
+from wizard.errors import Failed, words_of
+from wizard.messages import msg
 from wizard.text import one_line, redact
 
 _EARLY = 30.0  # seconds before a credential ends, from when on it is renewed
@@ -75,7 +76,7 @@ def credentials(run: Mapping[str, Any], cluster: Object | None, seconds: float) 
     command = run.get("command", "")
     path = shutil.which(command)
     if path is None:
-        raise NoCredentials("which is not installed or not on the PATH", one_line(run.get("installHint", ""), 300))
+        raise NoCredentials(msg("which is not installed or not on the PATH"), one_line(run.get("installHint", ""), 300))
     about: Object = {"apiVersion": run.get("apiVersion", ""), "kind": "ExecCredential", "spec": {"interactive": False}}
     if cluster is not None:
         about["spec"]["cluster"] = cluster
@@ -127,43 +128,46 @@ def _answer(argv: list[str], env: Mapping[str, str], version: str, seconds: floa
     try:
         done = process.run(argv, seconds=seconds, env=env)
     except Failed as trouble:
-        raise NoCredentials(f"and {trouble.what}") from trouble
+        raise NoCredentials(msg("and {problem}", problem=trouble.what)) from trouble
     if done.stopped:
         raise NoCredentials(_too_long(seconds))
     # Redacted before it is cut: half a token is not known for one.
     hold_answer(done.stdout)
     said = one_line(opaque_withheld(redact(done.stderr[-20_000:])).strip()[-600:], 300)
     if done.code != 0:
-        raise NoCredentials(f"and it failed ({done.code}): {said or 'it said nothing'}")
+        if said:
+            raise NoCredentials(msg("and it failed ({code}): {output}", code=done.code, output=said))
+        raise NoCredentials(msg("and it failed ({code}): it said nothing", code=done.code))
     try:
         return _given(json.loads(done.stdout), version)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise NoCredentials("and what it answers is none: no JSON") from error
+        raise NoCredentials(msg("and what it answers is none: no JSON")) from error
     except ValueError as error:
-        raise NoCredentials(f"and what it answers is none: {error}") from error
+        raise NoCredentials(msg("and what it answers is none: {problem}", problem=words_of(error))) from error
 
 
 def _too_long(seconds: float) -> str:
-    return f"and it did not end within {seconds:.0f} s: it was ended"
+    return msg("and it did not end within {seconds:.0f} s: it was ended", seconds=seconds)
 
 
 def _given(told: Any, version: str) -> Given:
-    """An ExecCredential. Raises ValueError, with a sentence of ours."""
+    """An ExecCredential. Raises ValueError, with a message of ours."""
     status = told.get("status") if isinstance(told, dict) else None
     if not isinstance(status, dict):
-        raise ValueError("it has no status")  # noqa: TRY004 - it is the answer's fault
+        raise ValueError(msg("it has no status"))  # noqa: TRY004 - it is the answer's fault
     if told.get("apiVersion") != version:
-        raise ValueError(f"it speaks {one_line(told.get('apiVersion'), 80)}, not {one_line(version, 80)}")
+        spoken, wanted = one_line(told.get("apiVersion"), 80), one_line(version, 80)
+        raise ValueError(msg("it speaks {version}, not {wanted}", version=spoken, wanted=wanted))
     fields = ("token", "clientCertificateData", "clientKeyData", "expirationTimestamp")
     token, certificate, key, until = (status.get(each) or "" for each in fields)
     if not all(isinstance(each, str) for each in (token, certificate, key, until)):
-        raise ValueError("a field of its status is no text")
+        raise ValueError(msg("a field of its status is no text"))
     if not (token or certificate):
-        raise ValueError("neither a token nor a certificate")
+        raise ValueError(msg("neither a token nor a certificate"))
     if bool(certificate) != bool(key):
-        raise ValueError("a certificate and its key belong together, and it gave one of them")
+        raise ValueError(msg("a certificate and its key belong together, and it gave one of them"))
     if not token.isascii() or not token.isprintable():
-        raise ValueError("its token holds characters that no token has")
+        raise ValueError(msg("its token holds characters that no token has"))
     given = {"token": token}
     if certificate:
         given |= {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
@@ -180,7 +184,7 @@ def _renewal(until: str) -> float:
     try:
         moment = datetime.fromisoformat(until)
     except ValueError:
-        raise ValueError(f"{one_line(until, 80)!r} is no time") from None
+        raise ValueError(msg("{text} is no time", text=repr(one_line(until, 80)))) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     lasts = (moment - datetime.now(UTC)).total_seconds()
     return time.monotonic() + max(_SHORTEST, lasts - _EARLY)

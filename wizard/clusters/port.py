@@ -15,6 +15,7 @@ from typing import Protocol
 
 from wizard.clusters.kinds import POD, Kind, Object, Ref
 from wizard.errors import Failed
+from wizard.messages import msg
 
 MANAGER = "meshwizard"  # the field manager of everything the wizard writes itself
 
@@ -55,7 +56,9 @@ class Right:
 
     def __str__(self) -> str:
         what = f"{self.kind.resource}/{self.subresource}" if self.subresource else self.kind.resource
-        return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
+        if not self.namespace:
+            return f"{self.verb} {what}"
+        return msg("{verb} {resource} in {namespace}", verb=self.verb, resource=what, namespace=self.namespace)
 
 
 # To run a command in a Pod, which is a GET over a websocket; Kubernetes 1.35 and later ask for `create` as well.

@@ -12,10 +12,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from wizard.clusters.kinds import Object
 from wizard.credentials import hold_url
 from wizard.mesh.addresses import address_of
+from wizard.messages import msg
 
 
 class NoProxy(ValueError):
-    """What is named as a proxy is none that can be used. Its words say who named it, and what is wrong."""
+    """What is named as a proxy is none that can be used. Its words, a message, say who named it, and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def proxy_to(server: str, cluster: Object, environ: Mapping[str, str] = os.envir
     """
     given = str(cluster.get("proxy-url") or "")
     if given:
-        return _proxy("its proxy-url", _split(given))
+        return _proxy(msg("its proxy-url"), _split(given))
     told = _variable(environ, "HTTPS_PROXY")
     hold_url(told if "://" in told else f"http://{told}")
     if not told or _direct(server, _variable(environ, "NO_PROXY")):
@@ -40,7 +41,7 @@ def proxy_to(server: str, cluster: Object, environ: Mapping[str, str] = os.envir
     parts = _split(told)
     if parts is None or not parts.scheme or not parts.netloc:
         parts = _split(f"http://{told}")
-    return _proxy("the variable HTTPS_PROXY", parts)
+    return _proxy(msg("the variable HTTPS_PROXY"), parts)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
@@ -57,17 +58,17 @@ def _split(text: str) -> SplitResult | None:
 def _proxy(source: str, parts: SplitResult | None) -> Proxy:
     # The address itself is not repeated: it may hold a password.
     if parts is None:
-        raise NoProxy(f"{source} is no address")
+        raise NoProxy(msg("{source} is no address", source=source))
     if parts.scheme.startswith("socks"):
-        raise NoProxy(f"{source} names a proxy that speaks SOCKS, which is not supported here")
+        raise NoProxy(msg("{source} names a proxy that speaks SOCKS, which is not supported here", source=source))
     if parts.scheme not in {"http", "https"}:
-        raise NoProxy(f"{source} must begin with http:// or https://")
+        raise NoProxy(msg("{source} must begin with http:// or https://", source=source))
     try:
         host, port = parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
     except ValueError:
-        raise NoProxy(f"{source} has a port that is none") from None
+        raise NoProxy(msg("{source} has a port that is none", source=source)) from None
     if not host:
-        raise NoProxy(f"{source} names no host")
+        raise NoProxy(msg("{source} names no host", source=source))
     headers = {}
     if parts.username is not None:
         known = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()

@@ -33,6 +33,7 @@ from wizard.clusters.shapes import REVIEW, VERSION
 from wizard.clusters.wire import Answer, Wire
 from wizard.credentials import hold_secret
 from wizard.errors import Failed
+from wizard.messages import msg
 from wizard.text import one_line, printable
 
 T = TypeVar("T")
@@ -59,12 +60,12 @@ class RealCluster:
         return self._connection.verified
 
     def version(self) -> ServerVersion:
-        asked = self._connection.asked("ask for its version")
+        asked = self._connection.asked(msg("ask for its version"))
         answer = self._connection.ask(asked, "GET", "/version")
         body = decoded(asked, answer, VERSION)
         numbers = [re.fullmatch(r"v?(\d{1,4})\D*", body.get(field) or "0") for field in ("major", "minor")]
         if None in numbers:
-            raise misshapen(asked, "major and minor of its version must be numbers")
+            raise misshapen(asked, msg("major and minor of its version must be numbers"))
         major, minor = (int(number[1]) for number in numbers if number)
         return ServerVersion(
             one_line(body.get("gitVersion", "")), major or 1, minor, moment(answer.headers.get("Date")), answer.seconds
@@ -73,11 +74,13 @@ class RealCluster:
     def identity(self) -> str:
         found = self.get(Ref(NAMESPACE, "kube-system"))
         if found is None:
-            raise Failed(f"{self.name} has no namespace kube-system", "Is this a Kubernetes cluster?")
+            raise Failed(
+                msg("{cluster} has no namespace kube-system", cluster=self.name), msg("Is this a Kubernetes cluster?")
+            )
         return str(found["metadata"]["uid"])
 
     def get(self, ref: Ref) -> Object | None:
-        asked = self._connection.asked(f"get {ref}")
+        asked = self._connection.asked(msg("get {object}", object=str(ref)))
 
         def look(kind: Kind) -> Object:
             return object_in(asked, self._connection.ask(asked, "GET", _path(kind, ref.namespace, ref.name)), kind)
@@ -91,7 +94,9 @@ class RealCluster:
         return found
 
     def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-        self._connection.asked(f"list {kind.resource}")  # reads the kubeconfig, before time counts
+        self._connection.asked(
+            msg("list {resource}", resource=kind.resource)
+        )  # reads the kubeconfig, before time counts
         until = self._connection.until_many()
         for last in (False,) * RELISTS + (True,):
             try:
@@ -105,7 +110,7 @@ class RealCluster:
         raise AssertionError
 
     def _list(self, kind: Kind, namespace: str, labels: str, until: float) -> list[Object]:
-        asked = self._connection.asked(f"list {kind.resource}")
+        asked = self._connection.asked(msg("list {resource}", resource=kind.resource))
         found: list[Object] = []
         token, taken, pages = "", 0, list(PAGES)
         while True:
@@ -126,7 +131,8 @@ class RealCluster:
             if found or token:  # a list of one page is bounded by itself
                 taken += size(page)
                 if taken > MAX_LIST:
-                    raise too_large(asked, f"there are so many that they come to more than {MAX_LIST >> 20} MiB")
+                    why = msg("there are so many that they come to more than {limit} MiB", limit=MAX_LIST >> 20)
+                    raise too_large(asked, why)
             found += page
             if not token:
                 for each in found if kind is SECRET else ():
@@ -136,7 +142,7 @@ class RealCluster:
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         ref = ref_of(manifest)
         query = {"fieldManager": MANAGER, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
-        asked = self._connection.asked(f"apply {ref}", mutating=not dry_run)
+        asked = self._connection.asked(msg("apply {object}", object=str(ref)), mutating=not dry_run)
         return self._write(
             asked, "PATCH", _path(ref.kind, ref.namespace, ref.name), query, manifest, "application/apply-patch+yaml",
             repeatable=True, stored=not dry_run,
@@ -144,19 +150,22 @@ class RealCluster:
 
     def create(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
-        asked = self._connection.asked(f"create {ref}", mutating=True)
+        asked = self._connection.asked(msg("create {object}", object=str(ref)), mutating=True)
         return self._write(asked, "POST", _path(ref.kind, ref.namespace), {"fieldManager": MANAGER}, manifest)
 
     def replace(self, manifest: Object) -> Object:
         ref = ref_of(manifest)
-        asked = self._connection.asked(f"replace {ref}", mutating=True)
+        asked = self._connection.asked(msg("replace {object}", object=str(ref)), mutating=True)
         path = _path(ref.kind, ref.namespace, ref.name)
         try:
             return object_in(
                 asked, self._connection.ask(asked, "PUT", path, {"fieldManager": MANAGER}, manifest), ref.kind
             )
         except Missing as missing:
-            raise Outdated(f"{self.name}: replace {ref}: it is gone", "") from missing
+            what = msg(
+                "{cluster}: {request}: {problem}", cluster=self.name, request=asked.what, problem=msg("it is gone")
+            )
+            raise Outdated(what, "") from missing
 
     def _write(
         self, asked: Asked, method: str, path: str, query: dict[str, str], manifest: Object,
@@ -166,14 +175,20 @@ class RealCluster:
             answer = self._connection.ask(asked, method, path, query, manifest, content_type, repeatable=repeatable)
             return object_in(asked, answer, ref_of(manifest).kind, stored=stored)
         except Missing as missing:
-            raise Failed(f"{self.name}: {ref_of(manifest)} cannot be made: {missing.told}", "") from missing
+            what = msg(
+                "{cluster}: {object} cannot be made: {answer}",
+                cluster=self.name,
+                object=str(ref_of(manifest)),
+                answer=missing.told,
+            )
+            raise Failed(what, "") from missing
 
     def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         expected = {"uid": uid, "resourceVersion": version}
         if any(expected.values()):
             body["preconditions"] = {field: value for field, value in expected.items() if value}
-        asked = self._connection.asked(f"delete {ref}", mutating=True)
+        asked = self._connection.asked(msg("delete {object}", object=str(ref)), mutating=True)
         # Without its UID, the second request could hit one that was made since; with a version it could miss what the first did.
         repeatable = bool(uid) and not version
 
@@ -188,7 +203,7 @@ class RealCluster:
         return True
 
     def denied(self, rights: Sequence[Right]) -> list[Right]:
-        asked, until = self._connection.asked("review access"), self._connection.until_many()
+        asked, until = self._connection.asked(msg("review access")), self._connection.until_many()
 
         def may(verb: str, group: str, resource: str, subresource: str = "", namespace: str = "") -> bool:
             attributes = {
@@ -217,7 +232,7 @@ class RealCluster:
     def execute(self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str = "") -> Executed:
         from wizard.clusters.command import execute, query_of
 
-        asked = self._connection.asked(f"run a command in {pod}")
+        asked = self._connection.asked(msg("run a command in {pod}", pod=str(pod)))
         path = f"{_path(pod.kind, pod.namespace, pod.name)}/exec?{query_of(container, argv, stdin=bool(stdin))}"
 
         def send(who: Login, wire: Wire, attempts: Attempts) -> Answer | Executed:
@@ -228,7 +243,13 @@ class RealCluster:
         try:
             done = self._connection.until_answered(asked, send, repeatable=False)
         except Missing as missing:
-            raise Failed(f"{self.name}: no command could be run in {pod}: {missing.told}", "") from missing
+            what = msg(
+                "{cluster}: no command could be run in {pod}: {answer}",
+                cluster=self.name,
+                pod=str(pod),
+                answer=missing.told,
+            )
+            raise Failed(what, "") from missing
         return cast(Executed, done)  # an answer that is none of that was an error, and raised
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
@@ -236,7 +257,7 @@ class RealCluster:
         query |= {"previous": "true"} if previous else {}
         try:
             answer = self._connection.ask(
-                self._connection.asked(f"read the logs of {pod}"),
+                self._connection.asked(msg("read the logs of {pod}", pod=str(pod))),
                 "GET",
                 f"{_path(pod.kind, pod.namespace, pod.name)}/log",
                 query,
@@ -269,7 +290,7 @@ class RealCluster:
             return send(found)
 
     def _discovered(self, path: str) -> Object | None:
-        asked = self._connection.asked("ask what it serves")
+        asked = self._connection.asked(msg("ask what it serves"))
         try:
             return decoded(asked, self._connection.ask(asked, "GET", path), {})
         except Missing:

@@ -10,6 +10,7 @@ from wizard.clusters.kinds import SERVICE, SERVICE_CIDR, Object
 from wizard.clusters.port import Cluster
 from wizard.errors import Failed, NotAllowed, Unreachable
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.text import one_line
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,7 +37,10 @@ def free_service_address(cluster: Cluster) -> str:
     """
     cidrs = service_cidrs(cluster)
     if not cidrs:
-        raise Failed(f"{cluster.name}: its Service CIDR cannot be found", "Give an address of it in gateway.address.")
+        raise Failed(
+            msg("{cluster}: its Service CIDR cannot be found", cluster=cluster.name),
+            msg("Give an address of it in gateway.address."),
+        )
     network = ipaddress.ip_network(cidrs[0], strict=False)
     taken = {address for service in cluster.objects(SERVICE) for address in addresses_of(service)}
     band = min(max(16, network.num_addresses // 16), 256, network.num_addresses - 2)
@@ -44,7 +48,10 @@ def free_service_address(cluster: Cluster) -> str:
         address = str(network[offset])
         if address not in taken:
             return address
-    raise Failed(f"{cluster.name}: no address of its Service CIDR {network} is free", "Give one in gateway.address.")
+    raise Failed(
+        msg("{cluster}: no address of its Service CIDR {cidr} is free", cluster=cluster.name, cidr=network),
+        msg("Give one in gateway.address."),
+    )
 
 
 def addresses_of(service: Object) -> list[str]:
@@ -100,4 +107,7 @@ def is_gateway(service: Object) -> bool:
 
 def name_of(service: Object) -> str:
     """The Service as it is told of, printable."""
-    return one_line(f"Service {service['metadata']['name']} in {service['metadata'].get('namespace', '')}")
+    metadata = service["metadata"]
+    return one_line(
+        msg("Service {name} in {namespace}", name=metadata["name"], namespace=metadata.get("namespace", ""))
+    )

@@ -26,6 +26,7 @@ from wizard.clusters.kinds import (
     Kind,
     Object,
 )
+from wizard.messages import msg
 
 Shape: TypeAlias = Any
 UNREAD = object()  # left out of lists: it is large, and of no use to anybody
@@ -175,7 +176,7 @@ VERSION: Shape = {"gitVersion": str, "major": str, "minor": str}
 
 
 class Misshapen(Exception):
-    """An answer is not what it should be. Its words say where, and what must be there."""
+    """An answer is not what it should be. Its words, a message, say where, and what must be there."""
 
 
 def shaped(value: Any, shape: Shape, *, where: str = "", lean: bool = False) -> Any:
@@ -195,7 +196,7 @@ def object_of(kind: Kind, value: Any, *, stored: bool = True, where: str = "", l
     )
     for field, wanted in (("apiVersion", kind.api_version), ("kind", kind.kind)):
         if value.setdefault(field, wanted) != wanted:
-            raise Misshapen(f"{_at(where, field)} must be {wanted}")
+            raise _wrong(_at(where, field), wanted)
     found: Object = value
     return found
 
@@ -203,9 +204,9 @@ def object_of(kind: Kind, value: Any, *, stored: bool = True, where: str = "", l
 def _hold(value: Any, shape: Shape, where: str, lean: bool, depth: int) -> None:
     if isinstance(shape, dict):
         if not isinstance(value, dict):
-            raise Misshapen(f"{where or 'it'} must be an object")
+            raise _wrong(where, msg("an object"))
         if depth > _DEEPEST:
-            raise Misshapen(f"{where[:100]}… is nested too deeply")
+            raise Misshapen(msg("{field}… is nested too deeply", field=where[:100]))
         for field, inner in shape.items():
             if field is str:
                 for name in [name for name, each in value.items() if each is None]:
@@ -216,13 +217,13 @@ def _hold(value: Any, shape: Shape, where: str, lean: bool, depth: int) -> None:
                 _hold_field(value, field, inner, where, lean, depth)
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            raise Misshapen(f"{where or 'it'} must be a list")
+            raise _wrong(where, msg("a list"))
         for index, each in enumerate(value):
             _hold(each, shape[0], f"{where}[{index}]", lean, depth + 1)
     elif type(value) is not shape:  # truth is no number
-        raise Misshapen(f"{where} must be {_CALLED[shape]}")
+        raise _wrong(where, _CALLED[shape])
     elif shape is int and not -_LARGEST <= value < _LARGEST:
-        raise Misshapen(f"{where} must be a number of 64 bits")
+        raise _wrong(where, msg("a number of 64 bits"))
 
 
 def _hold_field(value: Object, field: str, shape: Shape, where: str, lean: bool, depth: int) -> None:
@@ -230,18 +231,24 @@ def _hold_field(value: Object, field: str, shape: Shape, where: str, lean: bool,
     if value.get(name) is None:
         value.pop(name, None)
         if name != field:
-            raise Misshapen(f"{_at(where, name)} is missing")
+            raise Misshapen(msg("{field} is missing", field=_at(where, name)))
     elif shape is UNREAD:
         if lean:
             del value[name]
     else:
         _hold(value[name], shape, _at(where, name), lean, depth + 1)
         if name != field and not value[name]:
-            raise Misshapen(f"{_at(where, name)} is empty")
+            raise Misshapen(msg("{field} is empty", field=_at(where, name)))
+
+
+def _wrong(where: str, wanted: str) -> Misshapen:
+    if not where:
+        return Misshapen(msg("it must be {wanted}", wanted=wanted))
+    return Misshapen(msg("{field} must be {wanted}", field=where, wanted=wanted))
 
 
 def _at(where: str, name: str) -> str:
     return f"{where}.{name}" if where else str(name)
 
 
-_CALLED = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
+_CALLED = {str: msg("text"), int: msg("a whole number"), bool: msg("true or false"), dict: msg("an object")}

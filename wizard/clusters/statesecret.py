@@ -20,6 +20,7 @@ from wizard.clusters.kinds import NAMESPACE, SECRET, Object, Ref
 from wizard.clusters.port import MANAGER, Cluster, Outdated
 from wizard.clusters.typed import kubectl
 from wizard.errors import BadInput, Failed, NotAllowed
+from wizard.messages import msg
 from wizard.text import one_line, quoted
 
 T = TypeVar("T")
@@ -40,8 +41,11 @@ def parsed(place: str) -> tuple[str, str]:
     context, _, namespace = place.removeprefix(_SCHEME).rpartition("/")
     if not place.startswith(_SCHEME) or not context or not _NAMESPACE.fullmatch(namespace):
         raise BadInput(
-            f"--state {one_line(place, 200)} does not say where the state is",
-            f"Write {FORM}: a context of your kubeconfig and a namespace there. A folder is given with --state-dir.",
+            msg("--state {place} does not say where the state is", place=one_line(place, 200)),
+            msg(
+                "Write {form}: a context of your kubeconfig and a namespace there. A folder is given with --state-dir.",
+                form=FORM,
+            ),
         )
     return context, namespace
 
@@ -89,8 +93,12 @@ class StateSecrets:
             raise
         if found is None:
             raise StateError(
-                f"There is no namespace {self.namespace} in the cluster of context {one_line(self.context)}.",
-                f"Make it: {kubectl(self)} create namespace {quoted(self.namespace)}",
+                msg(
+                    "There is no namespace {namespace} in the cluster of context {context}.",
+                    namespace=self.namespace,
+                    context=one_line(self.context),
+                ),
+                msg("Make it: {command}", command=f"{kubectl(self)} create namespace {quoted(self.namespace)}"),
             )
 
     def close(self) -> None:
@@ -116,8 +124,10 @@ class SecretMedium:
             shelf.require_namespace()
 
     def label(self, name: str = "") -> str:
-        whole = f"Secret {self._ref.name} in {self._shelf.place}"
-        return f"{name} of {whole}" if name else whole
+        secret, place = self._ref.name, self._shelf.place
+        if not name:
+            return msg("Secret {secret} in {place}", secret=secret, place=place)
+        return msg("{file} of Secret {secret} in {place}", file=name, secret=secret, place=place)
 
     def names(self) -> list[str]:
         return list(self._files)
@@ -170,8 +180,8 @@ class SecretMedium:
         live = _asked(lambda: self._shelf.cluster.get(self._ref))
         if live is not None and live.get("type") != TYPE:
             raise StateError(
-                f"Secret {self._ref.name} in {self._shelf.place} is not a state of meshwizard; it is not used.",
-                "Choose another namespace with --state.",
+                msg("{secret} is not a state of meshwizard; it is not used.", secret=self.label()),
+                msg("Choose another namespace with --state."),
             )
         self._live = live
         self._files = {name: _decoded(text) for name, text in ((live or {}).get("data") or {}).items()}
@@ -201,12 +211,16 @@ class SecretMedium:
             if files is not None and self._files == files and self._is_ours():
                 return None
             raise StateError(
-                f"{self.label()} was changed by somebody else meanwhile; nothing of this run was written over it.",
-                "Make sure that no other run works on this mesh, then run the same command again.",
+                msg(
+                    "{secret} was changed by somebody else meanwhile; nothing of this run was written over it.",
+                    secret=self.label(),
+                ),
+                msg("Make sure that no other run works on this mesh, then run the same command again."),
             ) from outdated
         except Failed as failure:
             raise StateWriteFailed(
-                f"The state could not be written to {self.label()}: {failure.what}", failure.remedy
+                msg("The state could not be written to {secret}: {problem}", secret=self.label(), problem=failure.what),
+                failure.remedy,
             ) from failure
         self._sure = True
         return done
@@ -224,8 +238,13 @@ def _fitting(files: dict[str, bytes], newest: str, mesh: str) -> dict[str, bytes
     """As many of the files as a Secret holds: the newest state always, what is oldest goes first."""
     if len(files[newest]) > LIMIT:
         raise StateWriteFailed(
-            f"The state of {mesh} is {len(files[newest])} bytes, more than the {LIMIT} that a Secret holds.",
-            "Keep it in a folder: run the same command without --state.",
+            msg(
+                "The state of {mesh} is {size} bytes, more than the {limit} that a Secret holds.",
+                mesh=mesh,
+                size=len(files[newest]),
+                limit=LIMIT,
+            ),
+            msg("Keep it in a folder: run the same command without --state."),
         )
     kept = dict(files)
     for name in sorted(files, key=_age, reverse=True):
@@ -255,4 +274,4 @@ def _asked(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except Failed as failure:
-        raise StateError(f"The state cannot be read: {failure.what}", failure.remedy) from failure
+        raise StateError(msg("The state cannot be read: {problem}", problem=failure.what), failure.remedy) from failure

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wizard.clusters.kinds import Object, Ref, ref_of
 from wizard.clusters.selectors import selects
+from wizard.messages import joined, msg
 from wizard.text import listing, one_line
 
 Service = tuple[str, str]  # namespace, name
@@ -51,10 +52,15 @@ def orphans(
         hit = [each for each in made if any(_refuses(hook, each, labels) for hook in lost)]
         told = listing(
             dict.fromkeys(
-                f"{one_line(hook.get('name'))} calls {_shown(_service(hook))}, which is gone" for hook in lost
+                msg(
+                    "{webhook} calls {service}, which is gone",
+                    webhook=one_line(hook.get("name")),
+                    service=_shown(_service(hook)),
+                )
+                for hook in lost
             )
         )
-        refuses = listing(dict.fromkeys(f"{each.resource}{each.where}" for each in hit[:3]))
+        refuses = listing(dict.fromkeys(joined((each.resource, each.where), "") for each in hit[:3]))
         found.append(Orphan(ref_of(item), told, refuses, len(lost) == len(hooks)))
     return found
 
@@ -75,7 +81,9 @@ def _service(hook: Object) -> Service | None:
 
 
 def _shown(service: Service | None) -> str:
-    return f"Service {one_line(service[1])} in {one_line(service[0])}" if service else ""
+    if not service:
+        return ""
+    return msg("Service {name} in {namespace}", name=one_line(service[1]), namespace=one_line(service[0]))
 
 
 def _refuses(hook: Object, made: Made, labels: Sequence[Mapping[str, str]]) -> bool:

@@ -29,7 +29,9 @@ from urllib3.exceptions import (
 
 from wizard.clusters.bounds import MAX_ANSWER, TooMuch
 from wizard.clusters.patience import within
+from wizard.errors import words_of
 from wizard.mesh.addresses import is_ip
+from wizard.messages import Message, msg
 
 _CHUNK = 1 << 20
 _KEPT = 20  # connections kept open
@@ -61,12 +63,13 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """`seconds`: from the request to the whole answer."""
+    """`seconds`: from the request to the whole answer. `told`: what is wrong with it, where that was not found by the server."""
 
     status: int
     headers: Mapping[str, str]
     data: bytes
     seconds: float
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ class Wire:
                     while chunk := response.read(_CHUNK):
                         data += chunk
                         if len(data) > MAX_ANSWER:
-                            raise NoAnswer(f"its answer is longer than {MAX_ANSWER >> 20} MiB", sent=True, large=True)
+                            why = msg("its answer is longer than {limit} MiB", limit=MAX_ANSWER >> 20)
+                            raise NoAnswer(why, sent=True, large=True)
                 except BaseException:
                     response.close()
                     raise
@@ -198,7 +202,7 @@ def _hurry(used: socket.socket, most: float | None = None) -> None:
     if limits is not None:
         left = limits.until - time.monotonic()
         if left <= 0:
-            raise TimeoutError("it takes too long")
+            raise TimeoutError(msg("it takes too long"))
         used.settimeout(min(left, limits.silence if most is None else most))
 
 
@@ -207,7 +211,7 @@ def _counted(data: bytes) -> bytes:
     if limits is not None:
         limits.left -= len(data)
         if limits.left < 0:
-            raise TooMuch("it answers without end")
+            raise TooMuch(msg("it answers without end"))
     return data
 
 
@@ -260,10 +264,10 @@ class _Connecting:
         try:
             found = _addresses(self._dns_host, self.port, float(self.timeout))
         except TimeoutError:
-            raise ConnectTimeoutError(self, f"the name {self.host} is not resolved in time") from None
+            raise ConnectTimeoutError(self, msg("the name {host} is not resolved in time", host=self.host)) from None
         except OSError as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
-        last: OSError = OSError("the name leads nowhere")
+        last: OSError = OSError(msg("the name leads nowhere"))
         for family, kind, protocol, _, address in found:
             made = _Socket(family, kind, protocol)
             try:
@@ -278,7 +282,8 @@ class _Connecting:
             _hurry(made, float(self.timeout))  # for the handshake
             return made
         if isinstance(last, TimeoutError):
-            raise ConnectTimeoutError(self, f"no connection within {float(self.timeout):.0f} s") from None
+            why = msg("no connection within {seconds:.0f} s", seconds=float(self.timeout))
+            raise ConnectTimeoutError(self, why) from None
         raise NewConnectionError(self, last.strerror or str(last)) from last  # type: ignore[arg-type]
 
     def connect(self) -> None:
@@ -340,13 +345,16 @@ def _tls_in(error: BaseException) -> ssl.SSLError | None:
 def _reason(error: BaseException) -> str:
     """The last cause, which is the one that a person can act on."""
     last = [*_causes(error)][-1]
-    text = str(last)
+    text = words_of(last)
     if isinstance(last, ConnectTimeoutError):
-        return str(last.args[-1])
+        why = last.args[-1]
+        return why if isinstance(why, Message) else str(why)
+    if isinstance(text, Message):
+        return text  # our own
     if isinstance(last, TimeoutError):
         if "handshake" in text:
-            return "its TLS handshake did not end"
-        return "it is silent" if "timed out" in text or not text else text
+            return msg("its TLS handshake did not end")
+        return msg("it is silent") if "timed out" in text or not text else text
     if isinstance(last, OSError) and last.strerror:
         return last.strerror
     return text.rsplit(": ", 1)[-1] if "urllib3" in text or "Connection" in text else text

@@ -9,30 +9,33 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
+from wizard.console.help import Command, option
 from wizard.console.settings import Settings, consent_options, version_option, with_settings
+from wizard.messages import msg
 from wizard.text import quoted
 
 
-@click.command("apply")
+@click.command("apply", cls=Command)
 @mesh_file
-@click.option(
-    "--yes", is_flag=True, help="Consent beforehand; apply asks nothing today, so scripts may always give it."
-)
-@click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout.")
-@click.option(
+@option("--yes", is_flag=True, help=msg("Consent beforehand; apply asks nothing today, so scripts may always give it."))
+@option("--json", is_flag=True, help=msg("Events, one JSON object a line, and nothing else on stdout."))
+@option(
     "--remove",
     multiple=True,
     metavar="NAME",
-    help="Consent: take this cluster, which is not in the file any more, out.",
+    help=msg("Consent: take this cluster, which is not in the file any more, out."),
 )
-@click.option(
-    "--forget", multiple=True, metavar="NAME", help="The same, but touch nothing in that cluster: it is gone for good."
+@option(
+    "--forget",
+    multiple=True,
+    metavar="NAME",
+    help=msg("The same, but touch nothing in that cluster: it is gone for good."),
 )
-@click.option(
+@option(
     "--plan",
     type=click.Path(path_type=Path),
     metavar="PLAN",
-    help="Do what this plan says, made by `plan --out PLAN`, or nothing: where it went stale, exit with 3.",
+    help=msg("Do what this plan says, made by `plan --out PLAN`, or nothing: where it went stale, exit with 3."),
 )
 @consent_options
 @version_option
@@ -66,8 +69,8 @@ def command(
     mesh = from_file(path, settings)
     approval = None
     if plan is not None:
-        again = f"Look again: meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{settings.place}"
-        approval = planfile.load(plan, mesh.name, again)
+        again = f"meshwizard plan -f {quoted(path)} --out {quoted(plan)} --force{settings.place}"
+        approval = planfile.load(plan, mesh.name, msg("Look again: {command}", command=again))
     options = settings.options(take_over=take_over, rebuilt=rebuilt, version_step=version_step, unverified=unverified)
     with closing(prepared(settings, mesh, options)) as made:
         operation = wanted(made, agreed=approval, remove=remove, forget=forget)

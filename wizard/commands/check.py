@@ -8,15 +8,19 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
+from wizard.console.help import Command, option
+from wizard.console.output import padded, widest
 from wizard.console.settings import Settings, with_settings
+from wizard.messages import counted, msg
+from wizard.messages.catalogue import rendered
 from wizard.text import one_line, printable
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @mesh_file
-@click.option("--json", is_flag=True, help="One JSON object.")
+@option("--json", is_flag=True, help=msg("One JSON object."))
 @with_settings
 def command(settings: Settings, path: str, json: bool) -> int:
     """Look whether the clusters are fit for the mesh: versions, rights, clocks, ports. Changes nothing.
@@ -64,13 +68,23 @@ def command(settings: Settings, path: str, json: bool) -> int:
         }
         out.json(shape)
     else:
-        width = max((len(finding.cluster or "") for finding in findings), default=0)
+        width = widest(finding.cluster or "" for finding in findings)
         for finding in findings:
             mark, color = _MARKS[finding.severity]
-            out.line(f"{out.style(mark, color)} {finding.cluster or '':<{width}}  {one_line(finding.text, 600)}")
+            name = padded(finding.cluster or "", width)
+            out.line(f"{out.style(mark, color)} {name}  {rendered(one_line(finding.text, 600))}")
             if finding.severity != "ok" and finding.remedy:
-                out.line(f"  {'':<{width}}  {one_line(finding.remedy, 600)}")
+                out.line(f"  {' ' * width}  {rendered(one_line(finding.remedy, 600))}")
             if out.verbose and finding.severity != "ok":
-                out.line(f"  {'':<{width}}  {finding.docs}")
-        out.line(f"{len(findings)} checks: {errors} errors, {warnings} warnings")
+                out.line(f"  {' ' * width}  {finding.docs}")
+        out.line(_summary(len(findings), errors, warnings))
     return 0 if not broken else 3 if all(finding.person for finding in broken) else 1
+
+
+def _summary(checks: int, errors: int, warnings: int) -> str:
+    return msg(
+        "{checks}: {errors}, {warnings}",
+        checks=counted("{count} checks", "{count} checks", checks),
+        errors=counted("{count} errors", "{count} errors", errors),
+        warnings=counted("{count} warnings", "{count} warnings", warnings),
+    )

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wizard.console.help import Command, option
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, with_settings
 from wizard.errors import BadInput
 from wizard.mesh.model import API_VERSION
+from wizard.messages import msg
 
 FEWEST, MOST = 2, 50  # clusters
 SOMEBODY = 15.0  # seconds until somebody does what the demo asks a person to do on a node
@@ -35,15 +37,15 @@ def simulated_outside(clusters: int = FEWEST) -> Outside:
     return Demo(clusters, flat=True, own_services=True, person=SOMEBODY)
 
 
-@click.command("demo")
-@click.option("--auto", is_flag=True, help="Play it through without waiting for anybody.")
-@click.option(
+@click.command("demo", cls=Command)
+@option("--auto", is_flag=True, help=msg("Play it through without waiting for anybody."))
+@option(
     "--clusters",
     type=click.IntRange(FEWEST, MOST),
     default=FEWEST,
     show_default=True,
     metavar="N",
-    help=f"How many clusters there are to choose from, up to {MOST}.",
+    help=msg("How many clusters there are to choose from, up to {most}.", most=MOST),
 )
 @with_settings
 def command(settings: Settings, auto: bool, clusters: int) -> int:
@@ -52,7 +54,7 @@ def command(settings: Settings, auto: bool, clusters: int) -> int:
     Without a terminal it plays through by itself and prints lines.
     """
     if settings.state:
-        raise BadInput("the demo's clusters are simulated: they cannot keep its state", "Leave out --state.")
+        raise BadInput(msg("the demo's clusters are simulated: they cannot keep its state"), msg("Leave out --state."))
     outside = simulated_outside(clusters)
     with _folder(settings) as folder:
         if has_terminal() and not is_dumb():
@@ -79,7 +81,7 @@ def play(settings: Settings, outside: Outside, folder: StateFolder) -> int:
         out.line()
         code = carry_out(Apply(made), out).exit_code
         if code:
-            out.remark("It was the demo: simulated clusters, nothing is left behind.")
+            out.remark(msg("It was the demo: simulated clusters, nothing is left behind."))
         return code
 
 

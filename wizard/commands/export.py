@@ -10,7 +10,10 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
+from wizard.console.help import Command, option
 from wizard.console.settings import Settings, with_settings
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -18,15 +21,13 @@ if TYPE_CHECKING:
     from wizard.mesh.model import Mesh
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @mesh_file
-@click.option(
-    "--as", "form", type=click.Choice(["runbook"]), default="runbook", help="What to make of it: a bash script."
+@option(
+    "--as", "form", type=click.Choice(["runbook"]), default="runbook", help=msg("What to make of it: a bash script.")
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write it there instead of stdout."
-)
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help=msg("Write it there instead of stdout."))
+@option("--force", is_flag=True, help=msg("Overwrite OUT."))
 @with_settings
 def command(settings: Settings, path: str, form: str, output: Path | None, force: bool) -> int:
     """Write the install as a shell script: every command, in order, with why.
@@ -37,14 +38,14 @@ def command(settings: Settings, path: str, form: str, output: Path | None, force
     from wizard.runbook import render
 
     mesh, plan = _settled(settings, from_file(path))
-    text = render(mesh, plan)
+    text = render(mesh, plan, rendered)
     if output is None:
         settings.out.data(text.removesuffix("\n"))
         return 0
     from wizard.console.files import write
 
     write(output, text, overwrite=force, mode=0o755)
-    settings.out.line(f"Written to {one_line(output)}.")
+    settings.out.line(msg("Written to {file}.", file=one_line(output)))
     return 0
 
 

@@ -15,10 +15,14 @@ import click
 from wizard import __version__
 from wizard.console.background import signals_interrupt
 from wizard.console.flags import mesh_flags
+from wizard.console.help import Group, Option
 from wizard.console.output import OutputLost, has_terminal, losable
 from wizard.console.report import TRAIL, Trail, keeping, proposed, write
 from wizard.console.settings import Settings, common_options, settings_of
+from wizard.console.usage import as_message
 from wizard.errors import BadInput, Failed, Interrupted, Trouble, state_trouble
+from wizard.messages import msg
+from wizard.messages.catalogue import tr
 from wizard.text import one_line, printable
 
 log = logging.getLogger(__name__)
@@ -30,7 +34,7 @@ _COMMANDS = (
 )  # fmt: skip
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Finds each command in the module of its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,7 +53,7 @@ class _Commands(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, message=f"{PROGRAM} %(version)s")
+@click.version_option(__version__, message=f"{PROGRAM} %(version)s", cls=Option, help=msg("Show the version and exit."))
 @mesh_flags
 @common_options
 @click.pass_context
@@ -65,7 +69,9 @@ def cli(context: click.Context, /, **flags: Any) -> int:
         given = [name for name, value in flags.items() if value]
         if given:
             flag = "--" + given[0].replace("_", "-")
-            raise click.UsageError(f"{flag} belongs to the wizard without a command, or to `{PROGRAM} plain`.", context)
+            raise click.UsageError(
+                msg("{option} belongs to the wizard without a command, or to `meshwizard plain`.", option=flag), context
+            )
         return 0
     settings = settings_of(context)
     settings.start()
@@ -90,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         with losable():
-            settings.out.remark(f"Error: the output cannot be written: {error.strerror}")
+            settings.out.remark(msg("Error: the output cannot be written: {problem}", problem=str(error.strerror)))
         return 1
     finally:
         settings.close()
@@ -103,8 +109,8 @@ def _run(arguments: list[str], settings: Settings) -> int:
     except click.ClickException as error:
         return _usage(error, settings)
     except (click.Abort, KeyboardInterrupt, EOFError):
-        done = "" if TRAIL.worked else "; nothing was changed"
-        return _tell(Interrupted(f"stopped by you{done}", "To go on, give the same command again."), settings)
+        what = msg("stopped by you") if TRAIL.worked else msg("stopped by you; nothing was changed")
+        return _tell(Interrupted(what, msg("To go on, give the same command again.")), settings)
     except Trouble as trouble:
         return _tell(trouble, settings)
     except (BrokenPipeError, OutputLost):
@@ -146,10 +152,15 @@ def _report(trail: Trail, arguments: Sequence[str], code: int, settings: Setting
         problem = write(path, trail.text(code))
         name = one_line(path)
         if problem:
-            settings.out.remark(f"(the report could not be written to {name}: {problem})")
+            settings.out.remark(
+                msg("(the report could not be written to {file}: {problem})", file=name, problem=problem)
+            )
         else:
             settings.out.remark(
-                f"The report is in {name}. Read it before you send it: it should hold no name and no value."
+                msg(
+                    "The report is in {file}. Read it before you send it: it should hold no name and no value.",
+                    file=name,
+                )
             )
 
 
@@ -157,12 +168,13 @@ def _consented(settings: Settings) -> Path | None:
     """Where the person wants the report; None where not, or where nobody can answer."""
     if not has_terminal():
         settings.out.remark(
-            "Run again with --report FILE, it tells there where it broke down, without names and secrets."
+            msg("Run again with --report FILE, it tells there where it broke down, without names and secrets.")
         )
         return None
     path = proposed()
     try:
-        consent = click.confirm(f"Write a report without names and secrets to {path}?", default=False, err=True)
+        question = tr("Write a report without names and secrets to {file}?", file=str(path))
+        consent = click.confirm(question, default=False, err=True)
     except click.Abort:
         return None
     return path if consent else None
@@ -179,7 +191,9 @@ def _usage(error: click.ClickException, settings: Settings) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else PROGRAM
     with losable():
-        settings.out.trouble(BadInput(printable(error.format_message()), f"See `{path} --help`."))
+        settings.out.trouble(
+            BadInput(as_message(printable(error.format_message())), msg("See `{command} --help`.", command=path))
+        )
     return BadInput.exit_code
 
 
@@ -192,8 +206,8 @@ def _as_trouble(error: Exception, settings: Settings) -> Trouble:
     if settings.verbose:
         settings.out.remark(printable("".join(traceback.format_exception(error)), 20_000))
     where = (
-        f"The log {printable(settings.log)} says where; please report this with it."
+        msg("The log {file} says where; please report this with it.", file=printable(settings.log))
         if settings.log
-        else "Run it again with --log FILE -v, and please report this with that file."
+        else msg("Run it again with --log FILE -v, and please report this with that file.")
     )
-    return Failed(f"unexpected {type(error).__name__}: {one_line(error)}", where)
+    return Failed(msg("unexpected {kind}: {problem}", kind=type(error).__name__, problem=one_line(error)), where)

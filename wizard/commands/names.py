@@ -11,6 +11,8 @@ from wizard.console import settings as doors
 from wizard.console.output import has_terminal
 from wizard.console.settings import Settings
 from wizard.errors import BadInput, Interrupted
+from wizard.messages import counted, msg
+from wizard.messages.catalogue import tr
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -29,10 +31,18 @@ def the_name(settings: Settings, name: str | None) -> str:
     place = one_line(folder.place)
     if not names:
         raise BadInput(
-            f"no mesh is recorded in {place}",
-            "Begin one with `meshwizard` or `meshwizard apply -f mesh.yaml`, or name its folder with --state-dir.",
+            msg("no mesh is recorded in {place}", place=place),
+            msg("Begin one with `meshwizard` or `meshwizard apply -f mesh.yaml`, or name its folder with --state-dir."),
         )
-    raise BadInput(f"{len(names)} meshes are recorded in {place}; say which", f"One of: {', '.join(names)}.")
+    raise BadInput(
+        counted(
+            "{count} mesh is recorded in {place}; say which",
+            "{count} meshes are recorded in {place}; say which",
+            len(names),
+            place=place,
+        ),
+        msg("One of: {names}.", names=", ".join(names)),
+    )
 
 
 def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tuple[Mesh, MeshState]:
@@ -59,8 +69,8 @@ def _look_at_shared(settings: Settings, mesh: Mesh, state: MeshState, *, undo: b
     differences = differing(state, doors.outside_of(settings), settings.istioctl)
     for line in differences:
         settings.out.remark(line)
-    if differences and has_terminal() and not click.confirm("Go on with these of yours?", default=True, err=True):
-        raise Interrupted("left before anything was touched", "Name others with KUBECONFIG and --istioctl.")
+    if differences and has_terminal() and not click.confirm(tr("Go on with these of yours?"), default=True, err=True):
+        raise Interrupted(msg("left before anything was touched"), msg("Name others with KUBECONFIG and --istioctl."))
     if not undo:
         consenting(lambda: refuse_files(mesh, settings.folder(), settings.consents))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.console.flags import mesh_flags
+from wizard.console.help import Command
 from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings, with_settings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from wizard.plain.asking import Asker
 
 
-@click.command("plain")
+@click.command("plain", cls=Command)
 @mesh_flags
 @with_settings
 def command(settings: Settings, **flags: Any) -> int:

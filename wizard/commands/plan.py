@@ -9,21 +9,23 @@ import click
 
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
+from wizard.console.help import Command, option
 from wizard.console.settings import Settings, version_option, with_settings
+from wizard.messages import msg
 from wizard.text import listing, one_line, quoted
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @mesh_file
-@click.option("--json", is_flag=True, help="The plan as one JSON object.")
-@click.option(
+@option("--json", is_flag=True, help=msg("The plan as one JSON object."))
+@option(
     "--out",
     "kept",
     type=click.Path(path_type=Path),
     metavar="PLAN",
-    help="Also keep the plan in this file: `apply --plan PLAN` does that and nothing else.",
+    help=msg("Also keep the plan in this file: `apply --plan PLAN` does that and nothing else."),
 )
-@click.option("--force", is_flag=True, help="Overwrite PLAN.")
+@option("--force", is_flag=True, help=msg("Overwrite PLAN."))
 @version_option
 @with_settings
 def command(settings: Settings, path: str, json: bool, kept: Path | None, force: bool, version_step: bool) -> int:
@@ -72,10 +74,15 @@ def command(settings: Settings, path: str, json: bool, kept: Path | None, force:
         for line in planned.halves(steps, f"meshwizard apply -f {quoted(path)}{made.place}"):
             out.line(line)
         if leaving:
-            out.line(f"{listing(leaving)} would leave the mesh; apply asks for consent to that.")
+            out.line(msg("{clusters} would leave the mesh; apply asks for consent to that.", clusters=listing(leaving)))
         out.line(planned.summary(steps))
         if kept is not None:
             step = " --version-step" if version_step else ""
             do = f"meshwizard apply -f {quoted(path)} --plan {quoted(kept)}{step}{made.place}"
-            out.line(f"Kept in {one_line(kept)}. This does it, and nothing else: {one_line(do, 600)}")
+            told = msg(
+                "Kept in {file}. This does it, and nothing else: {command}",
+                file=one_line(kept),
+                command=one_line(do, 600),
+            )
+            out.line(told)
     return planned.exit_code(steps)

@@ -11,16 +11,21 @@ from wizard.console.output import has_terminal, is_dumb
 from wizard.console.settings import Settings
 from wizard.errors import BadInput
 from wizard.mesh.document import Document
+from wizard.messages import msg
 from wizard.paths import expanded
 
 
 def start(settings: Settings, flags: Mapping[str, Any]) -> int:
     """Open the wizard, with what the flags answer filled in. Raises BadInput where there is no terminal for it."""
     if not has_terminal() or is_dumb():
-        why = "this terminal cannot show whole screens (TERM=dumb)" if has_terminal() else "there is no terminal here"
         raise BadInput(
-            f"the wizard needs a whole screen, and {why}",
-            "Use `meshwizard plain` for the same questions line by line, or `meshwizard apply -f mesh.yaml` for none at all.",
+            msg("the wizard needs a whole screen, and this terminal cannot show whole screens (TERM=dumb)")
+            if has_terminal()
+            else msg("the wizard needs a whole screen, and there is no terminal here"),
+            msg(
+                "Use `meshwizard plain` for the same questions line by line, or `meshwizard apply -f mesh.yaml` for none at "
+                "all."
+            ),
         )
     document = prefilled(flags)
     contexts, kubeconfigs = flags.get("context") or (), flags.get("kubeconfig") or ()

@@ -7,15 +7,17 @@ from contextlib import closing
 import click
 
 from wizard.commands.names import recorded
+from wizard.console.help import Command, option
 from wizard.console.offered import meshes
 from wizard.console.output import has_terminal
 from wizard.console.settings import Settings, consent_options, with_settings
+from wizard.messages import msg
 
 
-@click.command("uninstall")
+@click.command("uninstall", cls=Command)
 @click.argument("name", required=False, shell_complete=meshes)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", is_flag=True, help="Events, one JSON object a line, and nothing else on stdout. Needs --yes.")
+@option("--yes", is_flag=True, help=msg("Do not ask."))
+@option("--json", is_flag=True, help=msg("Events, one JSON object a line, and nothing else on stdout. Needs --yes."))
 @consent_options
 @with_settings
 def command(

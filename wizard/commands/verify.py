@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wizard.commands.names import recorded
+from wizard.console.help import Command, option
 from wizard.console.offered import meshes
 from wizard.console.settings import Settings, with_settings
 from wizard.errors import Trouble
+from wizard.messages import msg
+from wizard.messages.catalogue import tr
 from wizard.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -21,10 +24,10 @@ if TYPE_CHECKING:
     from wizard.verification import Verdict
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("name", required=False, shell_complete=meshes)
-@click.option("--json", is_flag=True, help="One JSON object.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write a JUnit report.")
+@option("--json", is_flag=True, help=msg("One JSON object."))
+@option("--junit", type=click.Path(path_type=Path), metavar="FILE", help=msg("Also write a JUnit report."))
 @with_settings
 def command(settings: Settings, name: str | None, json: bool, junit: Path | None) -> int:
     """Send requests from every cluster until each has heard every cluster. Exits 4 where one stays unheard.
@@ -51,7 +54,8 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     else:
         for verdict in verdicts:
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")
-            out.line(f"{mark} {verdict.cluster}: {heard(verdict.counts.items(), verdict.missing, verdict.errors)}")
+            answers = heard(verdict.counts.items(), verdict.missing, verdict.errors)
+            out.line(f"{mark} {tr('{cluster}: {heard}', cluster=verdict.cluster, heard=answers)}")
     failed = failure(verdicts)
     if junit:
         try:

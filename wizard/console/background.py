@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from wizard.console.signals import answered_by
 from wizard.errors import Interrupted
+from wizard.messages import msg
 
 T = TypeVar("T")
 
@@ -81,6 +82,6 @@ def reading(work: Callable[[], T]) -> T:
     """The result of work that changes nothing; the first signal gives it up at once."""
 
     def give_up(_: int) -> None:
-        raise Interrupted("stopped by you; nothing was changed", "To go on, give the same command again.")
+        raise Interrupted(msg("stopped by you; nothing was changed"), msg("To go on, give the same command again."))
 
     return in_background(work, give_up)

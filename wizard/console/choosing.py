@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import Document
+from wizard.messages import msg
 from wizard.outside import ContextEntry, Outside
 from wizard.paths import expanded
 from wizard.text import listing, one_line
@@ -23,10 +24,10 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
         by_name.setdefault(entry.context, entry)
     missing = [name for name in contexts if name not in by_name]
     if missing:
-        known = listing(map(one_line, by_name)) or "none"
+        known = listing(map(one_line, by_name)) or msg("none")
         raise BadInput(
-            "these contexts are not there; nothing was touched",
-            f"There are: {known}.",
+            msg("these contexts are not there; nothing was touched"),
+            msg("There are: {contexts}.", contexts=known),
             (
                 *(Mistake("--context", repr(one_line(name))) for name in missing),
                 *(Mistake(one_line(entry.context), entry.problem) for entry in entries if entry.problem),
@@ -35,7 +36,9 @@ def chosen_clusters(outside: Outside, contexts: Sequence[str], kubeconfigs: Sequ
     named = [by_name[name] for name in dict.fromkeys(contexts)]
     unusable = tuple(Mistake(one_line(entry.context), entry.problem) for entry in named if entry.problem)
     if unusable:
-        raise BadInput("these contexts cannot be used; nothing was touched", "Correct their kubeconfigs.", unusable)
+        raise BadInput(
+            msg("these contexts cannot be used; nothing was touched"), msg("Correct their kubeconfigs."), unusable
+        )
     agree(outside, named)
     return proposals(named)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
+from wizard.messages.catalogue import rendered
 from wizard.text import harmless, one_line, quoted
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def names(listed: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Compl
             found = sorted(set(listed(context)))
         except Exception:
             return []
-        return [CompletionItem(_word(name), help=one_line(told, 60)) for name, told in found if _fits(name, typed)]
+        return [
+            CompletionItem(_word(name), help=rendered(one_line(told, 60))) for name, told in found if _fits(name, typed)
+        ]
 
     return complete
 

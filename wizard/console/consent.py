@@ -9,6 +9,8 @@ import click
 
 from wizard.clusters.consents import Unconsented
 from wizard.console.output import Output, echo, has_terminal
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.operations.operation import Operation
 from wizard.text import printable, shown
 
@@ -25,8 +27,8 @@ def consenting(work: Callable[[], T]) -> T:
         except Unconsented as missing:
             if not has_terminal():
                 raise
-            echo(shown(printable(missing.asked)), err=True)
-            if not click.confirm("Do you trust it?", default=False, err=True):
+            echo(shown(rendered(printable(missing.asked))), err=True)
+            if not click.confirm(tr("Do you trust it?"), default=False, err=True):
                 raise
             missing.agree()
 
@@ -42,9 +44,9 @@ def agreed(operation: Operation, out: Output, *, json: bool = False) -> bool:
         raise consent.unasked
     for line in consent.lines:
         out.line(line)
-    if click.confirm(consent.question, default=False):
+    if click.confirm(rendered(consent.question), default=False):
         return True
     if consent.declined:
         raise consent.declined
-    out.line("Nothing was changed.")
+    out.line(msg("Nothing was changed."))
     return False

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from state import whole
 from wizard.errors import BadInput, Failed
+from wizard.messages import msg
 from wizard.paths import is_folder
 from wizard.text import one_line
+
+_ELSEWHERE = msg("Give another place.")
 
 
 def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
@@ -30,9 +33,9 @@ def write(path: Path, text: str, *, overwrite: bool, mode: int) -> None:
         done = whole.write(path, data, mode=mode, over=overwrite)
     except (OSError, ValueError) as error:
         kind = BadInput if _no_place(error) else Failed
-        raise kind(f"{name} cannot be written: {_why(error)}", "Give another place.") from error
+        raise kind(_unwritten(name, error), _ELSEWHERE) from error
     if not done:
-        raise BadInput(f"{name} exists, and is left as it is", "Give another name, or --force.")
+        raise BadInput(msg("{file} exists, and is left as it is", file=name), msg("Give another name, or --force."))
 
 
 def check(path: Path) -> None:
@@ -45,12 +48,16 @@ def check(path: Path) -> None:
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        raise BadInput(f"{one_line(path)} cannot be written: {_why(error)}", "Give another place.") from error
+        raise BadInput(_unwritten(one_line(path), error), _ELSEWHERE) from error
     folder = (path.resolve() if before else path.absolute()).parent
     if not is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(
-            f"{one_line(path)} cannot be written: {one_line(folder)} is no folder that you may write in",
-            "Give another place.",
+            msg(
+                "{file} cannot be written: {folder} is no folder that you may write in",
+                file=one_line(path),
+                folder=one_line(folder),
+            ),
+            _ELSEWHERE,
         )
 
 
@@ -71,7 +78,7 @@ def _pour(path: Path, text: str) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise Failed(f"{one_line(path)} cannot be written: {_why(error)}", "Give another place.") from error
+        raise Failed(_unwritten(one_line(path), error), _ELSEWHERE) from error
 
 
 def _no_place(error: OSError | ValueError) -> bool:
@@ -80,5 +87,6 @@ def _no_place(error: OSError | ValueError) -> bool:
     return not isinstance(error, OSError) or isinstance(error, kinds) or error.errno in (ENAMETOOLONG, ELOOP, EROFS)
 
 
-def _why(error: OSError | ValueError) -> object:
-    return error.strerror if isinstance(error, OSError) else error
+def _unwritten(name: str, error: OSError | ValueError) -> str:
+    why = str(error.strerror if isinstance(error, OSError) else error)
+    return msg("{file} cannot be written: {problem}", file=name, problem=why)

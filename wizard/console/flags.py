@@ -5,45 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import click
-
 from wizard.console.completion import Completer, choices, files
+from wizard.console.help import option
 from wizard.console.offered import contexts
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.document import Document, put
 from wizard.mesh.fields import MESH_FIELDS, Field
 from wizard.mesh.model import API_VERSION
+from wizard.messages import msg
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def mesh_file(function: F) -> F:
     """Give a click command `path`, the mesh file."""
-    return click.option(
-        "-f", "--file", "path", required=True, metavar="FILE", help="The mesh file.", shell_complete=files
+    return option(
+        "-f", "--file", "path", required=True, metavar="FILE", help=msg("The mesh file."), shell_complete=files
     )(function)
 
 
 def mesh_flags(function: F) -> F:
     """Give a click command one flag for every mesh field, and --kubeconfig and --context for the clusters."""
     for field in reversed(MESH_FIELDS):
-        function = click.option(
+        function = option(
             field.flag, _parameter(field), metavar=_metavar(field), help=_help(field), shell_complete=_completer(field)
         )(function)
-    function = click.option(
+    function = option(
         "--context",
         "context",
         multiple=True,
         metavar="NAME",
-        help="A cluster of the mesh; give it once for each.",
+        help=msg("A cluster of the mesh; give it once for each."),
         shell_complete=contexts,
     )(function)
-    return click.option(
+    return option(
         "--kubeconfig",
         "kubeconfig",
         multiple=True,
         metavar="FILE",
-        help="Where to look for contexts. May be repeated.",
+        help=msg("Where to look for contexts. May be repeated."),
         shell_complete=files,
     )(function)
 
@@ -62,7 +62,9 @@ def prefilled(flags: Mapping[str, Any]) -> Document:
             mistakes.append(Mistake(field.flag, wrong))
         put(document, field.key, value)
     if mistakes:
-        raise BadInput("these flags do not fit; nothing was touched", "Correct them and try again.", tuple(mistakes))
+        raise BadInput(
+            msg("these flags do not fit; nothing was touched"), msg("Correct them and try again."), tuple(mistakes)
+        )
     return document
 
 
@@ -83,5 +85,6 @@ def _completer(field: Field) -> Completer | None:
 
 
 def _help(field: Field) -> str:
-    default = f" [default: {field.render(field.default)}]" if field.default is not None else ""
-    return f"{field.title}.{default}"
+    if field.default is None:
+        return msg("{title}.", title=field.title)
+    return msg("{title}. [default: {default}]", title=field.title, default=field.render(field.default))

@@ -9,6 +9,7 @@ import click
 
 from wizard.console.completion import names
 from wizard.console.settings import outside_of, settings_of
+from wizard.messages import msg
 from wizard.paths import expanded
 
 
@@ -21,7 +22,7 @@ def _contexts(context: click.Context) -> Iterable[tuple[str, str]]:
 def _meshes(context: click.Context) -> Iterable[tuple[str, str]]:
     settings = settings_of(context)
     # Nobody wants to wait for a cluster to answer a keystroke.
-    return [] if settings.state else [(name, "recorded mesh") for name in settings.folder().names()]
+    return [] if settings.state else [(name, msg("recorded mesh")) for name in settings.folder().names()]
 
 
 contexts = names(_contexts)

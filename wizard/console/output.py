@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from wizard.errors import BadInput, Trouble
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import as_json, one_line, printable, shown, tamed
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def echo(text: str, *, err: bool = False, color: bool | None = None) -> None:
 
 
 class Output:
-    """Writes for a person. Results go to stdout, troubles and remarks to stderr."""
+    """Writes for a person, in their language where it is given messages. Results go to stdout, troubles and remarks to stderr."""
 
     def __init__(self, *, color: bool = True, verbose: bool = False) -> None:
         """`color` False turns it off; True leaves it on where the stream is a terminal that is not dumb."""
@@ -81,7 +82,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line, or several, on stdout."""
-        self._write(text, err=False)
+        self._write(rendered(text), err=False)
 
     def data(self, text: str) -> None:
         """Something for a program to read: on stdout, never changed."""
@@ -93,20 +94,20 @@ class Output:
 
     def remark(self, text: str) -> None:
         """A line that is no result, on stderr."""
-        self._write(text, err=True)
+        self._write(rendered(text), err=True)
 
     def trouble(self, trouble: Trouble) -> None:
         """What went wrong and what to do, on stderr; every mistake on a line of its own."""
-        self._write(f"{self.style('Error:', 'red')} {printable(trouble.what)}", err=True)
+        self._write(f"{self.style(tr('Error:'), 'red')} {rendered(printable(trouble.what))}", err=True)
         if isinstance(trouble, BadInput):
             for mistake in trouble.mistakes:
-                self._write(f"  {one_line(mistake, 600)}", err=True)
+                self._write(f"  {rendered(one_line(mistake.told, 600))}", err=True)
         self.remedy(trouble.remedy)
 
     def remedy(self, text: str) -> None:
         """What to do next, on stderr; nothing where there is nothing to say."""
         if text:
-            self._write(printable(text), err=True)
+            self._write(rendered(printable(text)), err=True)
 
     def style(self, text: str, color: str, *, bold: bool = False) -> str:
         """`text` in a colour; never the only carrier of a meaning."""
@@ -119,14 +120,24 @@ class Output:
         echo(shown(text), err=err, color=self._color)
 
 
-def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:
-    """Rows as aligned lines; wide characters count as two cells. Cells are made single printable lines."""
+def widest(texts: Iterable[str]) -> int:
+    """How many cells of a terminal the widest of these texts takes; wide characters take two."""
     from rich.cells import cell_len
 
-    table = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return max(map(cell_len, texts), default=0)
+
+
+def padded(text: str, width: int) -> str:
+    """The text with as many blanks after it as make it that wide."""
+    return text + " " * (width - widest([text]))
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:
+    """Rows as aligned lines, in the person's language. Cells are made single printable lines."""
+    table = [[rendered(one_line(cell)) for cell in row] for row in rows]
+    widths = [widest(column) for column in zip(*table, strict=True)]
     lines = []
     for row in table:
-        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [padded(cell, width) for cell, width in zip(row, widths, strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return lines

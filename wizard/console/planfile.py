@@ -12,6 +12,7 @@ from typing import Any
 from wizard.console.files import write
 from wizard.engine.approval import Approval, Seen
 from wizard.errors import BadInput
+from wizard.messages import msg
 from wizard.reading import read
 from wizard.text import one_line
 
@@ -53,9 +54,9 @@ def load(path: Path, mesh: str, again: str) -> Approval:
         )
         whose = _text(shape["mesh"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _malformed(path, "something in it is missing or of another kind", again) from error
+        raise _malformed(path, msg("something in it is missing or of another kind"), again) from error
     if whose != mesh:
-        raise found.stale(f"{one_line(path)} is a plan of mesh {one_line(whose)}")
+        raise found.stale(msg("{file} is a plan of mesh {mesh}", file=one_line(path), mesh=one_line(whose)))
     return found
 
 
@@ -63,18 +64,19 @@ def _parsed(path: Path, again: str) -> dict[str, Any]:
     try:
         content = read(path, MAX_BYTES, piped=True)
     except ValueError as error:
-        raise BadInput(f"{one_line(path)} {error}", again) from error
+        raise BadInput(msg("{file} {problem}", file=one_line(path), problem=error.args[0]), again) from error
     try:
         shape = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _malformed(path, "it is no JSON", again) from error
+        raise _malformed(path, msg("it is no JSON"), again) from error
     if not isinstance(shape, dict) or (shape.get("apiVersion"), shape.get("kind")) != (API, "Plan"):
-        raise _malformed(path, f"it is no Plan of {API}", again)
+        raise _malformed(path, msg("it is no Plan of {version}", version=API), again)
     return shape
 
 
 def _malformed(path: Path, why: str, again: str) -> BadInput:
-    return BadInput(f"{one_line(path)} is no plan that can be used: {why}; nothing was touched", again)
+    what = msg("{file} is no plan that can be used: {reason}; nothing was touched", file=one_line(path), reason=why)
+    return BadInput(what, again)
 
 
 def _seen(step: Any) -> Seen:

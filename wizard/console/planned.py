@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.board import Board
-from wizard.console.output import Output, speaks_unicode
+from wizard.console.output import Output, padded, speaks_unicode, widest
 from wizard.engine.progress import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
 from wizard.mesh.drawing import draw
 from wizard.mesh.files import files_of
 from wizard.mesh.model import Mesh
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import rendered
 from wizard.steps import kinds
 from wizard.text import one_line, printable
 
@@ -77,25 +79,27 @@ def drawing(mesh: Mesh, steps: list[Found] | None = None) -> str:
     for each in steps or ():
         state = {"unknown": "waiting", "needed": "waiting"}.get(each.state, each.state)
         board.step(each.step.kind, each.step.cluster, each.step.peer, state)
-    return draw(mesh, links=board.links, width=100, ascii=not speaks_unicode()).plain()
+    return draw(mesh, links=board.links, width=100, ascii=not speaks_unicode(), say=rendered).plain()
 
 
 def lines(steps: list[Found], out: Output) -> Iterator[str]:
     """The steps with their differences; with `verbose` also the commands that a person could type instead."""
-    width = max((len(each.step.cluster or "") for each in steps), default=0)
+    width = widest(each.step.cluster or "" for each in steps)
     for each in steps:
         mark, color = _MARKS[each.state]
-        note = f": {one_line(each.note)}" if each.note else ""
-        yield f"{out.style(mark, color)} {each.step.cluster or '':<{width}}  {each.step.title}{note}"
+        told = each.step.title
+        if each.note:
+            told = msg("{title}: {detail}", title=told, detail=one_line(each.note))
+        yield f"{out.style(mark, color)} {padded(each.step.cluster or '', width)}  {rendered(told)}"
         for difference in each.differences:
-            yield f"      {one_line(difference, 600)}"
+            yield f"      {rendered(one_line(difference.told, 600))}"
         for text in (each.what, each.remedy):
             if text:
-                yield from (f"      {line}" for line in text.splitlines())
+                yield from (f"      {line}" for line in rendered(text).splitlines())
         if out.verbose and each.state != "done":
             for command in each.step.commands():
                 if command.why:
-                    yield f"      # {one_line(command.why)}"
+                    yield f"      # {rendered(one_line(command.why))}"
                 yield from (f"      $ {line}" if number == 0 else f"        {line}"
                             for number, line in enumerate(printable(command.text, 20_000).splitlines()))  # fmt: skip
 
@@ -103,7 +107,7 @@ def lines(steps: list[Found], out: Output) -> Iterator[str]:
 def files(mesh: Mesh) -> Iterator[str]:
     """A line for each file of this machine whose content goes to a cluster, or signs what does."""
     for each in files_of(mesh):
-        yield f"File {one_line(each, 600)}"
+        yield msg("File {file}", file=one_line(each.told, 600))
 
 
 def half_linked(steps: list[Found]) -> list[tuple[str, str]]:
@@ -123,9 +127,12 @@ def half_linked(steps: list[Found]) -> list[tuple[str, str]]:
 def halves(steps: list[Found], repair: str) -> Iterator[str]:
     """A sentence for each of those pairs. `repair`: the command that links them wholly."""
     for reader, silent in half_linked(steps):
-        yield (
-            f"{reader} and {silent} are half-linked: {reader} reads {silent}, but {silent} does not read {reader}, so callers in "
-            f"{silent} hear nothing of {reader}. Repair: {one_line(repair, 600)}"
+        yield msg(
+            "{reader} and {silent} are half-linked: {reader} reads {silent}, but {silent} does not read {reader}, so callers in "
+            "{silent} hear nothing of {reader}. Repair: {command}",
+            reader=reader,
+            silent=silent,
+            command=one_line(repair, 600),
         )
 
 
@@ -133,10 +140,22 @@ def summary(steps: list[Found]) -> str:
     """How much there is to do, in a sentence."""
     count = {state: sum(each.state == state for each in steps) for state in _MARKS}
     if count["done"] == len(steps):
-        return f"nothing to do: all {len(steps)} steps are done"
-    parts = [f"{count['needed']} of {len(steps)} steps to do"]
+        return counted(
+            "nothing to do: all {count} steps are done", "nothing to do: all {count} steps are done", len(steps)
+        )
+    parts = [
+        counted(
+            "{needed} of {count} steps to do", "{needed} of {count} steps to do", len(steps), needed=count["needed"]
+        )
+    ]
     if count["conflict"]:
-        parts.append(f"{count['conflict']} in conflict with what somebody else made")
+        parts.append(
+            counted(
+                "{count} in conflict with what somebody else made",
+                "{count} in conflict with what somebody else made",
+                count["conflict"],
+            )
+        )
     if count["unknown"]:
-        parts.append(f"{count['unknown']} could not be looked at")
-    return ", ".join(parts)
+        parts.append(counted("{count} could not be looked at", "{count} could not be looked at", count["unknown"]))
+    return joined(parts, ", ")

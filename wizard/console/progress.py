@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 
 from wizard.answered import Answered
 from wizard.board import Board
-from wizard.console.output import Output, echo, speaks_unicode
+from wizard.console.output import Output, echo, padded, speaks_unicode, widest
 from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
 from wizard.mesh.model import Mesh
+from wizard.messages import counted, joined, msg
+from wizard.messages.catalogue import rendered, tr
 from wizard.text import as_json, duration, listing, one_line, printable, tamed
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ class Lines:
     def __init__(self, out: Output, mesh: Mesh, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._line = _Quiet(out.line)
-        self._width = max((len(cluster.name) for cluster in mesh.clusters), default=0)
+        self._width = widest(cluster.name for cluster in mesh.clusters)
         self._clock = clock
         self._began = clock()
         self._shown: dict[str, float] = {}  # step → when it last had a line that is throttled
@@ -74,6 +76,7 @@ class Lines:
             counts=self._board.counts or None,
             width=100,
             ascii=not speaks_unicode(),
+            say=rendered,
         )
         self._line(f"\n{drawn.plain()}\n")
 
@@ -84,39 +87,38 @@ class Lines:
         match event:
             case RunStarted():
                 self._began = self._clock()
-                where = " on simulated clusters" if event.simulated else ""
-                self._line(f"{event.operation} {event.mesh}{where}: {len(event.steps)} steps")
+                self._line(_started(event))
             case StepChanged():
                 self._changed(event)
             case StepSaid() if self._news(event):
                 self._said[event.cluster, event.step] = (event.text, self._clock())
                 self._shown[event.step] = self._clock()
-                self._show(event.cluster, f"│ {event.text}")
+                self._show(event.cluster, f"│ {rendered(event.text)}")
             case StepWaits() if self._due(
                 event.step, EVERY if event.deadline else PERSON_EVERY, patient=event.elapsed < 1.0
             ):
-                seen = f": {event.seen}" if event.seen else ""
-                times = (
-                    f"{event.elapsed:.0f} s of {event.deadline:.0f} s" if event.deadline else duration(event.elapsed)
-                )
-                self._show(event.cluster, f"… waits for {event.what} ({times}){seen}")
+                self._show(event.cluster, f"… {rendered(_waits(event))}")
             case PersonNeeded():
-                self._show(event.cluster, f"{self._out.style('⚠', 'yellow')} needs you: {event.what}")
+                asked = tr("needs you: {what}", what=event.what)
+                self._show(event.cluster, f"{self._out.style('⚠', 'yellow')} {asked}")
                 # Without the lane before them, so that commands can be copied.
-                for line in printable(event.instructions).splitlines():
+                for line in rendered(printable(event.instructions)).splitlines():
                     self._line(f"    {line}")
             case Answered() if self._due(event.step, EVERY) or self._missing.get(event.step) != event.missing:
                 self._missing[event.step] = event.missing
-                self._show(event.cluster, heard(event.counts.items(), event.missing, event.errors))
+                self._show(event.cluster, rendered(heard(event.counts.items(), event.missing, event.errors)))
 
     def _changed(self, event: StepChanged) -> None:
         self._board.step(event.kind, event.cluster, event.peer, event.status, event.failed_peers)
         if event.status not in _MARKS:
             return
         mark, color = _MARKS[event.status]
-        took = f" ({event.seconds:.1f} s)" if event.seconds >= 0.1 else ""
-        detail = f": {one_line(event.detail)}" if event.detail else ""
-        self._show(event.cluster, f"{self._out.style(mark, color)} {event.title}{took}{detail}")
+        told = event.title
+        if event.seconds >= 0.1:
+            told = msg("{title} ({seconds:.1f} s)", title=told, seconds=event.seconds)
+        if event.detail:
+            told = msg("{title}: {detail}", title=told, detail=one_line(event.detail))
+        self._show(event.cluster, f"{self._out.style(mark, color)} {rendered(told)}")
         # A wait that begins right now says nothing yet that the line above did not.
         self._shown[event.step] = self._clock()
 
@@ -134,19 +136,40 @@ class Lines:
         return True
 
     def _show(self, cluster: str | None, text: str) -> None:
-        self._line(f"{self._clock() - self._began:6.1f}s {cluster or '':<{self._width}}  {text}")
+        self._line(f"{self._clock() - self._began:6.1f}s {padded(cluster or '', self._width)}  {text}")
 
 
 def heard(counts: Iterable[tuple[str, int]], missing: Iterable[str], errors: int) -> str:
     """What a cluster's client has heard, in words."""
     answers = listing([f"{version} {count}×" for version, count in sorted(counts)])
-    parts = [f"heard {answers}" if answers else "heard nothing"]
+    parts = [msg("heard {answers}", answers=answers) if answers else msg("heard nothing")]
     still = listing(missing)
     if still:
-        parts.append(f"still missing {still}")
+        parts.append(msg("still missing {versions}", versions=still))
     if errors:
-        parts.append(f"{errors} errors")
-    return ", ".join(parts)
+        parts.append(counted("{count} errors", "{count} errors", errors))
+    return joined(parts, ", ")
+
+
+def _started(event: RunStarted) -> str:
+    told, many = {"operation": event.operation, "mesh": event.mesh}, len(event.steps)
+    if event.simulated:
+        return counted(
+            "{operation} {mesh} on simulated clusters: {count} steps",
+            "{operation} {mesh} on simulated clusters: {count} steps",
+            many,
+            **told,
+        )
+    return counted("{operation} {mesh}: {count} steps", "{operation} {mesh}: {count} steps", many, **told)
+
+
+def _waits(event: StepWaits) -> str:
+    times = duration(event.elapsed)
+    if event.deadline:
+        times = msg("{elapsed:.0f} s of {deadline:.0f} s", elapsed=event.elapsed, deadline=event.deadline)
+    if not event.seen:
+        return msg("waits for {what} ({times})", what=event.what, times=times)
+    return msg("waits for {what} ({times}): {seen}", what=event.what, times=times, seen=event.seen)
 
 
 class JsonLines:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wizard.console.completion import files
+from wizard.console.help import option
 from wizard.console.output import Output, losable
 from wizard.errors import BadInput
+from wizard.messages import msg
 from wizard.paths import of_this_user
 from wizard.text import printable
 
@@ -80,7 +82,7 @@ class Settings:
             self._handler.close()
             if self._handler.lost:
                 with losable():
-                    self.out.remark(f"The log is not whole: {printable(self._handler.lost)}")
+                    self.out.remark(msg("The log is not whole: {problem}", problem=printable(self._handler.lost)))
             self._handler = None
 
     def folder(self) -> StateFolder:
@@ -88,7 +90,9 @@ class Settings:
         from state import StateFolder, default_folder
 
         if self._folder is None:
-            place = self.state_dir or of_this_user(default_folder, "say where progress is kept, with --state-dir DIR")
+            place = self.state_dir or of_this_user(
+                default_folder, msg("say where progress is kept, with --state-dir DIR")
+            )
             self._folder = StateFolder(place, shelf=self._shelf())
         return self._folder
 
@@ -140,73 +144,85 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
         setattr(settings_of(context), parameter.name, value)
 
 
-_option = functools.partial(click.option, expose_value=False, callback=_keep)
+_option = functools.partial(option, expose_value=False, callback=_keep)
 _file = click.Path(path_type=Path)
 _OPTIONS = (
-    _option("-v", "--verbose", is_flag=True, help="Say more: commands, every line of progress."),
-    _option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
-    _option("--log", type=_file, metavar="FILE", help="Append a log to this file."),
+    _option("-v", "--verbose", is_flag=True, help=msg("Say more: commands, every line of progress.")),
+    _option("--no-color", is_flag=True, help=msg("No colours (NO_COLOR does the same).")),
+    _option("--log", type=_file, metavar="FILE", help=msg("Append a log to this file.")),
     _option(
         "--report",
         type=_file,
         metavar="FILE",
-        help="Where the wizard breaks down, tell why in this file, without secrets.",
+        help=msg("Where the wizard breaks down, tell why in this file, without secrets."),
     ),
     _option(
-        "--istioctl", metavar="PATH", help="The istioctl to use. Default: the one on the PATH.", shell_complete=files
+        "--istioctl",
+        metavar="PATH",
+        help=msg("The istioctl to use. Default: the one on the PATH."),
+        shell_complete=files,
     ),
     _option(
         "--consent",
         multiple=True,
         metavar="PATH",
-        help="Consent: run this command, which a kubeconfig of others names for credentials; read this file, which a state in a "
-        "cluster names.",
+        help=msg(
+            "Consent: run this command, which a kubeconfig of others names for credentials; read this file, which a state in a "
+            "cluster names."
+        ),
     ),
     _option(
         "--state",
         metavar="PLACE",
-        help="Keep progress in a cluster, for others to go on with: cluster://CONTEXT/NAMESPACE.",
+        help=msg("Keep progress in a cluster, for others to go on with: cluster://CONTEXT/NAMESPACE."),
     ),
     _option(
-        "--state-dir", type=_file, metavar="DIR", help="Where progress is kept. Default: the platform's state folder."
+        "--state-dir",
+        type=_file,
+        metavar="DIR",
+        help=msg("Where progress is kept. Default: the platform's state folder."),
     ),
 )
 
 
 def consent_options(function: F) -> F:
     """Give a click command `take_over`, `rebuilt` and `unverified`, for `RunOptions`."""
-    function = click.option(
+    function = option(
         "--unverified",
         multiple=True,
         metavar="NAME",
-        help="Consent: keys are sent to this cluster, though its certificate is not verified (insecure-skip-tls-verify).",
+        help=msg(
+            "Consent: keys are sent to this cluster, though its certificate is not verified (insecure-skip-tls-verify)."
+        ),
     )(function)
-    function = click.option(
+    function = option(
         "--rebuilt",
         multiple=True,
         metavar="NAME",
-        help="Consent: this cluster was made anew under its old name. What is recorded of it is forgotten.",
+        help=msg("Consent: this cluster was made anew under its old name. What is recorded of it is forgotten."),
     )(function)
-    return click.option(
+    return option(
         "--take-over",
         is_flag=True,
-        help="Consent: take clusters over from a run on another machine that gives no sign of life. It must have ended.",
+        help=msg(
+            "Consent: take clusters over from a run on another machine that gives no sign of life. It must have ended."
+        ),
     )(function)
 
 
 def version_option(function: F) -> F:
     """Give a click command `version_step`, for `RunOptions`."""
-    return click.option(
+    return option(
         "--version-step",
         is_flag=True,
-        help="Consent: an older Istio than stands there, or one that is more than one minor version newer.",
+        help=msg("Consent: an older Istio than stands there, or one that is more than one minor version newer."),
     )(function)
 
 
 def common_options(function: F) -> F:
     """Give a click command the common options; they arrive in the settings, not as arguments."""
-    for option in _OPTIONS:
-        function = option(function)
+    for common in _OPTIONS:
+        function = common(function)
     return function
 
 
@@ -255,7 +271,8 @@ def _log_to(path: Path, level: int) -> _Log:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise BadInput(
-            f"the log {printable(path)} cannot be written: {error.strerror}", "Give another file with --log."
+            msg("the log {file} cannot be written: {problem}", file=printable(path), problem=str(error.strerror)),
+            msg("Give another file with --log."),
         ) from error
     handler = _Log(os.devnull, delay=True)
     handler.stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")

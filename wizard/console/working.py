@@ -22,6 +22,8 @@ from wizard.engine.events import Event
 from wizard.engine.outcome import Outcome
 from wizard.engine.progress import Look
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
+from wizard.messages.catalogue import rendered
 from wizard.operations.operation import Operation
 from wizard.operations.options import RunOptions
 from wizard.operations.prepared import Prepared, prepare
@@ -106,10 +108,17 @@ class Brake:
             self._pressed = count
             self._act()
         if count == 1:
-            self._tell("Stopping: nothing new starts, what runs comes to its end. Once more to end it now.")
+            self._tell(msg("Stopping: nothing new starts, what runs comes to its end. Once more to end it now."))
         elif count == 2:
-            later = f"; then go on with: {self._resume}" if self._resume else "."
-            self._tell(f"Ending what runs. Once more to leave without waiting{later}")
+            if self._resume:
+                self._tell(
+                    msg(
+                        "Ending what runs. Once more to leave without waiting; then go on with: {command}",
+                        command=self._resume,
+                    )
+                )
+            else:
+                self._tell(msg("Ending what runs. Once more to leave without waiting."))
         else:
             self._leave(130)
 
@@ -185,7 +194,7 @@ def tell(outcome: Outcome, out: Output, *, json: bool = False) -> None:
     """Say how it went and what to do next. With `json`, only what went wrong, on stderr."""
     if outcome.ok:
         if not json:
-            out.line(f"{out.style('✔', 'green')} {printable(outcome.what)}")
+            out.line(f"{out.style('✔', 'green')} {rendered(printable(outcome.what))}")
         return
-    out.remark(f"{out.style('✘', 'red')} {printable(outcome.what)}")
+    out.remark(f"{out.style('✘', 'red')} {rendered(printable(outcome.what))}")
     out.remedy(outcome.remedy)

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Probe, Step
 from wizard.errors import NeedsPerson, Trouble
+from wizard.messages import Message, counted, joined, msg
 from wizard.text import listing, one_line
 
 _Look = Probe | Trouble
@@ -49,27 +51,29 @@ class Approval:
     def check_place(self, state: str, clusters: Mapping[str, str], leaving: Collection[str]) -> None:
         """Raises Stale where the record moved on, a name leads to another cluster, or others would leave."""
         if self.state is not None and self.state != state:
-            raise self.stale("another run worked on this mesh since")
+            raise self.stale(msg("another run worked on this mesh since"))
         for name, identity in clusters.items():
             if self.clusters.get(name, identity) != identity:
-                raise self.stale(f"{one_line(name)} is another cluster than then")
+                raise self.stale(msg("{cluster} is another cluster than then", cluster=one_line(name)))
         if set(self.leaving) != set(leaving):
-            then, now = listing(self.leaving) or "no cluster", listing(leaving) or "no cluster"
-            raise self.stale(f"{one_line(now)} would leave the mesh, and {one_line(then)} then")
+            then, now = (one_line(listing(names) or msg("no cluster")) for names in (self.leaving, leaving))
+            raise self.stale(msg("{now} would leave the mesh, and {then} then", now=now, then=then))
 
     def check(self, plan: Plan, looks: Mapping[str, _Look]) -> None:
         """Raises Stale where a step would now do something else, naming the step and what changed. A look that failed is no
         objection: what it would have shown is compared when the step can be looked at.
         """
         gone = self.steps.keys() - {step.id for step in plan.steps}
-        told = [f"step {one_line(id)} is not in the plan any more" for id in sorted(gone)]
+        told: list[str] = [msg("step {step} is not in the plan any more", step=one_line(id)) for id in sorted(gone)]
         for step in plan.steps:
             look = looks.get(step.id)
             if look is not None and not isinstance(look, Trouble):
                 told += self._objection(step, look)
         if told:
-            more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-            raise self.stale(f"{'; '.join(told[:_SHOWN])}{more}")
+            why, more = joined(told[:_SHOWN], "; "), len(told) - _SHOWN
+            if more > 0:
+                why = counted("{objections}; and {count} more", "{objections}; and {count} more", more, objections=why)
+            raise self.stale(why)
 
     def check_step(self, step: Step, probe: Probe) -> None:
         """The same for one step, right before it is applied."""
@@ -79,28 +83,27 @@ class Approval:
 
     def stale(self, why: str) -> Stale:
         """The refusal, for this reason."""
-        return Stale(f"this is not what was agreed to, so nothing was changed: {why}", self.again)
+        return Stale(msg("this is not what was agreed to, so nothing was changed: {reason}", reason=why), self.again)
 
     def _objection(self, step: Step, look: Probe) -> list[str]:
         if step.guard or step.waits:
             return []
-        name = f"{step.cluster}: {step.title}" if step.cluster else step.title
+        name = msg("{cluster}: {step}", cluster=step.cluster, step=step.title) if step.cluster else step.title
         seen = self.steps.get(step.id)
         if seen is None:
-            return [f"{name}: was not in the plan then"]
+            return [msg("{step}: was not in the plan then", step=name)]
         if seen.inputs != step.inputs():
-            return [f"{name}: the mesh asks for something else than then"]
+            return [msg("{step}: the mesh asks for something else than then", step=name)]
         if isinstance(look, Done):
             return []
         if isinstance(look, Conflict):
             same = seen.state == "conflict" and seen.digests == _digests(look)
-            return [] if same else [f"{name}: in conflict since: {look.what}"]
+            return [] if same else [msg("{step}: in conflict since: {conflict}", step=name, conflict=look.what)]
         new = [each for each in look.differences if not each.transient and _digest(each) not in seen.digests]
         if seen.state in ("done", "needed") and not new:
             return []
-        was = {"done": "was done then, and now", "needed": "now", "conflict": "was in conflict then, and now"}
-        what = "; ".join(map(str, (new or look.differences)[:2]))
-        return [f"{name}: {was.get(seen.state, 'was not seen then, and now')} {what}"]
+        now = joined((each.told for each in (new or look.differences)[:2]), "; ")
+        return [_changed(name, seen.state, now)]
 
 
 def seen(plan: Plan, looks: Mapping[str, _Look]) -> dict[str, Seen]:
@@ -120,6 +123,19 @@ def _seen(step: Step, look: _Look) -> Seen:
             return Seen(step.inputs(), "unknown")
 
 
+def _changed(step: str, state: str, now: str) -> str:
+    """That a step of which the look saw that state then would do this now."""
+    match state:
+        case "done":
+            return msg("{step}: was done then, and now {differences}", step=step, differences=now)
+        case "needed":
+            return msg("{step}: now {differences}", step=step, differences=now)
+        case "conflict":
+            return msg("{step}: was in conflict then, and now {differences}", step=step, differences=now)
+        case _:
+            return msg("{step}: was not seen then, and now {differences}", step=step, differences=now)
+
+
 def _digests(look: Needed | Conflict) -> frozenset[str]:
     if isinstance(look, Conflict):
         return frozenset({_hash(look.what)})
@@ -128,8 +144,16 @@ def _digests(look: Needed | Conflict) -> frozenset[str]:
 
 def _digest(difference: Difference) -> str:
     # Not by whom: who else owns a field is no part of what becomes of it.
-    return _hash(repr((difference.object, difference.field, difference.found, difference.wanted)))
+    return _hash(difference.object, difference.field, difference.found, difference.wanted)
 
 
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
+def _hash(*texts: str | None) -> str:
+    """Of these texts, whatever language they are shown in."""
+    return sha256(repr([_open(text) for text in texts]).encode()).hexdigest()[:16]
+
+
+def _open(value: Any) -> Any:
+    """A text as it is before anybody puts it into words: of a message its code and values."""
+    if isinstance(value, Message):
+        return value.code, value.many, [(name, _open(value.values[name])) for name in sorted(value.values)]
+    return None if value is None else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard.engine.events import Paused, Status, StepSaid
 from wizard.engine.progress import Progress
 from wizard.errors import Trouble
+from wizard.messages import msg
 from wizard.text import one_line
 
 
@@ -46,7 +47,7 @@ class Controls:
             if id in self.attending:
                 self.consented.add(id)
             if self._progress.broken(id) and self._progress.status[id] is not Status.BLOCKED:
-                self._progress.change(self._progress.plan.step(id), Status.SKIPPED, "skipped by you")
+                self._progress.change(self._progress.plan.step(id), Status.SKIPPED, msg("skipped by you"))
                 self._unblock()
             self._changed.notify_all()
 

@@ -11,6 +11,7 @@ from typing import Self
 
 from wizard.engine.events import Event, Status, StepChanged, StepSaid
 from wizard.errors import Interrupted
+from wizard.messages import msg
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Delivery:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self._finished() and kind is None:
-            raise Unheard("stopped by you; what there was to tell was not read")
+            raise Unheard(msg("stopped by you; what there was to tell was not read"))
 
     def _finished(self) -> bool:
         """Whether all was handed over, as soon as that is certain."""

@@ -26,6 +26,7 @@ from wizard.engine.schedule import Moves, Now, Schedule
 from wizard.engine.step import Done, Plan, Step, Surroundings
 from wizard.engine.worker import Worker
 from wizard.errors import Trouble
+from wizard.messages import msg
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class Engine:
         needed = self._schedule.needed_by([id for id, result in looked.items() if not isinstance(result, Done)])
         for step in self._plan.steps:
             if step.guard and step.id not in needed:
-                self._progress.change(step, Status.DONE, "not needed: nothing to do")
+                self._progress.change(step, Status.DONE, msg("not needed: nothing to do"))
 
     def _pool(self) -> ThreadPoolExecutor:
         threads = max(1, min(MAX_THREADS, len(self._plan.steps)))

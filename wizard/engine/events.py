@@ -1,6 +1,7 @@
 """What the engine says while it works. Every front end renders these and nothing else.
 
-All times are seconds; `at` is wall clock (time.time()), durations come from a monotonic clock. Texts are printable already.
+All times are seconds; `at` is wall clock (time.time()), durations come from a monotonic clock. Texts are printable already, and
+messages where they are the program's own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Event:
     at: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for one JSON line: `event` is the class's name in lower case, plus its fields."""
+        """Plain data for one JSON line: `event` is the class's name in lower case, plus its fields. Texts are in English."""
         return {"event": type(self).__name__.lower(), **asdict(self)}
 
 

@@ -9,6 +9,8 @@ from wizard.engine.controls import Controls
 from wizard.engine.events import Status
 from wizard.engine.progress import BROKEN, Progress
 from wizard.engine.step import Step
+from wizard.errors import Trouble
+from wizard.messages import counted, joined, msg
 from wizard.text import duration
 
 _GRAVEST = (1, 2, 5, 3, 4)  # one plain failure outweighs what waits for a person, which outweighs missing traffic
@@ -37,8 +39,23 @@ def outcome_of(
     missing = [step for step in progress.plan.steps if progress.status[step.id] not in goal]
     if missing or controls.fatal:
         return _unfinished(progress, controls, missing, resume)
-    done = "taken back" if Status.UNDONE in goal else "done"
-    told = f"mesh {name}: all {len(progress.plan.steps)} steps {done} in {duration(seconds)}"
+    count, time = len(progress.plan.steps), duration(seconds)
+    if Status.UNDONE in goal:
+        told = counted(
+            "mesh {mesh}: all {count} steps taken back in {time}",
+            "mesh {mesh}: all {count} steps taken back in {time}",
+            count,
+            mesh=name,
+            time=time,
+        )
+    else:
+        told = counted(
+            "mesh {mesh}: all {count} steps done in {time}",
+            "mesh {mesh}: all {count} steps done in {time}",
+            count,
+            mesh=name,
+            time=time,
+        )
     return Outcome(True, 0, told, "", dict(progress.status))
 
 
@@ -52,16 +69,19 @@ def _unfinished(progress: Progress, controls: Controls, missing: list[Step], res
     elif troubles and not controls.aborted:
         codes = [trouble.exit_code for _, trouble in troubles]
         code = next((code for code in _GRAVEST if code in codes), 1)
-        what = "; ".join(f"{_at(step)}{step.title}: {trouble.what}" for step, trouble in troubles)
+        what = joined((_befell(step, trouble) for step, trouble in troubles), "; ")
     elif controls.draining:
         left = sum(1 for step in missing if status[step.id] is not Status.BLOCKED)
-        code, what = 130, f"stopped by you; {left} steps are left"
+        code = 130
+        what = counted("stopped by you; {count} steps are left", "stopped by you; {count} steps are left", left)
     else:
-        code, what = 1, f"{len(missing)} steps could not run"
-    remedies.append(f"Go on with: {resume}" if resume else "")
-    remedy = "\n".join(dict.fromkeys(filter(None, remedies)))
+        code, what = 1, counted("{count} steps could not run", "{count} steps could not run", len(missing))
+    remedies.append(msg("Go on with: {command}", command=resume) if resume else "")
+    remedy = joined(dict.fromkeys(remedies))
     return Outcome(False, code, what, remedy, dict(status))
 
 
-def _at(step: Step) -> str:
-    return f"{step.cluster}: " if step.cluster else ""
+def _befell(step: Step, trouble: Trouble) -> str:
+    if not step.cluster:
+        return msg("{step}: {problem}", step=step.title, problem=trouble.what)
+    return msg("{cluster}: {step}: {problem}", cluster=step.cluster, step=step.title, problem=trouble.what)

@@ -10,6 +10,7 @@ from typing import Protocol
 from wizard.engine.events import Status
 from wizard.engine.step import Step
 from wizard.errors import Failed, Trouble
+from wizard.messages import msg
 from wizard.text import one_line
 
 log = logging.getLogger(__name__)
@@ -72,5 +73,7 @@ class Record:
 
 def unexpected(error: Exception, where: str = "") -> Failed:
     """A mistake of ours, as a person is told of it."""
-    place = f"{where}: " if where else ""
-    return Failed(f"{place}unexpected {type(error).__name__}: {one_line(error)}", "Please report this, with the log.")
+    what = msg("unexpected {kind}: {error}", kind=type(error).__name__, error=one_line(error))
+    if where:
+        what = msg("{where}: {problem}", where=where, problem=what)
+    return Failed(what, msg("Please report this, with the log."))

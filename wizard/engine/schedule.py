@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 from wizard.engine.events import FINAL, Status
 from wizard.engine.progress import BROKEN, SATISFIED
 from wizard.engine.step import Plan, Step
+from wizard.messages import msg
 
 LANES_PER_CLUSTER = 4
 
@@ -96,7 +97,7 @@ class Schedule:
 
 
 def _waits_for(ids: list[str]) -> str:
-    return f"waits for {', '.join(ids[:3])}"
+    return msg("waits for {steps}", steps=", ".join(ids[:3]))
 
 
 def _upstream(plan: Plan) -> dict[str, frozenset[str]]:

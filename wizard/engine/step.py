@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from wizard.engine.events import Event, PersonNeeded, StepSaid, StepWaits
 from wizard.errors import Failed, Interrupted, NeedsPerson, Unreachable
+from wizard.messages import msg
 from wizard.text import duration, one_line, printable
 
 T = TypeVar("T")
@@ -31,15 +32,25 @@ class Difference:
     by: str = ""
     transient: bool = False
 
+    @property
+    def told(self) -> str:
+        """All of it as one text."""
+        found = msg("absent") if self.found is None else self.found
+        wanted = msg("absent") if self.wanted is None else self.wanted
+        if self.by:
+            found = msg("{found} (set by {manager})", found=found, manager=self.by)
+        if self.field:
+            return msg(
+                "{object}: {field}: {found} → {wanted}",
+                object=self.object,
+                field=self.field,
+                found=found,
+                wanted=wanted,
+            )
+        return msg("{object}: {found} → {wanted}", object=self.object, found=found, wanted=wanted)
+
     def __str__(self) -> str:
-        found = "absent" if self.found is None else self.found
-        wanted = "absent" if self.wanted is None else self.wanted
-        by = f" (set by {self.by})" if self.by else ""
-        return (
-            f"{self.object}: {self.field}: {found}{by} → {wanted}"
-            if self.field
-            else f"{self.object}: {found}{by} → {wanted}"
-        )
+        return str(self.told)
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,13 @@ class Job:
             if result is not None:
                 return result
             if asked - began >= seconds:
-                raise Failed(f"{what}: not within {duration(seconds)}; last seen: {printable(seen, 600)}", remedy)
+                late = msg(
+                    "{awaited}: not within {time}; last seen: {seen}",
+                    awaited=what,
+                    time=duration(seconds),
+                    seen=printable(seen, 600),
+                )
+                raise Failed(late, remedy)
             self._waits(what, seen, elapsed, seconds)
             # At first more often: what is nearly there should not cost a whole pause.
             self._sleep(min(every, max(0.05, elapsed / 4), max(0.0, seconds - elapsed)))

@@ -13,6 +13,7 @@ from wizard.engine.progress import Progress
 from wizard.engine.record import Record, unexpected
 from wizard.engine.step import Conflict, Done, Job, Needed, Shared, Step, Surroundings
 from wizard.errors import Failed, Interrupted, NeedsPerson, Trouble
+from wizard.messages import counted, joined, msg
 from wizard.text import one_line
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,10 @@ class Worker:
         if isinstance(after, Conflict):
             raise NeedsPerson(after.what, after.remedy)
         if isinstance(after, Needed):
-            raise Failed(f"applied, but still not as wanted: {_summary(after)}", "Somebody else may be changing it.")
+            raise Failed(
+                msg("applied, but still not as wanted: {differences}", differences=_summary(after)),
+                msg("Somebody else may be changing it."),
+            )
         return Done(after.note)  # what there was to hear was told while it worked
 
     def _done(self, step: Step, done: Done, seconds: float) -> None:
@@ -149,13 +153,13 @@ class Worker:
 
         def stopped() -> str | None:
             if controls.aborted:
-                return "stopped by you"
-            return next((f"{id} failed" for id in beside if self._progress.broken(id)), None)
+                return msg("stopped by you")
+            return next((msg("{step} failed", step=id) for id in beside if self._progress.broken(id)), None)
 
         def leaving() -> str | None:
             if step.id in controls.consented:
-                return "skipped by you"
-            return "stopped by you" if controls.draining else None
+                return msg("skipped by you")
+            return msg("stopped by you") if controls.draining else None
 
         def emit(event: Event) -> None:
             if isinstance(event, PersonNeeded):
@@ -174,6 +178,8 @@ class Worker:
 
 
 def _summary(probe: Needed) -> str:
-    first = "; ".join(str(difference) for difference in probe.differences[:3])
+    told = joined((difference.told for difference in probe.differences[:3]), "; ")
     more = len(probe.differences) - 3
-    return one_line(f"{first}; and {more} more" if more > 0 else first)
+    if more > 0:
+        told = counted("{differences}; and {count} more", "{differences}; and {count} more", more, differences=told)
+    return one_line(told)

@@ -16,6 +16,7 @@ from wizard.credentials import hold_secret
 from wizard.errors import Failed, Interrupted
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
+from wizard.messages import msg
 from wizard.text import duration, one_line
 
 _DOCUMENTS = re.compile(r"^---.*$", re.MULTILINE)
@@ -48,8 +49,12 @@ class RealIstioctl:
             return str(json.loads(done.stdout)["clientVersion"]["version"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Failed(
-                f"{self.path} does not tell its version: {one_line(done.stderr or done.stdout) or f'exit code {done.code}'}",
-                "Give the istioctl of an Istio release with --istioctl.",
+                msg(
+                    "{istioctl} does not tell its version: {problem}",
+                    istioctl=self.path,
+                    problem=one_line(done.stderr or done.stdout) or msg("exit code {code}", code=done.code),
+                ),
+                msg("Give the istioctl of an Istio release with --istioctl."),
             ) from error
 
     def install(
@@ -77,19 +82,26 @@ class RealIstioctl:
         done = process.run(argv, stdin=operator, seconds=seconds, line=say, cancelled=cancelled, changes=True)
         if done.stopped:
             if cancelled():
-                raise Interrupted(f"istioctl install in {cluster.name} was stopped")
+                raise Interrupted(
+                    msg("{command} in {cluster} was stopped", command="istioctl install", cluster=cluster.name)
+                )
             raise Failed(
-                f"istioctl install did not end within {duration(seconds)}", "See the log for what it waited for."
+                msg("{command} did not end within {time}", command="istioctl install", time=duration(seconds)),
+                msg("See the log for what it waited for."),
             )
         if done.code:
-            raise Failed(f"istioctl install: {last_words(done.stderr)}", "See the log for all that istioctl said.")
+            raise Failed(
+                msg("{command}: {problem}", command="istioctl install", problem=last_words(done.stderr)),
+                msg("See the log for all that istioctl said."),
+            )
 
     def manifest(self, operator: str, overlays: Sequence[Path]) -> list[Object]:
         files = [argument for path in overlays for argument in ("-f", str(path))]
         done = process.run([self.path, "manifest", "generate", *files, "-f", "-"], stdin=operator, seconds=60)
         if done.code or done.stopped:
             raise Failed(
-                f"istioctl manifest generate: {last_words(done.stderr)}", "Try it by hand to see what it says."
+                msg("{command}: {problem}", command="istioctl manifest generate", problem=last_words(done.stderr)),
+                msg("Try it by hand to see what it says."),
             )
         # The definitions of kinds are nine tenths of the text, and slow to read.
         documents = (text for text in _DOCUMENTS.split(done.stdout) if not _DEFINITION.search(text))
@@ -104,7 +116,10 @@ class RealIstioctl:
         # Where no token is there yet, it makes one in the cluster.
         done = process.run(argv, seconds=60, changes=True)
         if done.code or done.stopped:
-            raise Failed(f"istioctl create-remote-secret: {last_words(done.stderr)}", "")
+            raise Failed(
+                msg("{command}: {problem}", command="istioctl create-remote-secret", problem=last_words(done.stderr)),
+                "",
+            )
         try:
             documents = yamltext.load_all(done.stdout)
         except yaml.YAMLError:
@@ -113,7 +128,10 @@ class RealIstioctl:
             if isinstance(document, dict) and document.get("kind") == "Secret":
                 hold_secret(document)
                 return document
-        raise Failed("istioctl create-remote-secret gave no Secret", "Try it by hand to see what it says.")
+        raise Failed(
+            msg("{command} gave no Secret", command="istioctl create-remote-secret"),
+            msg("Try it by hand to see what it says."),
+        )
 
 
 def _at(cluster: Cluster) -> list[str]:
@@ -130,6 +148,6 @@ def last_words(stderr: str) -> str:
     told = lines[-3:] if first is None else lines[first:]
     usage = next((index for index, line in enumerate(told) if _USAGE.match(line)), None)
     said = list(dict.fromkeys(line for line in told[:usage] if not _PROGRESS.match(line)))
-    whole = one_line(" ".join(said), 4 * _WORDS) or "it said nothing"
+    whole = one_line(" ".join(said), 4 * _WORDS) or msg("it said nothing")
     half = _WORDS // 2  # of both ends: what was being done, and what stopped it
     return whole if len(whole) <= _WORDS else f"{whole[:half]} … {whole[-half:]}"

@@ -12,6 +12,7 @@ from wizard.istio.overlays import operator_in
 from wizard.mesh.files import overlay_files
 from wizard.mesh.labels import is_domain
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import msg
 from wizard.text import one_line
 
 DEFAULT_DOMAIN = "cluster.local"
@@ -48,14 +49,19 @@ def domain_mistakes(mesh: Mesh) -> tuple[Mistake, ...]:
     for cluster in mesh.clusters:
         place, found = _set(mesh, cluster, _DOMAIN)
         if found and not (isinstance(found, str) and is_domain(found)):
-            mistakes.setdefault(place, Mistake(place, f"clusterDomain {one_line(found, 80)!r} is no domain"))
+            text = msg("clusterDomain {domain} is no domain", domain=repr(one_line(found, 80)))
+            mistakes.setdefault(place, Mistake(place, text))
             continue
         ours, theirs = cluster_domain(mesh, cluster), cluster_domain(mesh, first)
         if ours != theirs:
             place = place or f"clusters[{mesh.clusters.index(cluster)}].overlays"
-            text = (
-                f"the cluster domain of {cluster.name} is {one_line(ours, 80)}, that of {first.name} {one_line(theirs, 80)}; "
-                "in a mesh all must have the same (global.proxy.clusterDomain)"
+            text = msg(
+                "the cluster domain of {cluster} is {domain}, that of {other} {other_domain}; "
+                "in a mesh all must have the same (global.proxy.clusterDomain)",
+                cluster=cluster.name,
+                domain=one_line(ours, 80),
+                other=first.name,
+                other_domain=one_line(theirs, 80),
             )
             mistakes.setdefault(place, Mistake(place, text))
     return tuple(mistakes.values())
@@ -75,9 +81,11 @@ def unseen_namespaces(mesh: Mesh, labels_of: Callable[[Cluster, str], Labels | N
             for namespace in (SYSTEM_NAMESPACE, mesh.verify.namespace):
                 labels = labels_of(cluster, namespace)
                 if labels is not None and not any(matches(selector, labels) for selector in selectors):
-                    text = (
-                        f"discoverySelectors leave out namespace {namespace} of {cluster.name}, which the mesh needs: select "
-                        f"kubernetes.io/metadata.name {namespace} too, or label it there as they ask"
+                    text = msg(
+                        "discoverySelectors leave out namespace {namespace} of {cluster}, which the mesh needs: select "
+                        "kubernetes.io/metadata.name {namespace} too, or label it there as they ask",
+                        namespace=namespace,
+                        cluster=cluster.name,
                     )
                     mistakes.setdefault((place, namespace), Mistake(place, text))
     return tuple(mistakes.values())

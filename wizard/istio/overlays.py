@@ -14,10 +14,11 @@ import yaml
 
 from wizard import yamltext
 from wizard.clusters.kinds import Object
-from wizard.errors import Mistake
+from wizard.errors import Mistake, words_of
 from wizard.istio.operator import OPERATOR_NAME, mesh_networks, operator_of
 from wizard.mesh.files import overlay_files
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import msg
 from wizard.reading import read
 from wizard.text import one_line
 
@@ -33,7 +34,7 @@ def unreadable_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
         try:
             operator_in(path)
         except ValueError as error:
-            mistakes.append(Mistake(place, f"{one_line(path)} {error}"))
+            mistakes.append(Mistake(place, msg("{file} {problem}", file=one_line(path), problem=words_of(error))))
     return tuple(mistakes)
 
 
@@ -45,13 +46,21 @@ def conflicting_overlays(mesh: Mesh) -> tuple[Mistake, ...]:
             overlay = operator_in(path)
         except ValueError:
             continue  # told by `unreadable_overlays`
-        for field, text in _of_its_own(overlay):
-            mistakes.setdefault((at, field), Mistake(at, f"{one_line(path)}: {field} {text}"))
+        for field, theirs, ours in _of_its_own(overlay):
+            text = msg(
+                "{file}: {field} is {theirs}, but the wizard's IstioOperator keeps {ours}; leave it out",
+                file=one_line(path),
+                field=field,
+                theirs=_short(theirs),
+                ours=ours,
+            )
+            mistakes.setdefault((at, field), Mistake(at, text))
         for cluster in clusters:
             spec = overlay.get("spec") or {}
             for place, theirs, ours in _differing(spec, _settled(mesh, cluster), ()):
                 field = one_line(".".join(("spec", *place)))
-                text = f"{one_line(path)}: {field}: {_told(place, theirs, ours, cluster.name)}"
+                told = _told(place, theirs, ours, cluster.name)
+                text = msg("{file}: {field}: {problem}", file=one_line(path), field=field, problem=told)
                 mistakes.setdefault((at, field), Mistake(at, text))
     return tuple(mistakes.values())
 
@@ -69,19 +78,20 @@ def operator_in(path: Path) -> Object:
     try:
         documents = yamltext.load_all(read(path, MAX_BYTES).decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError("is no YAML") from error
+        raise ValueError(msg("is no YAML")) from error
     operators = [each for each in documents if isinstance(each, dict) and each.get("kind") == "IstioOperator"]
     if len(documents) != 1 or not operators or not isinstance(operators[0].get("spec") or {}, dict):
-        raise ValueError("must hold one IstioOperator")
+        raise ValueError(msg("must hold one IstioOperator"))
     return operators[0]
 
 
-def _of_its_own(overlay: Object) -> Iterator[tuple[str, str]]:
+def _of_its_own(overlay: Object) -> Iterator[tuple[str, Any, str]]:
+    """(field, theirs, ours) of what its metadata says otherwise."""
     metadata = overlay.get("metadata")
     for key, ours in (("name", OPERATOR_NAME), ("namespace", SYSTEM_NAMESPACE)):
         theirs = metadata.get(key) if isinstance(metadata, dict) else None
         if theirs not in (None, ours):
-            yield f"metadata.{key}", f"is {_short(theirs)}, but the wizard's IstioOperator keeps {ours}; leave it out"
+            yield f"metadata.{key}", theirs, ours
 
 
 def _settled(mesh: Mesh, cluster: Cluster) -> Object:
@@ -123,15 +133,24 @@ def _differing(theirs: Object, ours: Object, place: tuple[str, ...]) -> Iterator
 
 def _told(place: tuple[str, ...], theirs: Any, ours: Any, cluster: str) -> str:
     if place == _GATEWAYS:
-        return (
+        return msg(
             "this list holds the wizard's east-west gateway, and istioctl 1.24 and later drop what an overlay adds to it; "
             "install other gateways with an IstioOperator of another name"
         )
     if ours is None:
-        return f"the overlay sets {_short(theirs)}, the wizard leaves it out in {cluster} on purpose; leave it out too"
+        return msg(
+            "the overlay sets {theirs}, the wizard leaves it out in {cluster} on purpose; leave it out too",
+            theirs=_short(theirs),
+            cluster=cluster,
+        )
     if isinstance(ours, list) and place[0] != "unvalidatedValues":
-        return f"istioctl would replace this list by the wizard's {_short(ours)}; leave it out"
-    return f"the overlay sets {_short(theirs)}, the wizard sets {_short(ours)} in {cluster}; leave it out"
+        return msg("istioctl would replace this list by the wizard's {ours}; leave it out", ours=_short(ours))
+    return msg(
+        "the overlay sets {theirs}, the wizard sets {ours} in {cluster}; leave it out",
+        theirs=_short(theirs),
+        ours=_short(ours),
+        cluster=cluster,
+    )
 
 
 def _short(value: Any) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from wizard.messages import msg
+
 Minor = tuple[int, int]
 
 OLDEST: Minor = (1, 9)  # the first istioctl minor this release drives
@@ -14,7 +16,7 @@ PROVEN: tuple[Minor, ...] = (
     (1, 26),
     (1, 29),
 )  # run on real clusters by the tests; templates of the others are rendered only
-BROKEN = {"1.10.0": "it does not read meshNetworks; 1.10.1 does"}
+BROKEN = {"1.10.0": msg("it does not read meshNetworks; 1.10.1 does")}
 # Istio minor → (oldest Kubernetes minor its own code accepts, oldest and newest that Istio's project tests).
 _KUBERNETES: dict[int, tuple[int, int, int]] = {
     9: (17, 17, 20),
@@ -56,11 +58,16 @@ def unsupported(istio: str) -> str | None:
     """Why this release does not drive an istioctl of that version, or None."""
     minor = minor_of(istio)
     if minor is None:
-        return f"{istio!r} is no version"
+        return msg("{version} is no version", version=repr(istio))
     if minor < OLDEST or minor[0] != OLDEST[0]:
-        return f"Istio {istio} is not driven by this release: {OLDEST[0]}.{OLDEST[1]} and later are, of {OLDEST[0]}.x"
+        return msg(
+            "Istio {version} is not driven by this release: {oldest} and later are, of {major}.x",
+            version=istio,
+            oldest=f"{OLDEST[0]}.{OLDEST[1]}",
+            major=OLDEST[0],
+        )
     if istio in BROKEN:
-        return f"Istio {istio} cannot be used: {BROKEN[istio]}"
+        return msg("Istio {version} cannot be used: {problem}", version=istio, problem=BROKEN[istio])
     return None
 
 
@@ -82,9 +89,13 @@ def step_trouble(standing: str, wanted: str) -> str | None:
     if old is None or new is None:
         return None
     if new < old:
-        return f"Istio {wanted} is older than {standing}, which stands there"
+        return msg("Istio {wanted} is older than {standing}, which stands there", wanted=wanted, standing=standing)
     if new[:2] > (old[0], old[1] + 1):
-        return f"Istio {wanted} is more than one minor version newer than {standing}, which stands there"
+        return msg(
+            "Istio {wanted} is more than one minor version newer than {standing}, which stands there",
+            wanted=wanted,
+            standing=standing,
+        )
     return None
 
 
@@ -97,22 +108,34 @@ def kubernetes_trouble(istio: str, kubernetes_minor: int) -> tuple[str, str] | N
         return None
     floor, oldest, newest = _KUBERNETES[minor[1]]
     ceiling = _CEILING.get(minor[1])
+    here = f"1.{kubernetes_minor}"
     if kubernetes_minor < floor:
-        return "error", f"Istio {istio} needs Kubernetes 1.{floor} or newer, this is 1.{kubernetes_minor}"
+        return "error", msg(
+            "Istio {version} needs Kubernetes {oldest} or newer, this is {here}",
+            version=istio,
+            oldest=f"1.{floor}",
+            here=here,
+        )
     if ceiling is not None and kubernetes_minor > ceiling:
-        return (
-            "error",
-            f"Istio {istio} asks for APIs that Kubernetes 1.{kubernetes_minor} lacks; 1.{ceiling} is the newest",
+        return "error", msg(
+            "Istio {version} asks for APIs that Kubernetes {here} lacks; {newest} is the newest",
+            version=istio,
+            here=here,
+            newest=f"1.{ceiling}",
         )
     if minor < (1, 14) and kubernetes_minor >= _NO_TOKENS:
-        return (
-            "error",
-            f"istioctl {istio} cannot make remote secrets on Kubernetes 1.{kubernetes_minor}; 1.14 and later can",
+        return "error", msg(
+            "istioctl {version} cannot make remote secrets on Kubernetes {here}; 1.14 and later can",
+            version=istio,
+            here=here,
         )
     if not oldest <= kubernetes_minor <= newest:
-        return (
-            "warning",
-            f"Istio {istio} is tested on Kubernetes 1.{oldest} to 1.{newest}, this is 1.{kubernetes_minor}",
+        return "warning", msg(
+            "Istio {version} is tested on Kubernetes {oldest} to {newest}, this is {here}",
+            version=istio,
+            oldest=f"1.{oldest}",
+            newest=f"1.{newest}",
+            here=here,
         )
     return None
 

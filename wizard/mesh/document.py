@@ -15,6 +15,7 @@ from wizard.mesh.field import Field
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS
 from wizard.mesh.model import API_VERSION, Certificates, Cluster, Gateway, Istio, Mesh, Verify
 from wizard.mesh.rules import as_held, as_written, mistakes_together, value_at
+from wizard.messages import counted, msg
 from wizard.paths import expanded
 
 Document = dict[str, Any]
@@ -82,8 +83,7 @@ def mesh_from(
     )
     mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line or 0))
     if mistakes:
-        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
-        raise BadInput(f"{count} in {source or 'the mesh'}; nothing was touched", "Correct it and try again.", mistakes)
+        raise BadInput(_how_many(len(mistakes), source), msg("Correct it and try again."), mistakes)
     if not isinstance(data, dict):
         raise TypeError("unreachable: mistakes_in refuses what is no mapping")
 
@@ -91,6 +91,21 @@ def mesh_from(
         _built(Cluster, CLUSTER_FIELDS, as_held(entry, data["clusters"]), base) for entry in data["clusters"]
     )
     return _built(Mesh, MESH_FIELDS, data, base, clusters=clusters)
+
+
+def _how_many(mistakes: int, source: str) -> str:
+    if not source:
+        return counted(
+            "a mistake in the mesh; nothing was touched",
+            "{count} mistakes in the mesh; nothing was touched",
+            mistakes,
+        )
+    return counted(
+        "a mistake in {file}; nothing was touched",
+        "{count} mistakes in {file}; nothing was touched",
+        mistakes,
+        file=source,
+    )
 
 
 def document_of(mesh: Mesh) -> Document:
@@ -137,27 +152,31 @@ class _Reader:
         if not isinstance(data, dict):
             yield Mistake(
                 "",
-                "the mesh file must be a mapping that starts with apiVersion and kind",
+                msg("the mesh file must be a mapping that starts with apiVersion and kind"),
                 self._lines.get(""),
             )
             return
         for key, wanted in (("apiVersion", API_VERSION), ("kind", "Mesh")):
             if data.get(key) != wanted:
-                yield self._mistake(key, f"must be {wanted}", data)
+                yield self._mistake(key, msg("must be {wanted}", wanted=wanted), data)
         yield from self._fields(data, MESH_FIELDS, "", also={"apiVersion", "kind", "clusters"})
         clusters = data.get("clusters")
         if not isinstance(clusters, list) or len(clusters) < MIN_CLUSTERS:
-            yield self._mistake("clusters", "must be a list of at least two clusters", data)
+            yield self._mistake("clusters", msg("must be a list of at least two clusters"), data)
             return
         if len(clusters) > MAX_CLUSTERS:
-            yield self._mistake(
-                "clusters", f"holds {len(clusters)} clusters; at most {MAX_CLUSTERS} are supported", data
+            too_many = counted(
+                "holds {count} cluster; at most {most} are supported",
+                "holds {count} clusters; at most {most} are supported",
+                len(clusters),
+                most=MAX_CLUSTERS,
             )
+            yield self._mistake("clusters", too_many, data)
             return
         for index, entry in enumerate(clusters):
             prefix = f"clusters[{index}]"
             if not isinstance(entry, dict):
-                yield self._mistake(prefix, "must be a mapping with name, context and network", data)
+                yield self._mistake(prefix, msg("must be a mapping with name, context and network"), data)
                 continue
             yield from self._fields(entry, CLUSTER_FIELDS, prefix)
         for path, text in mistakes_together(data, [entry if isinstance(entry, dict) else {} for entry in clusters]):
@@ -181,15 +200,16 @@ class _Reader:
         for key, value in data.items():
             if key in sections:
                 if not isinstance(value, dict):
-                    yield self._mistake(at(str(key)), "must be a mapping")
+                    yield self._mistake(at(str(key)), msg("must be a mapping"))
                     continue
-                inside = [name.split(".")[1] for name in known if name.startswith(f"{key}.")]
+                inside = sorted(name.split(".")[1] for name in known if name.startswith(f"{key}."))
+                unknown = msg("unknown key; {section} has {keys}", section=key, keys=", ".join(inside))
                 for name in value:
                     if name not in inside:
-                        yield self._mistake(at(f"{key}.{name}"), f"unknown key; {key} has {', '.join(sorted(inside))}")
+                        yield self._mistake(at(f"{key}.{name}"), unknown)
             elif key not in known and key not in also:
                 names = sorted({name.split(".")[0] for name in known} | set(also))
-                yield self._mistake(at(str(key)), f"unknown key; known are {', '.join(names)}")
+                yield self._mistake(at(str(key)), msg("unknown key; known are {keys}", keys=", ".join(names)))
         for field in fields:
             value = value_at(data, field.key)
             if value is None and field.default is not None:

@@ -15,7 +15,8 @@ from wizard.mesh.links import Counts, LinkState, States, links_between, members_
 from wizard.mesh.matrix import matrix
 from wizard.mesh.model import Mesh
 from wizard.mesh.picture import picture, small_picture
-from wizard.mesh.spans import ASCII_GLYPHS, GLYPHS, Span, fitted
+from wizard.mesh.spans import ASCII_GLYPHS, GLYPHS, Say, Span, fitted
+from wizard.messages import msg
 from wizard.text import one_line
 
 _TO_ASCII = str.maketrans("╭╮╰╯┌┐└┘─━╌╳│┊┼├┤◀▶–·×→…↓", "++++++++-=.x|:+++<>-.x>~v")
@@ -41,22 +42,23 @@ def draw(
     ascii: bool = False,  # noqa: A002 - the caller's word for it
     small: bool = False,
     only: str = "",
+    say: Say = str,
 ) -> Drawing:
     """The drawing of this mesh or (possibly unfinished) mesh document, at most `width` columns wide.
 
     `links`: states, waiting where absent. `counts`: cluster → version → answers heard there; None before verification.
     `small`: two clusters in three lines, a few in one each, more in one. `only`: of more than two clusters, the rows of
-    those whose name, network or primary has this in it.
+    those whose name, network or primary has this in it. `say`: puts each word into the language it is shown in.
     """
     members = members_of(of)
     known = links or {}
     state = {link: known.get(link, LinkState.WAITING) for link in links_between(members)}
     if len(members) == 2 and width >= 72:
-        lines = (small_picture if small else picture)(members, state, counts, width)
+        lines = (small_picture if small else picture)(members, state, counts, width, say)
     elif members:
-        lines = matrix(members, state, counts, width, small=small, only=one_line(only, 80))
+        lines = matrix(members, state, counts, width, small=small, only=one_line(only, 80), say=say)
     else:
-        lines = [[Span("no clusters chosen yet", "label")]]
+        lines = [[Span(say(msg("no clusters chosen yet")), "label")]]
     if ascii:
         glyphs = {ord(glyph): ASCII_GLYPHS[state] for state, glyph in GLYPHS.items()}
         lines = [[Span(text.translate(glyphs).translate(_TO_ASCII), role) for text, role in line] for line in lines]

@@ -10,12 +10,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
+from wizard.messages import msg
 from wizard.paths import expanded
 
 Value = str | int | list[Any] | dict[str, Any] | None
 Kind = Literal["text", "texts", "choice", "integer", "path", "paths", "yaml"]
 Scope = Literal["mesh", "cluster"]
-_NO_PATH = "no path may hold a NUL character"
+_NO_PATH = msg("no path may hold a NUL character")
 
 
 @dataclass(frozen=True)
@@ -74,28 +75,30 @@ class Field:
     def mistake(self, value: object) -> str | None:
         """What is wrong with this value, as a sentence, or None. Empty is wrong only where an answer is required."""
         if is_empty(value):
-            return "an answer is required" if self.required else None
+            return msg("an answer is required") if self.required else None
         if self.kind == "yaml":
             return self._wrong(value)
         if self.kind == "integer":
             if isinstance(value, bool) or not isinstance(value, int):
-                return f"must be a whole number, not {_named(value)}"
+                return msg("must be a whole number, not {found}", found=_named(value))
             return self._wrong(str(value))
         if self.kind in ("paths", "texts"):
-            what = "file names" if self.kind == "paths" else "texts"
             if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-                return f"must be a list of {what}, not {_named(value)}"
+                if self.kind == "paths":
+                    return msg("must be a list of file names, not {found}", found=_named(value))
+                return msg("must be a list of texts, not {found}", found=_named(value))
             if self.kind == "paths":
                 return _NO_PATH if any("\0" in item for item in value) else None
             return next((wrong for item in value if (wrong := self._wrong(item))), None)
         if not isinstance(value, str):
-            return f"must be text, not {_named(value)}"
+            return msg("must be text, not {found}", found=_named(value))
         if self.kind == "path" and "\0" in value:
             return _NO_PATH
         if self.kind == "choice":
             if any(choice.value == value for choice in self.choices):
                 return None
-            return f"{value!r} is none of {', '.join(choice.value for choice in self.choices)}"
+            choices = ", ".join(choice.value for choice in self.choices)
+            return msg("{value} is none of {choices}", value=repr(value), choices=choices)
         return self._wrong(value)
 
     def _wrong(self, value: object) -> str | None:
@@ -165,13 +168,13 @@ def _read(typed: str) -> Value:
 
 def _named(value: object) -> str:
     if isinstance(value, bool):
-        return f"the truth value {str(value).lower()} (quote it to mean text)"
+        return msg("the truth value {value} (quote it to mean text)", value=str(value).lower())
     if isinstance(value, dict):
-        return "a mapping"
+        return msg("a mapping")
     if isinstance(value, list):
-        return "a list"
+        return msg("a list")
     if value is None:
-        return "empty"
+        return msg("empty")
     if isinstance(value, int | float):
-        return f"the number {value} (quote it to mean text)"
+        return msg("the number {value} (quote it to mean text)", value=value)
     return f"{str(value)[:60]!r}"

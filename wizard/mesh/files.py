@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 
 @dataclass(frozen=True)
 class NamedFile:
-    """`field`: of the mesh file. `use`: completes "what it holds is …"."""
+    """`field`: of the mesh file. `use`: completes "what it holds is …". As text it is `told`."""
 
     field: str
     path: Path
     use: str
 
+    @property
+    def told(self) -> str:
+        """Both as a sentence."""
+        return msg("{file} ({field}) is {use}", file=one_line(self.path), field=self.field, use=self.use)
+
     def __str__(self) -> str:
-        return f"{one_line(self.path)} ({self.field}) is {self.use}"
+        return str(self.told)
 
 
 def files_of(mesh: Mesh) -> tuple[NamedFile, ...]:
@@ -39,17 +45,18 @@ def overlay_files(mesh: Mesh) -> Iterator[tuple[str, Path, tuple[Cluster, ...]]]
 def _files(mesh: Mesh) -> Iterator[NamedFile]:
     istio, certificates = mesh.istio, mesh.certificates
     if istio.pull_secret_file:
-        yield NamedFile(
-            "istio.pullSecretFile", istio.pull_secret_file, f"sent to every cluster, as Secret {istio.pull_secret}"
-        )
+        use = msg("sent to every cluster, as Secret {secret}", secret=istio.pull_secret)
+        yield NamedFile("istio.pullSecretFile", istio.pull_secret_file, use)
     for place, path, clusters in overlay_files(mesh):
-        whose = "every cluster" if clusters == mesh.clusters else listing(each.name for each in clusters)
-        yield NamedFile(place, path, f"handed to istioctl, which sends what it asks for to {whose}")
+        if clusters == mesh.clusters:
+            use = msg("handed to istioctl, which sends what it asks for to every cluster")
+        else:
+            names = listing(each.name for each in clusters)
+            use = msg("handed to istioctl, which sends what it asks for to {clusters}", clusters=names)
+        yield NamedFile(place, path, use)
     if certificates.path and certificates.source == "generate":
-        yield NamedFile(
-            "certificates.path", certificates.path, "where the root's key is kept; it signs, and is not sent"
-        )
+        use = msg("where the root's key is kept; it signs, and is not sent")
+        yield NamedFile("certificates.path", certificates.path, use)
     elif certificates.path:
-        yield NamedFile(
-            "certificates.path", certificates.path, "sent: CLUSTER/ca-key.pem and its certificates, to that cluster"
-        )
+        use = msg("sent: CLUSTER/ca-key.pem and its certificates, to that cluster")
+        yield NamedFile("certificates.path", certificates.path, use)

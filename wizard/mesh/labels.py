@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from wizard.messages import msg
+
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 MAX_PREFIX = 253
@@ -31,12 +33,12 @@ def is_domain(value: str) -> bool:
 def wrong_annotations(value: object) -> str | None:
     """What is wrong with this mapping of annotations, as a sentence, or None."""
     if not isinstance(value, dict):
-        return "must be a mapping of annotations to texts"
+        return msg("must be a mapping of annotations to texts")
     for key, text in value.items():
         if not isinstance(key, str) or not is_label_key(key):
-            return f"{str(key)[:80]!r} is no key of an annotation, such as example.com/name"
+            return msg("{key} is no key of an annotation, such as example.com/name", key=repr(str(key)[:80]))
         if not isinstance(text, str):
-            return f"{key} must be text (quote it)"
+            return msg("{key} must be text (quote it)", key=key)
     if sum(len(key.encode()) + len(text.encode()) for key, text in value.items()) > MAX_ANNOTATIONS:
-        return f"holds more than the {MAX_ANNOTATIONS // 1024} KiB that Kubernetes takes"
+        return msg("holds more than the {size} KiB that Kubernetes takes", size=MAX_ANNOTATIONS // 1024)
     return None

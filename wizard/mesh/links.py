@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from wizard.mesh.model import DEFAULT_NODE_PORT, Cluster, Gateway, Mesh
 from wizard.mesh.rules import exposure_of, gateway_addresses, is_remote, primary_of, value_at
+from wizard.messages import msg
 from wizard.text import one_line
 
 LinkKind = Literal["api", "discovery", "gateway", "pods"]
@@ -26,7 +27,7 @@ class LinkId(NamedTuple):
 
 
 class LinkState(StrEnum):
-    """How far a link between two clusters is."""
+    """How far a link between two clusters is. The drawing has its own words for them."""
 
     WAITING = "waiting"
     WORKING = "working"
@@ -56,10 +57,10 @@ class Member:
     @property
     def gateway(self) -> tuple[str, str]:
         """The gateway's place, long and short."""
-        return (
-            f"gateway {self.address}:{self.port}" if self.address else f"gateway :{self.port}",
-            f"gateway :{self.port}",
-        )
+        short = msg("gateway :{port}", port=self.port)
+        if not self.address:
+            return short, short
+        return msg("gateway {address}:{port}", address=self.address, port=self.port), short
 
 
 def links_of(of: Mesh | Mapping[str, Any]) -> tuple[LinkId, ...]:
@@ -73,7 +74,7 @@ def members_of(of: Mesh | Mapping[str, Any]) -> list[Member]:
     return [
         Member(
             one_line(cluster.name, 80),
-            one_line(cluster.network or "no network", 80),
+            one_line(cluster.network or msg("no network"), 80),
             one_line(mesh.sample_version(cluster.name), 20),
             cluster.role == "remote",
             one_line(cluster.primary or "", 80),
@@ -97,7 +98,7 @@ def _lenient(document: Mapping[str, Any]) -> Mesh:
         "",
         tuple(
             Cluster(
-                text(entry, "name") or f"cluster {index}",
+                text(entry, "name") or msg("cluster {number}", number=index),
                 "",
                 text(entry, "network"),
                 role="remote" if is_remote(entry) else "primary",

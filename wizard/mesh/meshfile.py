@@ -15,10 +15,12 @@ from wizard.errors import BadInput, Mistake
 from wizard.mesh import schema
 from wizard.mesh.document import contexts_of, document_of, mesh_from
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
 from wizard.reading import read
 from wizard.text import harmless, one_line
 
 MAX_BYTES = 1 << 20
+_CORRECT = msg("Correct it and try again.")
 
 
 def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda mesh: ()) -> Mesh:
@@ -29,7 +31,8 @@ def read_meshfile(path: Path, also: Callable[[Mesh], Sequence[Mistake]] = lambda
     try:
         raw = read(path, MAX_BYTES, piped=True)
     except ValueError as error:
-        raise BadInput(f"{name} {error}", "Give the mesh file with -f.") from error
+        what = msg("{file} {problem}", file=name, problem=error.args[0])
+        raise BadInput(what, msg("Give the mesh file with -f.")) from error
     data, lines = parse(raw, name)
     base = path.parent.absolute()
     return mesh_from(data, base=base, lines=lines, source=name, more=also(contexts_of(data, base)))
@@ -45,12 +48,12 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
-        problem = one_line(getattr(error, "problem", None) or "nested too deeply or not text")
+        problem = one_line(getattr(error, "problem", None) or msg("nested too deeply or not text"))
         if line and "\t" in _indentation(text, line):
-            problem = "it is indented with a tab; YAML wants spaces"
-        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (Mistake("", problem, line),)) from error
+            problem = msg("it is indented with a tab; YAML wants spaces")
+        raise BadInput(_no_yaml(name), _CORRECT, (Mistake("", problem, line),)) from error
     if node is None:
-        raise BadInput(f"{name} is empty", "See `meshwizard plan --help` for an example.")
+        raise BadInput(msg("{file} is empty", file=name), msg("See `meshwizard plan --help` for an example."))
     lines: dict[str, int] = {}
     mistakes: list[Mistake] = []
     constructor = yamltext.Loader(b"")
@@ -59,7 +62,7 @@ def parse(raw: bytes, name: str) -> tuple[Any, dict[str, int]]:
     finally:
         constructor.dispose()
     if mistakes:
-        raise BadInput(f"{name} cannot be read unambiguously", "Correct it and try again.", tuple(mistakes))
+        raise BadInput(msg("{file} cannot be read unambiguously", file=name), _CORRECT, tuple(mistakes))
     return data, lines
 
 
@@ -69,13 +72,18 @@ def text_of(raw: bytes, name: str) -> str:
         text = raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        mistake = Mistake("", f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8", line)
-        raise BadInput(f"{name} is no text in UTF-8", "Correct it and try again.", (mistake,)) from error
+        problem = msg("byte 0x{byte:02X} is not UTF-8; save the file as UTF-8", byte=raw[error.start])
+        raise BadInput(msg("{file} is no text in UTF-8", file=name), _CORRECT, (Mistake("", problem, line),)) from error
     strange = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if strange:
-        mistake = Mistake("", f"{_called(strange[0])} cannot stand in YAML", text.count("\n", 0, strange.start()) + 1)
-        raise BadInput(f"{name} is no YAML", "Correct it and try again.", (mistake,))
+        problem = msg("{character} cannot stand in YAML", character=_called(strange[0]))
+        mistake = Mistake("", problem, text.count("\n", 0, strange.start()) + 1)
+        raise BadInput(_no_yaml(name), _CORRECT, (mistake,))
     return text
+
+
+def _no_yaml(name: str) -> str:
+    return msg("{file} is no YAML", file=name)
 
 
 def _indentation(text: str, line: int) -> str:
@@ -89,7 +97,10 @@ def _odd(text: str) -> str:
 
 
 def _called(character: str) -> str:
-    return f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character').lower()})"
+    name = unicodedata.name(character, "").lower()
+    if not name:
+        return msg("U+{number:04X} (a control character)", number=ord(character))
+    return f"U+{ord(character):04X} ({name})"
 
 
 def _data(
@@ -103,7 +114,7 @@ def _data(
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
     if id(node) in seen:
-        mistakes.append(Mistake(path, "aliases (*name) are not allowed; write the value out", line))
+        mistakes.append(Mistake(path, msg("aliases (*name) are not allowed; write the value out"), line))
         return None
     seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
@@ -113,15 +124,14 @@ def _data(
             key_line = key_node.start_mark.line + 1
             below = f"{path}.{key}" if path else key
             if not key:
-                mistakes.append(Mistake(path, "a key must be plain text", key_line))
+                mistakes.append(Mistake(path, msg("a key must be plain text"), key_line))
                 continue
             if odd := _odd(key):
-                mistakes.append(
-                    Mistake(path, f"{_called(odd)} stands in a key; write a plain space, or nothing", key_line)
-                )
+                text = msg("{character} stands in a key; write a plain space, or nothing", character=_called(odd))
+                mistakes.append(Mistake(path, text, key_line))
                 continue
             if key in mapping:
-                mistakes.append(Mistake(below, "this key stands twice", key_line))
+                mistakes.append(Mistake(below, msg("this key stands twice"), key_line))
                 continue
             lines[below] = key_line
             mapping[key] = _data(value_node, below, lines, mistakes, constructor, seen)
@@ -132,9 +142,8 @@ def _data(
         ]
     # Between quotes somebody meant it; a context may have such a name.
     if isinstance(node, yaml.ScalarNode) and not node.style and (odd := _odd(node.value[:1] + node.value[-1:])):
-        mistakes.append(
-            Mistake(path, f"{_called(odd)} stands at an end of the value; write a plain space, or nothing", line)
-        )
+        text = msg("{character} stands at an end of the value; write a plain space, or nothing", character=_called(odd))
+        mistakes.append(Mistake(path, text, line))
         return None
     try:
         value = constructor.construct_object(node)
@@ -143,8 +152,8 @@ def _data(
         return value
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
         # PyYAML's constructors trust an explicit tag: `!!timestamp x` and `!!bool x` end in bare Python errors.
-        problem = getattr(error, "problem", None) or f"{node.value[:40]!r} is not what its tag {node.tag} says"
-        mistakes.append(Mistake(path, one_line(problem), line))
+        untrue = msg("{value} is not what its tag {tag} says", value=repr(node.value[:40]), tag=node.tag)
+        mistakes.append(Mistake(path, one_line(getattr(error, "problem", None) or untrue), line))
         return None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wizard.mesh.links import Counts, LinkId, LinkState, Member, States
-from wizard.mesh.spans import GLYPHS, NOUN, ROLES, STROKES, Role, Span, cells, fit, titled
+from wizard.mesh.spans import GLYPHS, NOUN, ROLES, STROKES, WORDS, Role, Say, Span, at_end, cells, fit, titled
+from wizard.messages import counted, msg
 
 
 def picture(
@@ -13,6 +14,7 @@ def picture(
     state: States,
     counts: Counts | None,
     width: int,
+    say: Say,
 ) -> list[list[Span]]:
     """The drawing of two clusters, in lines of `width` cells. `counts`: cluster → version → answers; None: not yet."""
     left, right = members
@@ -22,9 +24,6 @@ def picture(
     apart = left.network != right.network
     frame = "┊" if apart else " "
     rows: list[list[Span]] = []
-
-    def pad(text: str) -> str:
-        return fit(text, inner)
 
     def border(one: str, other: str, corners: str) -> None:
         if apart:
@@ -36,9 +35,9 @@ def picture(
     def boxed(one: str, other: str, between: list[Span], marks: str = "││", role: Role = "label") -> None:
         rows.append(
             [
-                Span("┊ ", "network"), Span("│ ", "box"), Span(pad(one), role), Span(f" {marks[0]}", "box"),
+                Span("┊ ", "network"), Span("│ ", "box"), Span(fit(one, inner), role), Span(f" {marks[0]}", "box"),
                 *between,
-                Span(f"{marks[1]} ", "box"), Span(pad(other), role), Span(" │", "box"), Span(" ┊", "network"),
+                Span(f"{marks[1]} ", "box"), Span(fit(other, inner), role), Span(" │", "box"), Span(" ┊", "network"),
             ]
         )  # fmt: skip
 
@@ -50,54 +49,58 @@ def picture(
              Span(" ┊", "network")]
         )  # fmt: skip
 
-    border(left.network, right.network, "┌┐")
-    edge("╭╮", (_title(left, inner), _title(right, inner)))
+    border(say(left.network), say(right.network), "┌┐")
+    edge("╭╮", (_title(left, inner, say), _title(right, inner, say)))
     for source, target in ((left, right), (right, left)):
         forward = source is left
         for link in state:
             if link.source != source.name or link.target != target.name:
                 continue
-            start, end = _ends(link, source, target, inner)
+            start, end = _ends(link, source, target, inner, say)
             room = middle if apart else middle + 2
-            arrow = _arrow(link, state[link], source, target, counts, room, crossing=apart, forward=forward)
+            arrow = _arrow(link, state[link], source, target, counts, room, say, crossing=apart, forward=forward)
             marks = "├│" if forward else "│┤"
             boxed(start if forward else end, end if forward else start, arrow, marks)
     if counts is not None:
         blank = [Span(f" {frame}", "network"), Span(" " * middle, "label"), Span(f"{frame} ", "network")]
-        boxed(_heard(left, counts), _heard(right, counts), blank, role="count")
+        boxed(say(_heard(left, counts)), say(_heard(right, counts)), blank, role="count")
     edge("╰╯", ("", ""))
     border("", "", "└┘")
     return rows
 
 
-def _title(member: Member, inner: int) -> str:
+def _title(member: Member, inner: int, say: Say) -> str:
     """The cluster's name, with its role where there is room for it."""
-    title = f"{member.name} (remote)"
-    return title if member.remote and cells(title) <= inner - 2 else member.name
+    title = say(msg("{cluster} (remote)", cluster=member.name))
+    return title if member.remote and cells(title) <= inner - 2 else say(member.name)
 
 
-def _ends(link: LinkId, source: Member, target: Member, room: int) -> tuple[str, str]:
-    long, short = target.gateway
-    gateway = long if len(long) <= room else short
+def _ends(link: LinkId, source: Member, target: Member, room: int, say: Say) -> tuple[str, str]:
+    long, short = map(say, target.gateway)
+    gateway = long if cells(long) <= room else short
     if link.kind == "api":
-        api = f"API {target.api}"
-        return "istiod", api if target.api and len(api) <= room else "API server"
+        api = say(msg("API {address}", address=target.api))
+        return "istiod", api if target.api and cells(api) <= room else say(NOUN["api"])
     if link.kind == "discovery":
-        return "proxies", "istiod"
+        return say(msg("proxies")), "istiod"
     return f"helloworld {source.version}", f"helloworld {target.version}" if link.kind == "pods" else gateway
 
 
 def _arrow(
     link: LinkId, state: LinkState, source: Member, target: Member, counts: Counts | None,
-    width: int, *, crossing: bool, forward: bool, brief: bool = False,
+    width: int, say: Say, *, crossing: bool, forward: bool, brief: bool = False,
 ) -> list[Span]:  # fmt: skip
     role, stroke = ROLES[state], STROKES[state]
-    word = str(state)
+    word = WORDS[state]
     heard = (counts or {}).get(source.name, {}).get(target.version, 0)
     if link.kind in ("gateway", "pods") and heard:
-        word = f"{heard} heard" if brief else f"{heard} answer{'s' if heard > 1 else ''}"
-    noun = "API" if brief and link.kind == "api" else NOUN[link.kind]
-    text = f" {noun} {GLYPHS[state]} {word} "
+        word = (
+            counted("{count} heard", "{count} heard", heard)
+            if brief
+            else counted("{count} answer", "{count} answers", heard)
+        )
+    noun = msg("API") if brief and link.kind == "api" else NOUN[link.kind]
+    text = f" {say(noun)} {GLYPHS[state]} {say(word)} "
     line = fit(text.rstrip(), width - 1) + " " if cells(text) > width else text
     before = (width - cells(line)) // 2
     middle = stroke * before + line + stroke * (width - before - cells(line))
@@ -111,6 +114,7 @@ def small_picture(
     state: States,
     counts: Counts | None,
     width: int,
+    say: Say,
 ) -> list[list[Span]]:
     """The same in fewer lines, where the larger one does not fit."""
     left, right = members
@@ -124,19 +128,20 @@ def small_picture(
         for index, link in enumerate(mine):
             room = share + (rest if index == 0 else 0) - 1
             line += _arrow(
-                link, state[link], source, target, counts, room - 2, crossing=False, forward=source is left, brief=True
-            )
+                link, state[link], source, target, counts, room - 2, say,
+                crossing=False, forward=source is left, brief=True,
+            )  # fmt: skip
             line.append(Span(" ", "label"))
         arrows.append(line)
-    heard = [_heard(member, counts) if counts is not None else "" for member in members]
+    heard = [say(_heard(member, counts)) if counts is not None else "" for member in members]
     half = middle // 2
-    told = [Span(f" {fit(heard[0], half - 1)}", "count"), Span(f"{heard[1]} ".rjust(middle - half), "count")]
+    told = [Span(f" {fit(heard[0], half - 1)}", "count"), Span(f"{at_end(heard[1], middle - half - 1)} ", "count")]
     rows = []
     for row, between in enumerate((arrows[0], told, arrows[1])):
         boxes = [
             (
-                f"╭{titled(_title(member, inner), inner + 2, '─')}╮",
-                f"│ {fit(member.network, inner)} │",
+                f"╭{titled(_title(member, inner, say), inner + 2, '─')}╮",
+                f"│ {fit(say(member.network), inner)} │",
                 f"╰{'─' * (inner + 2)}╯",
             )
             for member in members
@@ -147,4 +152,6 @@ def small_picture(
 
 def _heard(member: Member, counts: Counts) -> str:
     mine = counts.get(member.name) or {}
-    return "heard " + (" ".join(f"{version} {count}" for version, count in sorted(mine.items())) or "nothing yet")
+    if not mine:
+        return msg("heard nothing yet")
+    return msg("heard {answers}", answers=" ".join(f"{version} {count}" for version, count in sorted(mine.items())))

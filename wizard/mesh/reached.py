@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wizard.errors import BadInput, Mistake
 from wizard.mesh.addresses import bracketed, canonical, place_of
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 
@@ -24,16 +25,17 @@ def refuse_shared_addresses(mesh: Mesh, own: Mapping[str, set[str]]) -> None:
             other = first.setdefault((used.kind, canonical(used.host), used.port), cluster.name)
             selves = [peer.name for peer in used.by if canonical(used.host) in own[peer.name]]
             if used.port and other != cluster.name:
-                mistakes.append(Mistake(at, f"{place} is {used.what} of {other} already; {used.cure}"))
+                mistakes.append(Mistake(at, _taken(used, place, other)))
             elif selves:
-                text = (
-                    f"{place} is an address of {listing(selves)}'s own nodes, too, as behind NAT (Vagrant), so {selves[0]} "
-                    f"would reach itself there; {used.cure}, or give the nodes other addresses (kubelet --node-ip)"
-                )
+                text = msg(
+                    "{place} is an address of {clusters}'s own nodes, too, as behind NAT (Vagrant), so {cluster} would reach "
+                    "itself there; {cure}, or give the nodes other addresses (kubelet --node-ip)",
+                    place=place, clusters=listing(selves), cluster=selves[0], cure=used.cure,
+                )  # fmt: skip
                 mistakes.append(Mistake(at, text))
     if mistakes:
-        what = "addresses that do not tell the clusters apart; nothing was touched"
-        raise BadInput(what, "Give each cluster addresses at which only it is reached.", tuple(mistakes))
+        what = msg("addresses that do not tell the clusters apart; nothing was touched")
+        raise BadInput(what, msg("Give each cluster addresses at which only it is reached."), tuple(mistakes))
 
 
 @dataclass(frozen=True)
@@ -45,29 +47,34 @@ class _Used:
     host: str
     port: int | None
     by: Sequence[Cluster]
-    what: str
     cure: str
+
+
+def _taken(used: _Used, place: str, other: str) -> str:
+    if used.kind == "api":
+        return msg("{place} is the API server of {cluster} already; {cure}", place=place, cluster=other, cure=used.cure)
+    return msg("{place} is the gateway of {cluster} already; {cure}", place=place, cluster=other, cure=used.cure)
 
 
 def _used_of(mesh: Mesh, cluster: Cluster) -> Iterator[_Used]:
     gateway = cluster.gateway
     if cluster.api_server:
         readers = [each for each in mesh.primaries if each is not cluster]
-        cure = (
+        cure = msg(
             "a remote secret tells istiod this address and nothing more, so give in apiServer the address at which the others "
             "reach this API server itself"
         )
         if readers:
-            yield _Used("api", "apiServer", *place_of(cluster.api_server), readers, "the API server", cure)
+            yield _Used("api", "apiServer", *place_of(cluster.api_server), readers, cure)
     if not mesh.has_gateway(cluster.name):
         return
     callers = [each for each in mesh.clusters if each is not cluster and (
         cluster in mesh.beyond(each.name) or (mesh.control_plane(each.name) is cluster and each.discovery is None)
     )]  # fmt: skip
     field = "gateway.addresses" if gateway.more else "gateway.address"
-    cure = f"give in {field} where the others reach the gateway"
+    cure = msg("give in {field} where the others reach the gateway", field=field)
     for address in gateway.addresses:
-        yield _Used("gateway", field, address, gateway.tls_port, callers, "the gateway", cure)
+        yield _Used("gateway", field, address, gateway.tls_port, callers, cure)
     if gateway.exposure == "cluster-ip-route" and gateway.node:
-        cure = "give in gateway.node a node's address that the others reach"
-        yield _Used("node", "gateway.node", gateway.node, None, callers, "the way", cure)
+        cure = msg("give in gateway.node a node's address that the others reach")
+        yield _Used("node", "gateway.node", gateway.node, None, callers, cure)

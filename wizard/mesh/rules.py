@@ -9,10 +9,12 @@ from typing import Any
 
 from wizard.mesh.addresses import address_of, canonical, is_ip, place_of, range_of
 from wizard.mesh.model import GATEWAY_TLS_PORT, needs_gateway
+from wizard.messages import msg
 
 Entry = Mapping[str, Any]
 Wrong = tuple[str, str]  # path, sentence
 SERVING = ("external-ips", "load-balancer", "cluster-ip-route")  # exposures that keep ports 15012 and 15017 as they are
+_OF_A_REMOTE = msg("only a remote has one; this cluster runs its own istiod")
 
 
 def value_at(data: Mapping[str, Any], key: str) -> Any:
@@ -99,32 +101,39 @@ def mistakes_together(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Ite
         yield from _gateway(f"clusters[{index}]", entry, clusters)
     yield from _certificates(data)
     if value_at(data, "istio.pullSecretFile") and not value_at(data, "istio.pullSecret"):
-        yield "istio.pullSecret", "is needed beside istio.pullSecretFile: the name of the Secret to make of it"
+        yield "istio.pullSecret", msg("is needed beside istio.pullSecretFile: the name of the Secret to make of it")
 
 
 def _unique(clusters: Sequence[Entry]) -> Iterator[Wrong]:
-    for key, say in (
-        ("name", "{value!r} is used twice; cluster {first} has that name already"),
-        ("sample", "{value} is the sample version of cluster {first} already"),
-    ):
-        first: dict[str, int] = {}
-        for index, value in _texts(clusters, key):
-            if value in first:
-                yield f"clusters[{index}].{key}", say.format(value=value, first=first[value] + 1)
-            first.setdefault(value, index)
+    for path, name, first in _repeated(clusters, "name"):
+        yield path, msg("{name} is used twice; cluster {number} has that name already", name=repr(name), number=first)
+    for path, version, first in _repeated(clusters, "sample"):
+        yield path, msg("{version} is the sample version of cluster {number} already", version=version, number=first)
     servers: dict[tuple[str, int], int] = {}
     for index, value in _texts(clusters, "apiServer"):
         server = place_of(value)
         other = servers.setdefault(server, index)
         if server[0] and other != index:
-            yield f"clusters[{index}].apiServer", f"{value} is the API server of cluster {other + 1} already"
+            text = msg("{url} is the API server of cluster {number} already", url=value, number=other + 1)
+            yield f"clusters[{index}].apiServer", text
     yield from _unique_gateways(clusters)
     chosen: dict[tuple[str, str], int] = {}
     for index, context in _texts(clusters, "context"):
         named = (str(value_at(clusters[index], "kubeconfig") or ""), context)
         if named in chosen:
-            yield f"clusters[{index}].context", f"{context!r} is the context of cluster {chosen[named] + 1} already"
+            first = chosen[named] + 1
+            text = msg("{context} is the context of cluster {number} already", context=repr(context), number=first)
+            yield f"clusters[{index}].context", text
         chosen.setdefault(named, index)
+
+
+def _repeated(clusters: Sequence[Entry], key: str) -> Iterator[tuple[str, str, int]]:
+    """(path, value, the number of the cluster that has it already) of each text that an earlier cluster has there."""
+    first: dict[str, int] = {}
+    for index, value in _texts(clusters, key):
+        if value in first:
+            yield f"clusters[{index}].{key}", value, first[value] + 1
+        first.setdefault(value, index)
 
 
 def _unique_gateways(clusters: Sequence[Entry]) -> Iterator[Wrong]:
@@ -136,7 +145,7 @@ def _unique_gateways(clusters: Sequence[Entry]) -> Iterator[Wrong]:
         for address in gateway_addresses(entry):
             other = first.setdefault((canonical(address), port), index)
             if other != index:
-                text = f"{address} is the gateway of cluster {other + 1} already"
+                text = msg("{address} is the gateway of cluster {number} already", address=address, number=other + 1)
                 yield f"clusters[{index}].{_addresses_key(entry)}", text
 
 
@@ -156,25 +165,32 @@ def _roles(data: Mapping[str, Any], clusters: Sequence[Entry]) -> Iterator[Wrong
     primaries = [str(entry.get("name")) for entry in clusters if not is_remote(entry)]
     if data.get("topology") == "primary-remote":
         if not remotes:
-            yield "topology", "primary-remote needs at least one cluster with role: remote"
+            yield "topology", msg("primary-remote needs at least one cluster with role: remote")
     elif remotes:
-        yield f"clusters[{remotes[0]}].role", "a remote needs topology: primary-remote"
+        yield f"clusters[{remotes[0]}].role", msg("a remote needs topology: primary-remote")
     if not primaries and clusters:
-        yield "clusters", "every cluster is a remote; at least one must be a primary"
+        yield "clusters", msg("every cluster is a remote; at least one must be a primary")
         return
     for index, entry in enumerate(clusters):
         at = f"clusters[{index}]"
         named = entry.get("primary")
         if is_remote(entry):
             if not named and len(primaries) > 1:
-                yield f"{at}.primary", f"name the primary that serves it: {', '.join(primaries)}"
+                yield (
+                    f"{at}.primary",
+                    msg("name the primary that serves it: {primaries}", primaries=", ".join(primaries)),
+                )
             elif isinstance(named, str) and named and named not in primaries:
-                yield f"{at}.primary", f"{named[:80]!r} is no primary of this mesh; there are {', '.join(primaries)}"
+                text = msg(
+                    "{name} is no primary of this mesh; there are {primaries}",
+                    name=repr(named[:80]), primaries=", ".join(primaries),
+                )  # fmt: skip
+                yield f"{at}.primary", text
             continue
         if named:
-            yield f"{at}.primary", "only a remote has one; this cluster runs its own istiod"
+            yield f"{at}.primary", _OF_A_REMOTE
         if entry.get("discoveryAddress"):
-            yield f"{at}.discoveryAddress", "only a remote has one; this cluster runs its own istiod"
+            yield f"{at}.discoveryAddress", _OF_A_REMOTE
 
 
 def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong]:
@@ -182,25 +198,30 @@ def _gateway(at: str, entry: Entry, clusters: Sequence[Entry]) -> Iterator[Wrong
     if serves_remotes(entry, clusters) and exposure not in SERVING:
         yield (
             f"{at}.gateway.exposure",
-            f"{exposure} cannot serve remotes: their proxies reach istiod on the ports 15012 and 15017 and no other. "
-            f"Choose {', '.join(SERVING)}, or give discoveryAddress in each of its remotes",
-        )
+            msg(
+                "{exposure} cannot serve remotes: their proxies reach istiod on the ports 15012 and 15017 and no other. "
+                "Choose {serving}, or give discoveryAddress in each of its remotes",
+                exposure=exposure, serving=", ".join(SERVING),
+            ),
+        )  # fmt: skip
     if exposure != "node-port" and value_at(entry, "gateway.port") is not None:
-        yield f"{at}.gateway.port", f"only node-port has one; {exposure} answers on 15443"
+        yield f"{at}.gateway.port", msg("only node-port has one; {exposure} answers on 15443", exposure=exposure)
     if exposure != "cluster-ip-route" and value_at(entry, "gateway.node"):
-        yield f"{at}.gateway.node", "only cluster-ip-route has one"
+        yield f"{at}.gateway.node", msg("only cluster-ip-route has one")
     addresses = gateway_addresses(entry)
     if value_at(entry, "gateway.addresses") and value_at(entry, "gateway.address"):
-        yield f"{at}.gateway.address", "stands beside gateway.addresses; give one of the two"
+        yield f"{at}.gateway.address", msg("stands beside gateway.addresses; give one of the two")
     if len(set(map(canonical, addresses))) < len(addresses):
-        yield f"{at}.gateway.addresses", "names an address twice"
+        yield f"{at}.gateway.addresses", msg("names an address twice")
     for address in addresses if exposure != "load-balancer" else ():
         if not is_ip(address):
-            text = f"{address[:80]!r} is no IP address; only a load balancer may have a host name"
+            text = msg(
+                "{address} is no IP address; only a load balancer may have a host name", address=repr(address[:80])
+            )
             yield f"{at}.{_addresses_key(entry)}", text
     if exposure == "cluster-ip-route":
         if len(addresses) > 1:
-            yield f"{at}.gateway.addresses", "cluster-ip-route has one: the Service's own"
+            yield f"{at}.gateway.addresses", msg("cluster-ip-route has one: the Service's own")
         yield from _in_service_range(at, entry, addresses[0] if addresses else None)
 
 
@@ -208,10 +229,11 @@ def _in_service_range(at: str, entry: Entry, address: object) -> Iterator[Wrong]
     found, services = address_of(address), range_of(entry.get("serviceCidr"))
     # Where one is not given, or wrong, that is told for itself.
     if found and services and found not in services:
-        yield f"{at}.gateway.address", f"{address} is outside the Service CIDR {entry.get('serviceCidr')}"
+        text = msg("{address} is outside the Service CIDR {range}", address=address, range=entry.get("serviceCidr"))
+        yield f"{at}.gateway.address", text
 
 
 def _certificates(data: Mapping[str, Any]) -> Iterator[Wrong]:
     source = value_at(data, "certificates.source")
     if source in ("directory", "offline") and not value_at(data, "certificates.path"):
-        yield "certificates.path", f"is needed with certificates.source: {source}"
+        yield "certificates.path", msg("is needed with certificates.source: {source}", source=source)

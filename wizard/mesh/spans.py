@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from wizard.mesh.links import LinkState
+from wizard.messages import msg
 
 Role = Literal[
     "network", "box", "name", "label", "count", "waiting", "working", "ready", "ok", "broken", "skipped"
 ]  # fmt: skip
 
-NOUN = {"api": "API server", "gateway": "gateway", "discovery": "discovery", "pods": "pods"}
+Say = Callable[[str], str]  # puts a word of the drawing into the language it is shown in, before its cells are counted
+
+NOUN = {"api": msg("API server"), "gateway": msg("gateway"), "discovery": msg("discovery"), "pods": msg("pods")}
+WORDS: dict[LinkState, str] = {
+    LinkState.WAITING: msg("waiting"),
+    LinkState.WORKING: msg("working"),
+    LinkState.READY: msg("set up"),
+    LinkState.OK: msg("ok"),
+    LinkState.BROKEN: msg("broken"),
+    LinkState.SKIPPED: msg("skipped"),
+}
 ROLES: dict[LinkState, Role] = {
     LinkState.WAITING: "waiting",
     LinkState.WORKING: "working",
@@ -56,6 +67,11 @@ def short(name: str, width: int) -> str:
             name = name[1:]
         name = f"…{name}"
     return name + " " * (width - cells(name))
+
+
+def at_end(text: str, width: int) -> str:
+    """The text at the end of just that many columns: cut with a mark, or filled up in front."""
+    return " " * (width - cells(text)) + text if cells(text) <= width else fit(text, width)
 
 
 def titled(title: str, width: int, line: str) -> str:

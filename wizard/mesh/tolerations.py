@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.mesh.labels import is_label_key, is_label_value
+from wizard.messages import msg
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 OPERATORS = ("Equal", "Exists")
 _KEYS = ("key", "operator", "value", "effect", "tolerationSeconds")
+_EXAMPLE = "[{key: dedicated, operator: Exists, effect: NoSchedule}]"
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")  # PreferNoSchedule only asks
 
 
@@ -50,8 +52,9 @@ def toleration_of(entry: Mapping[str, Any]) -> Toleration:
 def wrong_tolerations(value: object) -> str | None:
     """What is wrong with this list of tolerations, as a sentence, or None."""
     if not isinstance(value, list):
-        return "must be a list of tolerations, such as [{key: dedicated, operator: Exists, effect: NoSchedule}]"
-    return next((f"entry {number}: {wrong}" for number, entry in enumerate(value, 1) for wrong in _wrong(entry)), None)
+        return msg("must be a list of tolerations, such as {example}", example=_EXAMPLE)
+    wrong = ((number, problem) for number, entry in enumerate(value, 1) for problem in _wrong(entry))
+    return next((msg("entry {number}: {problem}", number=number, problem=problem) for number, problem in wrong), None)
 
 
 def untolerated(node: Mapping[str, Any], tolerations: Iterable[Toleration]) -> list[str]:
@@ -69,30 +72,30 @@ def _spelled(taint: Mapping[str, Any]) -> str:
 
 def _wrong(entry: object) -> Iterator[str]:
     if not isinstance(entry, dict):
-        yield "must be a mapping with key, operator, value and effect"
+        yield msg("must be a mapping with key, operator, value and effect")
         return
     for name, value in entry.items():
         if name not in _KEYS:
-            yield f"unknown key {str(name)[:40]!r}; a toleration has {', '.join(_KEYS)}"
+            yield msg("unknown key {key}; a toleration has {keys}", key=repr(str(name)[:40]), keys=", ".join(_KEYS))
         elif name == "tolerationSeconds":
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                yield "tolerationSeconds must be a whole number of seconds"
+                yield msg("tolerationSeconds must be a whole number of seconds")
         elif not isinstance(value, str):
-            yield f"{name} must be text (quote it)"
+            yield msg("{key} must be text (quote it)", key=name)
     if any(not isinstance(entry.get(name, ""), str) for name in _KEYS[:4]):
         return
     key, operator, value, effect = (entry.get(name, "") for name in _KEYS[:4])
     if key and not is_label_key(key):
-        yield f"{key[:80]!r} is no key of a taint"
+        yield msg("{key} is no key of a taint", key=repr(key[:80]))
     if not key and operator != "Exists":
-        yield "without a key, which means every taint, operator must be Exists"
+        yield msg("without a key, which means every taint, operator must be Exists")
     if operator not in ("", *OPERATORS):
-        yield f"operator {operator[:40]!r} is none of {', '.join(OPERATORS)}"
+        yield msg("operator {operator} is none of {known}", operator=repr(operator[:40]), known=", ".join(OPERATORS))
     elif operator == "Exists" and value:
-        yield "with operator Exists there is no value"
+        yield msg("with operator Exists there is no value")
     elif not is_label_value(value):
-        yield f"{value[:80]!r} is no value of a taint"
+        yield msg("{value} is no value of a taint", value=repr(value[:80]))
     if effect not in ("", *EFFECTS):
-        yield f"effect {effect[:40]!r} is none of {', '.join(EFFECTS)}"
+        yield msg("effect {effect} is none of {known}", effect=repr(effect[:40]), known=", ".join(EFFECTS))
     if "tolerationSeconds" in entry and effect != "NoExecute":
-        yield "tolerationSeconds goes with effect NoExecute only"
+        yield msg("tolerationSeconds goes with effect NoExecute only")

@@ -12,6 +12,7 @@ from wizard.mesh.addresses import address_of, range_of
 from wizard.mesh.field import Held, Rule
 from wizard.mesh.labels import wrong_annotations
 from wizard.mesh.tolerations import EFFECTS, OPERATORS, toleration_of, wrong_tolerations
+from wizard.messages import msg
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -29,103 +30,120 @@ _RESERVED_NAMESPACES = ("default", "istio-system", "kube-node-lease", "kube-publ
 def _dns_label(value: str) -> str | None:
     if _LABEL.fullmatch(value):
         return None
-    return (
-        f"{value[:80]!r} is no DNS label: up to 63 lower-case letters, digits and hyphens, "
-        "a letter or digit at both ends"
+    return msg(
+        "{value} is no DNS label: up to 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
+        value=repr(value[:80]),
     )
 
 
 def _network(value: str) -> str | None:
     if _LABEL_VALUE.fullmatch(value):
         return None
-    return f"{value[:80]!r} cannot be a label value: up to 63 letters, digits, '-', '_' or '.', starting and ending alphanumeric"
+    return msg(
+        "{value} cannot be a label value: up to 63 letters, digits, '-', '_' or '.', starting and ending alphanumeric",
+        value=repr(value[:80]),
+    )
 
 
 def _revision(value: str) -> str | None:
     # It becomes part of names such as istio-sidecar-injector-REVISION, which may not be longer than a label.
     if len(value) > _LONGEST_REVISION:
-        return f"{value[:80]!r} is longer than {_LONGEST_REVISION} characters"
+        return msg("{value} is longer than {most} characters", value=repr(value[:80]), most=_LONGEST_REVISION)
     if value == "default":
-        return "'default' is what istioctl calls having none; leave it out"
+        return msg("'default' is what istioctl calls having none; leave it out")
     return _dns_label(value)
 
 
 def _secret_name(value: str) -> str | None:
     if _DOMAIN.fullmatch(value) and len(value) <= _LONGEST_NAME:
         return None
-    return f"{value[:80]!r} is no name of a Secret, such as registry-credentials"
+    return msg("{value} is no name of a Secret, such as registry-credentials", value=repr(value[:80]))
 
 
 def _trust_domain(value: str) -> str | None:
-    return (
-        None
-        if _DOMAIN.fullmatch(value) and len(value) <= _LONGEST_NAME
-        else f"{value[:80]!r} is no trust domain, such as cluster.local"
-    )
+    if _DOMAIN.fullmatch(value) and len(value) <= _LONGEST_NAME:
+        return None
+    return msg("{value} is no trust domain, such as cluster.local", value=repr(value[:80]))
 
 
 def _hub(value: str) -> str | None:
-    return (
-        None
-        if _IMAGE_PREFIX.fullmatch(value)
-        else f"{value[:80]!r} is no image prefix, such as registry.example.com/istio"
-    )
+    if _IMAGE_PREFIX.fullmatch(value):
+        return None
+    return msg("{value} is no image prefix, such as registry.example.com/istio", value=repr(value[:80]))
 
 
 def _image(value: str) -> str | None:
-    return None if _IMAGE.fullmatch(value) else f"{value[:80]!r} is no image name, such as curlimages/curl:8.16.0"
+    if _IMAGE.fullmatch(value):
+        return None
+    return msg("{value} is no image name, such as curlimages/curl:8.16.0", value=repr(value[:80]))
 
 
 def _version(value: str) -> str | None:
-    return None if _VERSION.fullmatch(value) else f"{value[:40]!r} is no Istio version, such as 1.29.1"
+    if _VERSION.fullmatch(value):
+        return None
+    return msg("{value} is no Istio version, such as 1.29.1", value=repr(value[:40]))
 
 
 def _address(value: str) -> str | None:
     address = address_of(value)
     if address is None:
-        return f"{value[:80]!r} is no IP address; other clusters reach the gateway at a node's address, such as 10.20.144.83"
+        return msg(
+            "{value} is no IP address; other clusters reach the gateway at a node's address, such as 10.20.144.83",
+            value=repr(value[:80]),
+        )
     if address.is_loopback or address.is_unspecified or address.is_multicast:
-        return f"{value} cannot be reached from another cluster"
+        return msg("{address} cannot be reached from another cluster", address=value)
     return None
 
 
 def _host(value: str) -> str | None:
     """An IP address that peers can reach, or a host name, which only a load balancer has."""
     if _DOMAIN.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value) and len(value) <= _LONGEST_NAME:
-        return None if value != "localhost" else "localhost cannot be reached from another cluster"
+        return None if value != "localhost" else msg("{address} cannot be reached from another cluster", address=value)
     return _address(value)
 
 
 def _cidr(value: str) -> str | None:
-    return None if range_of(value) else f"{value[:80]!r} is no range of addresses, such as 10.96.0.0/16"
+    if range_of(value):
+        return None
+    return msg("{value} is no range of addresses, such as 10.96.0.0/16", value=repr(value[:80]))
 
 
 def _sample_version(value: str) -> str | None:
-    return None if _SAMPLE_VERSION.fullmatch(value) else f"{value[:40]!r} is no sample version, such as v1"
+    if _SAMPLE_VERSION.fullmatch(value):
+        return None
+    return msg("{value} is no sample version, such as v1", value=repr(value[:40]))
 
 
 def _node_port(value: str) -> str | None:
     # Which of them a cluster gives is its API server's business.
-    return None if value.isdecimal() and 1 <= int(value) <= _LAST_PORT else f"{value} is no port: 1 to {_LAST_PORT}"
+    if value.isdecimal() and 1 <= int(value) <= _LAST_PORT:
+        return None
+    return msg("{value} is no port: 1 to {last}", value=value, last=_LAST_PORT)
 
 
 def _api_server(value: str) -> str | None:
     found = re.fullmatch(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:([0-9]{1,5}))?/?", value)
     if not found and re.fullmatch(r"https://[^/?#@\s]+/[^?#\s]+", value):
-        return (
-            f"{value[:80]!r} has a path, so what answers there is a proxy that knows neither the certificate nor the token of a "
-            "remote secret; give the API server's own address, such as https://10.20.144.83:6443"
+        return msg(
+            "{value} has a path, so what answers there is a proxy that knows neither the certificate nor the token of a remote "
+            "secret; give the API server's own address, such as https://10.20.144.83:6443",
+            value=repr(value[:80]),
         )
     if not found or (found[3] and int(found[3]) > _LAST_PORT):
-        return f"{value[:80]!r} is no API server address, such as https://10.20.144.83:6443"
+        return msg("{value} is no API server address, such as https://10.20.144.83:6443", value=repr(value[:80]))
     if found[1].strip("[]") in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} or found[1].startswith("127."):  # noqa: S104 - refused, not bound
-        return f"{value} means this machine; other clusters need the address at which they reach the API server"
+        return msg(
+            "{url} means this machine; other clusters need the address at which they reach the API server", url=value
+        )
     return None
 
 
 def _sample_namespace(value: str) -> str | None:
     if value in _RESERVED_NAMESPACES:
-        return f"{value!r} holds other things; choose a namespace of its own, such as sample"
+        return msg(
+            "{namespace} holds other things; choose a namespace of its own, such as sample", namespace=repr(value)
+        )
     return _dns_label(value)
 
 

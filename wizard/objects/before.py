@@ -39,6 +39,7 @@ from wizard.engine.step import Conflict, Difference
 from wizard.errors import Failed
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import counted, msg
 from wizard.objects.managers import ISTIOCTL, others
 from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, label, owned_by
 from wizard.text import listing, one_line, quoted
@@ -123,8 +124,8 @@ class Before:
             entries = [_read(json.loads(line)) for line in data.get("before", "").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Failed(
-                f"{where}: `before`, which says what stood before the install, cannot be read",
-                "Whoever changed it can mend it; without it an uninstall could take what is others'.",
+                msg("{where}: `before`, which says what stood before the install, cannot be read", where=where),
+                msg("Whoever changed it can mend it; without it an uninstall could take what is others'."),
             ) from error
         return cls({entry.ref: entry for entry in entries})
 
@@ -151,23 +152,40 @@ class Found:
 
     def told(self) -> list[Difference]:
         """What a plan says of what is shared."""
-        kept = "used as well, and given back by an uninstall"
-        return [Difference(str(ref_of(live)), "", f"there already, of {owner(live)}", kept) for live in self.shared]
+        kept = msg("used as well, and given back by an uninstall")
+        return [
+            Difference(str(ref_of(live)), "", msg("there already, of {owner}", owner=owner(live)), kept)
+            for live in self.shared
+        ]
 
     def conflict(self, name: str, at: Place, *, revised: bool) -> Conflict | None:
         """Where something is somebody's. `name`: of the cluster; `revised`: whether this mesh's Istio has a revision."""
         if not self.somebodys:
             return None
         first = self.somebodys[0]
-        more = [str(ref_of(live)) for live in self.somebodys[1:]]
-        also = f"; so are {listing(more[:3])}{f' and {len(more) - 3} more' if len(more) > 3 else ''}" if more else ""
+        what = _installed(name, first)
+        if len(self.somebodys) > 1:
+            more = [str(ref_of(live)) for live in self.somebodys[1:]]
+            what = msg("{conflict}; so are {others}", conflict=what, others=_some(more))
         # A gateway's names stay the same.
         apart = not revised and not any(GATEWAY_NAME in str(ref_of(live)) for live in self.somebodys)
-        revision = ", or give this mesh names of its own by a revision (istio.revision)" if apart else ""
+        command = _removal(first, at)
+        if not apart:
+            return Conflict(
+                what,
+                msg(
+                    "Remove it first, if nobody needs it ({command}), or leave this cluster out: meshwizard does not overwrite "
+                    "what it did not make.",
+                    command=command,
+                ),
+            )
         return Conflict(
-            f"{name}: {ref_of(first)} is there already, installed by {owner(first)}{_leading(first)}{also}",
-            f"Remove it first, if nobody needs it ({_removal(first, at)}), or leave this cluster out{revision}: "
-            "meshwizard does not overwrite what it did not make.",
+            what,
+            msg(
+                "Remove it first, if nobody needs it ({command}), or leave this cluster out, or give this mesh names of its own "
+                "by a revision (istio.revision): meshwizard does not overwrite what it did not make.",
+                command=command,
+            ),
         )
 
 
@@ -200,14 +218,15 @@ def owner(live: Object) -> str:
         return f"IstioOperator {one_line(operator)}"
     release = annotation(live, _HELM)
     if release:
-        return f"Helm release {one_line(release)} in {one_line(annotation(live, _HELM_NAMESPACE) or 'default')}"
+        namespace = one_line(annotation(live, _HELM_NAMESPACE) or "default")
+        return msg("Helm release {release} in {namespace}", release=one_line(release), namespace=namespace)
     mesh = annotation(live, MESH)
     if mesh:
-        return f"mesh {one_line(mesh)}"
+        return msg("mesh {mesh}", mesh=one_line(mesh))
     for each in live["metadata"].get("ownerReferences") or []:
         return f"{one_line(each.get('kind'))} {one_line(each.get('name'))}"
     wrote = [one_line(each, 60) for each in others(live) if each]
-    return f"somebody else ({listing(wrote[:3])})" if wrote else "somebody else"
+    return msg("somebody else ({managers})", managers=listing(wrote[:3])) if wrote else msg("somebody else")
 
 
 def _standing(cluster: Cluster, refs: Sequence[Wanted]) -> Iterator[tuple[Wanted, Object]]:
@@ -289,14 +308,32 @@ def _grants(item: Object) -> Any:
     }
 
 
+def _installed(name: str, live: Object) -> str:
+    """That this stands in the cluster of that name, and whose it is."""
+    told = {"cluster": name, "object": str(ref_of(live)), "owner": owner(live)}
+    leads = _leading(live)
+    if not leads:
+        return msg("{cluster}: {object} is there already, installed by {owner}", **told)
+    return msg(
+        "{cluster}: {object} is there already, installed by {owner}, and leads to {service}", **told, service=leads
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown, more = listing(names[:3]), len(names) - 3
+    return counted("{names} and {count} more", "{names} and {count} more", more, names=shown) if more > 0 else shown
+
+
 def _leading(live: Object) -> str:
-    """Where a webhook leads, if that is not our namespace."""
+    """The Service that a webhook leads to, if that is not in our namespace; else empty."""
     if live["kind"] not in (MUTATING_WEBHOOK.kind, VALIDATING_WEBHOOK.kind):
         return ""
     services = [(hook.get("clientConfig") or {}).get("service") or {} for hook in live.get("webhooks") or []]
     for each in services:
         if each.get("namespace") not in (None, SYSTEM_NAMESPACE):
-            return f", and leads to Service {one_line(each.get('name'))} in {one_line(each['namespace'])}"
+            return msg(
+                "Service {name} in {namespace}", name=one_line(each.get("name")), namespace=one_line(each["namespace"])
+            )
     return ""
 
 

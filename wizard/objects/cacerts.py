@@ -15,6 +15,7 @@ from wizard.errors import Failed, Mistake
 from wizard.fanout import of_each
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.text import printable
 from wizard.world import World
 
@@ -38,9 +39,14 @@ def certificate_mistakes(mesh: Mesh, world: World, clusters: Sequence[Cluster]) 
     if wrong and any(there):  # then none is made
         wrong = unfit_root(mesh, world, making=False) if lacking else None
     if source == "generate":
-        return (Mistake(FIELD, printable(f"{wrong.what.removesuffix('.')}; {wrong.remedy}", 2000)),) if wrong else ()
+        return (Mistake(FIELD, printable(_mistaken(wrong), 2000)),) if wrong else ()
     guarded = unsafe_folders(mesh, lacking) if source == "offline" else ()
     return (*guarded, *folder_mistakes(mesh, lacking))
+
+
+def _mistaken(wrong: Conflict) -> str:
+    what = wrong.what.removesuffix(".") if wrong.what.endswith(".") else wrong.what
+    return msg("{problem}; {remedy}", problem=what, remedy=wrong.remedy)
 
 
 def root_in(world: World, cluster: str) -> str:
@@ -58,17 +64,20 @@ def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None
     secret = world.cluster(cluster).get(CACERTS)
     if secret is None:
         return None
-    remedy = "Put a usable intermediate there, or delete the secret so that one is made (not while istiod runs)."
+    told = {"cluster": cluster, "secret": str(CACERTS)}
+    remedy = msg("Put a usable intermediate there, or delete the secret so that one is made (not while istiod runs).")
     try:
         data = {name: base64.b64decode(content or "") for name, content in (secret.get("data") or {}).items()}
     except ValueError as error:
-        raise Failed(f"{cluster}: {CACERTS} cannot be decoded", "Look at it with kubectl.") from error
+        raise Failed(msg("{cluster}: {secret} cannot be decoded", **told), msg("Look at it with kubectl.")) from error
     form = ""
     if _TLS_FORM[CERT] in data:
-        form = f" ({', '.join(f'{name} stands for {ours}' for ours, name in _TLS_FORM.items())})"
+        form = joined((msg("{name} stands for {ours}", name=name, ours=ours) for ours, name in _TLS_FORM.items()), ", ")
         if (minor_of(str(mesh.istio.version)) or _TLS_SINCE) < _TLS_SINCE:
-            what = (
-                f"{cluster}: {CACERTS} has the form kubernetes.io/tls, which istiod {mesh.istio.version} does not read"
+            what = msg(
+                "{cluster}: {secret} has the form kubernetes.io/tls, which istiod {version} does not read",
+                **told,
+                version=str(mesh.istio.version),
             )
             return Conflict(what, remedy)
         data = {ours: data[name] for ours, name in _TLS_FORM.items() if name in data}
@@ -77,7 +86,10 @@ def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None
     found = inspect(data, mesh.trust_domain, strict=False)
     broken = found.of("broken")
     if broken:
-        return Conflict(f"{cluster}: {CACERTS} cannot be used: {'; '.join(map(str, broken))}{form}", remedy)
+        flaws = joined((each.told for each in broken), "; ")
+        if form:
+            flaws = msg("{flaws} ({names})", flaws=flaws, names=form)
+        return Conflict(msg("{cluster}: {secret} cannot be used: {flaws}", **told, flaws=flaws), remedy)
     return found
 
 
@@ -87,8 +99,16 @@ def signs_itself(world: World, member: Cluster) -> Conflict | None:
     if cluster.get(SELF_SIGNED) is None or not cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, "app=istiod"):
         return None
     return Conflict(
-        f"{member.name}: istiod runs already and signs with a root of its own ({SELF_SIGNED}); with {CACERTS} its workloads "
-        "would lose each other until all are restarted",
-        f"Uninstall that Istio; or, in a quiet hour, make secret {CACERTS.name} yourself and restart istiod, the gateways and "
-        "all workloads.",
+        msg(
+            "{cluster}: istiod runs already and signs with a root of its own ({own}); with {secret} its workloads would lose "
+            "each other until all are restarted",
+            cluster=member.name,
+            own=str(SELF_SIGNED),
+            secret=str(CACERTS),
+        ),
+        msg(
+            "Uninstall that Istio; or, in a quiet hour, make secret {name} yourself and restart istiod, the gateways and all "
+            "workloads.",
+            name=CACERTS.name,
+        ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wizard.clusters.kinds import CRD, Object
 from wizard.clusters.port import Cluster
+from wizard.messages import msg
 
 _TOUCHED = "meshwizard/touched"
 
@@ -24,7 +25,13 @@ def establish(cluster: Cluster, say: Callable[[str], None]) -> None:
     for crd in standing(cluster):
         if _is_unserved(crd):
             name = crd["metadata"]["name"]
-            say(f"{cluster.name}: the API server accepted CRD {name} and does not serve it; it is written again")
+            say(
+                msg(
+                    "{cluster}: the API server accepted CRD {name} and does not serve it; it is written again",
+                    cluster=cluster.name,
+                    name=name,
+                )
+            )
             same: Object = {"apiVersion": CRD.api_version, "kind": CRD.kind, "metadata": {"name": name}}
             cluster.apply({**same, "metadata": {"name": name, "annotations": {_TOUCHED: "true"}}})
             cluster.apply(same)

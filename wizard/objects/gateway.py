@@ -10,6 +10,7 @@ from wizard.istio.operator import OPERATOR_NAME, service_annotations
 from wizard.istio.proxies import PROXY, outdated
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects import foreign
 from wizard.objects.ownership import ISTIO_OWNER, annotation, label, show
 from wizard.objects.placing import wait_gone
@@ -35,15 +36,16 @@ def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[
     told = []
     deployment = cluster.get(GATEWAY)
     if deployment is None:
-        told.append(Difference(str(GATEWAY), "", None, "to be installed"))
+        told.append(Difference(str(GATEWAY), "", None, msg("to be installed")))
     elif not available(deployment):
-        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", "at least 1", transient=True))
+        told.append(Difference(str(GATEWAY), "status.availableReplicas", "0", msg("at least 1"), transient=True))
     told += [
-        Difference(str(GATEWAY), PROXY, version, "that of the control plane") for version in sorted(_old(cluster, mesh))
+        Difference(str(GATEWAY), PROXY, version, msg("that of the control plane"))
+        for version in sorted(_old(cluster, mesh))
     ]
     service = cluster.get(GATEWAY_SERVICE)
     if service is None:
-        return [*told, Difference(str(GATEWAY_SERVICE), "", None, "to be installed")]
+        return [*told, Difference(str(GATEWAY_SERVICE), "", None, msg("to be installed"))]
     return told + [
         Difference(str(GATEWAY_SERVICE), field, found, wanted, _setter(service, field))
         for field, found, wanted in _fields(service, member)
@@ -59,9 +61,18 @@ def moved(cluster: Cluster, member: model.Cluster) -> Conflict | None:
     field = "gateway.addresses" if member.gateway.more else "gateway.address"
     now = listing(one_line(address) for address in node_addresses(cluster)[:3])
     return Conflict(
-        f"{member.name}: no node has {listing(gone)} any more, where the others look for its gateway",
-        f"Give in {field} of {member.name} an address of a node that is there ({now or 'none is ready'}), or leave it out so "
-        "that one is found, and apply the mesh file.",
+        msg(
+            "{cluster}: no node has {addresses} any more, where the others look for its gateway",
+            cluster=member.name,
+            addresses=listing(gone),
+        ),
+        msg(
+            "Give in {field} of {cluster} an address of a node that is there ({addresses}), or leave it out so that one is "
+            "found, and apply the mesh file.",
+            field=field,
+            cluster=member.name,
+            addresses=now or msg("none is ready"),
+        ),
     )
 
 
@@ -75,8 +86,14 @@ def remove_for_other_selector(cluster: Cluster, member: model.Cluster, job: Job)
     found = ((live["spec"].get("selector") or {}).get("matchLabels") or {}).get(NETWORK_LABEL)
     wanted = member.network if member.gateway.labelled else None
     if found != wanted:
-        change = f"network {one_line(found or 'none')} → {wanted or 'none'}"
-        job.say(f"{member.name}: the gateway is made anew, since a Deployment's selector stays as it is: {change}")
+        job.say(
+            msg(
+                "{cluster}: the gateway is made anew, since a Deployment's selector stays as it is: network {found} → {wanted}",
+                cluster=member.name,
+                found=one_line(found or msg("none")),
+                wanted=wanted or msg("none"),
+            )
+        )
         cluster.delete(GATEWAY)
         wait_gone(cluster, [GATEWAY], job)
 
@@ -87,8 +104,15 @@ def renew(cluster: Cluster, mesh: model.Mesh, job: Job) -> None:
     """
     if not _old(cluster, mesh):
         return
-    job.say(f"{cluster.name}: the gateway's Pods are made anew, for a proxy of Istio {mesh.istio.version}")
-    annotations = {PROXY_VERSION: str(mesh.istio.version)}
+    version = str(mesh.istio.version)
+    job.say(
+        msg(
+            "{cluster}: the gateway's Pods are made anew, for a proxy of Istio {version}",
+            cluster=cluster.name,
+            version=version,
+        )
+    )
+    annotations = {PROXY_VERSION: version}
     template = {"metadata": {"annotations": annotations}}
     manifest = {"apiVersion": GATEWAY.kind.api_version, "kind": GATEWAY.kind.kind, "metadata": {
         "name": GATEWAY.name, "namespace": GATEWAY.namespace}, "spec": {"template": template}}  # fmt: skip
@@ -96,11 +120,10 @@ def renew(cluster: Cluster, mesh: model.Mesh, job: Job) -> None:
 
     def look() -> tuple[bool | None, str]:
         live, old = cluster.get(GATEWAY), _old(cluster, mesh)
-        return (
-            True if live and available(live) and not old else None
-        ), f"proxies of Istio {', '.join(sorted(old)) or '?'}"
+        seen = msg("proxies of Istio {versions}", versions=", ".join(sorted(old)) or "?")
+        return (True if live and available(live) and not old else None), seen
 
-    job.wait("the gateway's new Pods", look, seconds=RENEW_SECONDS, every=0.5)
+    job.wait(msg("the gateway's new Pods"), look, seconds=RENEW_SECONDS, every=0.5)
 
 
 def replace_uninjected(cluster: Cluster, job: Job) -> None:
@@ -117,7 +140,11 @@ def replace_uninjected(cluster: Cluster, job: Job) -> None:
             metadata = pod["metadata"]
             if cluster.delete(Ref(POD, metadata["name"], SYSTEM_NAMESPACE), uid=metadata["uid"]):
                 job.say(
-                    f"{cluster.name}: Pod {one_line(metadata['name'])} was made while nothing injected; it is made anew"
+                    msg(
+                        "{cluster}: Pod {name} was made while nothing injected; it is made anew",
+                        cluster=cluster.name,
+                        name=one_line(metadata["name"]),
+                    )
                 )
 
 
@@ -166,7 +193,8 @@ def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | Non
     ]
     if gateway.exposure == "node-port":
         found = node_port(service)
-        told.append((f"nodePort of {GATEWAY_TLS_PORT}", None if found is None else str(found), str(gateway.port)))
+        field = msg("nodePort of {port}", port=GATEWAY_TLS_PORT)
+        told.append((field, None if found is None else str(found), str(gateway.port)))
     elif gateway.exposure == "external-ips":
         addresses = spec.get("externalIPs") or []
         told.append(("spec.externalIPs", ", ".join(addresses) or None, ", ".join(gateway.addresses)))

@@ -14,6 +14,7 @@ from wizard.clusters.kinds import CONFIG_MAP, Object, Ref, ref_of
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Difference
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects import crds, foreign
 from wizard.objects.before import Before
 from wizard.text import one_line
@@ -45,7 +46,7 @@ def missing(cluster: Cluster, record: Object | None, told: list[Difference]) -> 
     if not made:
         return []
     standing = {str(ref_of(item)) for item in foreign.installed(cluster)} | {each.object for each in told}
-    return [Difference(one_line(name), "", None, "to be installed") for name in made if name not in standing]
+    return [Difference(one_line(name), "", None, msg("to be installed")) for name in made if name not in standing]
 
 
 def recorded_operator(record: Object | None) -> Object:

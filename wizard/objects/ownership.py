@@ -11,6 +11,7 @@ from wizard.clusters.kinds import Object
 from wizard.clusters.port import MANAGER
 from wizard.engine.step import Conflict, Difference
 from wizard.mesh.fields import mesh_field
+from wizard.messages import msg
 from wizard.text import one_line, quoted
 
 MESH = "meshwizard/mesh"  # annotation: the mesh that made, or joined in, this object
@@ -49,7 +50,13 @@ def of_another(name: str, live: Object | None, mesh: str) -> Conflict | None:
     if live is None or other is None or other == mesh:
         return None
     return Conflict(
-        f"{name}: {live['kind']} {one_line(live['metadata']['name'])} belongs to mesh {one_line(other)} already",
+        msg(
+            "{cluster}: {kind} {name} belongs to mesh {mesh} already",
+            cluster=name,
+            kind=live["kind"],
+            name=one_line(live["metadata"]["name"]),
+            mesh=one_line(other),
+        ),
         way_out(other),
     )
 
@@ -57,8 +64,11 @@ def of_another(name: str, live: Object | None, mesh: str) -> Conflict | None:
 def way_out(other: str) -> str:
     """What to do where annotation `meshwizard/mesh` names another mesh."""
     if mesh_field("name").mistake(other):
-        return f"No mesh can have that name: whoever set annotation {MESH} there can tell, and take it away."
-    return f"Give the mesh file that name, or first run: meshwizard uninstall {quoted(other)}"
+        return msg(
+            "No mesh can have that name: whoever set annotation {annotation} there can tell, and take it away.",
+            annotation=MESH,
+        )
+    return msg("Give the mesh file that name, or first run: {command}", command=f"meshwizard uninstall {quoted(other)}")
 
 
 def differing(wanted: Any, live: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
@@ -80,11 +90,12 @@ def differing(wanted: Any, live: Any, path: Path = ()) -> Iterator[tuple[Path, A
 def differences(name: str, wanted: Object, live: Object | None, secret: bool = False) -> list[Difference]:
     """The differences of one object, printable, with who owns the differing field. `secret`: values are not shown."""
     if live is None:
-        return [Difference(name, "", None, "to be made")]
+        return [Difference(name, "", None, msg("to be made"))]
     told = []
     for path, found, want in differing(wanted, live):
-        shown = ("other content", "ours") if secret and path[0] in ("data", "stringData") else (show(found), show(want))
-        told.append(Difference(name, ".".join(path), shown[0], str(shown[1]), owner_of(live, path)))
+        hidden = secret and path[0] in ("data", "stringData")
+        shown = (msg("other content"), msg("ours")) if hidden else (show(found), str(show(want)))
+        told.append(Difference(name, ".".join(path), shown[0], shown[1], owner_of(live, path)))
     told += [Difference(name, ".".join(path), show(found), None) for path, found in _outlived(wanted, live)]
     return told
 

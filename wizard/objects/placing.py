@@ -11,6 +11,7 @@ from wizard.clusters.patience import FINAL_SECONDS
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Job
 from wizard.errors import Failed, NeedsPerson, Unreachable
+from wizard.messages import counted, msg
 from wizard.objects.ownership import (
     CREATED,
     ISTIOD_MANAGER,
@@ -81,7 +82,7 @@ def wait_gone(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
     namespace is left that will not go by itself.
     """
     stuck: float | None = None
-    remedy = "Look at its finalizers with kubectl."
+    remedy: str = msg("Look at its finalizers with kubectl.")
 
     def look() -> tuple[bool | None, str]:
         nonlocal stuck, remedy
@@ -92,12 +93,17 @@ def wait_gone(cluster: Cluster, refs: Sequence[Ref], job: Job) -> None:
         if ending:
             remedy = ending.remedy
             if stuck is not None and time.monotonic() - stuck >= FINAL_SECONDS:
-                raise Failed(f"{cluster.name}: {ending.what}", remedy)
-        return (None if left else True), ending.what if ending else f"still there: {listing(map(str, left[:5]))}"
+                raise Failed(msg("{cluster}: {problem}", cluster=cluster.name, problem=ending.what), remedy)
+        seen = ending.what if ending else msg("still there: {objects}", objects=listing(map(str, left[:5])))
+        return (None if left else True), seen
 
-    what = str(refs[0]) if len(refs) == 1 else f"{len(refs)} objects"
+    what = (
+        msg("{object} to be gone", object=str(refs[0]))
+        if len(refs) == 1
+        else counted("{count} object to be gone", "{count} objects to be gone", len(refs))
+    )
     try:
-        job.wait(f"{what} to be gone", look, seconds=GONE_SECONDS, every=0.5)
+        job.wait(what, look, seconds=GONE_SECONDS, every=0.5)
     except Unreachable:
         raise
     except Failed as failure:
@@ -114,8 +120,13 @@ def _must_be_empty(cluster: Cluster, namespace: str, mesh: str) -> None:
     ]
     if foreign:
         raise NeedsPerson(
-            f"{cluster.name}: namespace {namespace} holds what meshwizard did not make: {listing(foreign[:5])}",
-            "Move or delete it, then uninstall again.",
+            msg(
+                "{cluster}: namespace {namespace} holds what meshwizard did not make: {objects}",
+                cluster=cluster.name,
+                namespace=namespace,
+                objects=listing(foreign[:5]),
+            ),
+            msg("Move or delete it, then uninstall again."),
         )
 
 

@@ -27,6 +27,7 @@ from wizard.clusters.port import Cluster, Outdated
 from wizard.engine.step import Job
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects.before import Before
 from wizard.objects.ownership import ISTIO_OWNER, ISTIOD_MANAGER, is_ours, label
 from wizard.objects.placing import wait_gone
@@ -56,7 +57,9 @@ def remove_istio(cluster: Cluster, before: Before, job: Job) -> None:
     kept = [item for item in crds if _in_use(cluster, ref_of(item))]
     if kept:
         names = listing(one_line(item["metadata"]["name"]) for item in kept)
-        job.say(f"{cluster.name}: these CRDs stay, because they hold resources: {names}")
+        job.say(
+            msg("{cluster}: these CRDs stay, because they hold resources: {names}", cluster=cluster.name, names=names)
+        )
     _remove(cluster, [item for item in crds if item not in kept], job)
     for entry in before.entries.values():
         job.check()
@@ -92,9 +95,9 @@ def _wait_for_pods(cluster: Cluster, job: Job) -> None:
 
     def look() -> tuple[bool | None, str]:
         pods = [one_line(pod["metadata"]["name"]) for pod in cluster.objects(POD, SYSTEM_NAMESPACE, "app=istiod")]
-        return (None if pods else True), f"still running: {listing(pods)}"
+        return (None if pods else True), msg("still running: {pods}", pods=listing(pods))
 
-    job.wait("istiod to end", look, seconds=ENDING_SECONDS, every=0.5)
+    job.wait(msg("istiod to end"), look, seconds=ENDING_SECONDS, every=0.5)
 
 
 def remove_traces(cluster: Cluster, job: Job) -> None:
@@ -117,7 +120,7 @@ def remove_traces(cluster: Cluster, job: Job) -> None:
         clean = 0 if traces else clean + 1
         return (True if clean > 1 else None), listing(str(ref_of(item)) for item in traces[:5])
 
-    job.wait("what istiod wrote to be gone", look, seconds=ENDING_SECONDS, every=0.7)
+    job.wait(msg("what istiod wrote to be gone"), look, seconds=ENDING_SECONDS, every=0.7)
 
 
 def _traces(cluster: Cluster, *, everywhere: bool) -> list[Object]:

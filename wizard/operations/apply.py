@@ -8,6 +8,7 @@ from typing import Any
 from state import MeshState
 from wizard.engine.approval import Approval
 from wizard.errors import NeedsPerson
+from wizard.messages import msg
 from wizard.operations.operation import Operation
 from wizard.operations.prepared import Prepared
 from wizard.operations.recorded import mesh_before
@@ -38,6 +39,10 @@ class Apply(Operation):
         left = [cluster.name for cluster in (before.clusters if before else ()) if cluster.name not in names]
         if left:
             raise NeedsPerson(
-                f"{listing(left)} belonged to mesh {self.mesh.name} and is not in it any more; nothing was changed",
-                "Consent to taking it out (`meshwizard apply --remove NAME`, or --forget NAME), or put it back.",
+                msg(
+                    "{clusters} belonged to mesh {mesh} and is not in it any more; nothing was changed",
+                    clusters=listing(left),
+                    mesh=self.mesh.name,
+                ),
+                msg("Consent to taking it out (`meshwizard apply --remove NAME`, or --forget NAME), or put it back."),
             )

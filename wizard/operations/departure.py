@@ -11,6 +11,7 @@ from wizard.engine.outcome import Outcome
 from wizard.engine.step import Plan
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
 from wizard.operations.apply import Apply
 from wizard.operations.operation import Consent, Operation
 from wizard.operations.prepared import Prepared
@@ -78,19 +79,37 @@ class Departure(Operation):
             return None
         names = [cluster.name for cluster in undecided]
         options = " ".join(f"--remove {quoted(name)}" for name in names)
-        what = f"{listing(names)} belonged to mesh {self.prepared.mesh.name} and is not in it any more"
+        clusters, mesh = listing(names), self.prepared.mesh.name
+        what = msg(
+            "{clusters} belonged to mesh {mesh} and is not in it any more; nothing was changed",
+            clusters=clusters,
+            mesh=mesh,
+        )
         return Consent(
             (
-                f"{what}. What the wizard made there is taken back, and the others forget it:",
-                *(f"  – {one_line(each.name)} (context {one_line(each.context)})" for each in self.prepared.leaving),
+                msg(
+                    "{clusters} belonged to mesh {mesh} and is not in it any more. What the wizard made there is taken back, "
+                    "and the others forget it:",
+                    clusters=clusters,
+                    mesh=mesh,
+                ),
+                *(
+                    msg(
+                        "  – {cluster} (context {context})", cluster=one_line(each.name), context=one_line(each.context)
+                    )
+                    for each in self.prepared.leaving
+                ),
             ),
-            "Take it out now?",
+            msg("Take it out now?"),
             NeedsPerson(
-                f"{what}; nothing was changed",
-                f"Take back what the wizard made there with {options}, or with --forget NAME only what the other clusters hold "
-                "of it, for a cluster that is gone. Or put it back into the mesh file.",
+                what,
+                msg(
+                    "Take back what the wizard made there with {options}, or with --forget NAME only what the other clusters "
+                    "hold of it, for a cluster that is gone. Or put it back into the mesh file.",
+                    options=options,
+                ),
             ),
-            NeedsPerson(f"{what}; nothing was changed", "Put it back into the mesh file, or consent."),
+            NeedsPerson(what, msg("Put it back into the mesh file, or consent.")),
         )
 
     def check(self) -> None:
@@ -103,7 +122,7 @@ class Departure(Operation):
         if outcome.exit_code != 1:
             return ""
         options = " ".join(f"--forget {quoted(name)}" for name in self.names)
-        return f"Where such a cluster is gone for good, leave it as it is: {options}"
+        return msg("Where such a cluster is gone for good, leave it as it is: {options}", options=options)
 
     def then(self) -> Operation:
         # What is recorded, and who leaves, this run itself has changed.

@@ -18,6 +18,7 @@ from wizard.errors import BadInput, Mistake, Trouble
 from wizard.istio.overlaid import domain_mistakes, unseen_namespaces
 from wizard.istio.overlays import conflicting_overlays, unreadable_overlays
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.cacerts import certificate_mistakes
 from wizard.operations.options import RunOptions, place_options
 from wizard.operations.recorded import (
@@ -168,8 +169,12 @@ def _refuse_strangers(wished: Mesh, options: RunOptions) -> None:
     strangers = [name for name in (*options.rebuilt, *options.unverified) if name not in names]
     if strangers:
         raise BadInput(
-            f"{listing(map(one_line, strangers))} is no cluster of mesh {wished.name}; nothing was touched",
-            f"Its clusters are {listing(names)}.",
+            msg(
+                "{clusters} is no cluster of mesh {mesh}; nothing was touched",
+                clusters=listing(map(one_line, strangers)),
+                mesh=wished.name,
+            ),
+            msg("Its clusters are {clusters}.", clusters=listing(names)),
         )
 
 
@@ -195,15 +200,19 @@ def _unusable(mesh: Mesh, mistakes: tuple[Mistake, ...]) -> BadInput:
     files = [cluster.kubeconfig for cluster in mesh.clusters]
     if SIMULATED_KUBECONFIG in files:
         return BadInput(
-            f"mesh {mesh.name} was made by the demo, on simulated clusters, which are gone", "meshwizard demo"
+            msg("mesh {mesh} was made by the demo, on simulated clusters, which are gone", mesh=mesh.name),
+            "meshwizard demo",
         )
-    usual = " Where the mesh names no kubeconfig, set KUBECONFIG as in the first run." if None in files else ""
-    return BadInput("the mesh's contexts cannot be used; nothing was touched", f"Correct them.{usual}", mistakes)
+    remedy: str = msg("Correct them.")
+    if None in files:
+        usual = msg("Where the mesh names no kubeconfig, set KUBECONFIG as in the first run.")
+        remedy = joined((remedy, usual), " ")
+    return BadInput(msg("the mesh's contexts cannot be used; nothing was touched"), remedy, mistakes)
 
 
 def _refuse(mistakes: tuple[Mistake, ...]) -> None:
     if mistakes:
-        raise BadInput("files of the mesh cannot be used; nothing was touched", "Correct them.", mistakes)
+        raise BadInput(msg("files of the mesh cannot be used; nothing was touched"), msg("Correct them."), mistakes)
 
 
 class _NoJournal:

@@ -10,6 +10,7 @@ from state import MeshState, StateDamaged, StateError, StateFolder, StateTooNew
 from wizard.errors import BadInput, Mistake, state_trouble
 from wizard.mesh.document import mesh_from
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
 from wizard.paths import is_there
 from wizard.sharedstate import document_in, istioctl_in
 from wizard.steps import kinds
@@ -25,9 +26,12 @@ def saved_mesh(folder: StateFolder, name: str) -> tuple[Mesh, MeshState]:
     except StateError as error:
         raise state_trouble(error) from error
     if state is None:
-        known = ", ".join(folder.names()) or "none"
-        raise BadInput(f"no mesh {name!r} is recorded in {folder.place}", f"Recorded are: {known}.")
-    return mesh_from(document_in(state, folder), source=f"the state of {name}"), state
+        known = ", ".join(folder.names())
+        raise BadInput(
+            msg("no mesh {mesh} is recorded in {place}", mesh=repr(name), place=folder.place),
+            msg("Recorded are: {meshes}.", meshes=known) if known else msg("Recorded are: none."),
+        )
+    return mesh_from(document_in(state, folder), source=msg("the state of {mesh}", mesh=name)), state
 
 
 def wanted_mesh(mesh: Mesh, state: MeshState) -> Mesh:
@@ -128,17 +132,23 @@ def refuse_other_places(wished: Mesh, before: Mesh | None, state: MeshState, reb
         if install is None or install.status == "undone" or cluster.name in rebuilt:
             continue
         if (old.role, old.primary) != (cluster.role, cluster.primary):
-            was = f"a remote of {old.primary}" if old.role == "remote" else "a primary"
-            mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.role", f"it was installed as {was}")))
+            was = msg("it was installed as a primary")
+            if old.role == "remote":
+                was = msg("it was installed as a remote of {primary}", primary=old.primary)
+            mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.role", was)))
         if old.network != cluster.network:
-            told = f"it was installed on {old.network}, and every sidecar there knows it"
+            told = msg("it was installed on {network}, and every sidecar there knows it", network=old.network)
             mistakes.append((cluster.name, Mistake(f"clusters.{cluster.name}.network", told)))
     if mistakes:
         names = list(dict.fromkeys(name for name, _ in mistakes))
         consent = " ".join(f"--remove {quoted(name)}" for name in names)
         raise BadInput(
-            f"{listing(names)} cannot get another role or network in place; nothing was touched",
-            f"Take it out with a mesh file that does not name it (meshwizard apply -f FILE {consent}), then put it back. "
-            f"Where no mesh would be left: meshwizard uninstall {quoted(wished.name)}",
+            msg("{clusters} cannot get another role or network in place; nothing was touched", clusters=listing(names)),
+            msg(
+                "Take it out with a mesh file that does not name it ({command}), then put it back. "
+                "Where no mesh would be left: {uninstall}",
+                command=f"meshwizard apply -f FILE {consent}",
+                uninstall=f"meshwizard uninstall {quoted(wished.name)}",
+            ),
             tuple(mistake for _, mistake in mistakes),
         )

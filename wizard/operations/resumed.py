@@ -7,6 +7,7 @@ from collections.abc import Collection
 from state import MeshState
 from wizard.engine.approval import Approval
 from wizard.errors import BadInput
+from wizard.messages import msg
 from wizard.operations.apply import Apply
 from wizard.operations.departure import Departure
 from wizard.operations.operation import Operation
@@ -22,8 +23,12 @@ def kind_of(state: MeshState) -> type[Operation]:
     kind = KINDS.get(state.operation)
     if kind is None:
         raise BadInput(
-            f"mesh {state.name} is in the midst of an operation that this release does not know: {one_line(state.operation)}",
-            "Use the meshwizard that began it. Nothing was touched.",
+            msg(
+                "mesh {mesh} is in the midst of an operation that this release does not know: {operation}",
+                mesh=state.name,
+                operation=one_line(state.operation),
+            ),
+            msg("Use the meshwizard that began it. Nothing was touched."),
         )
     return kind
 
@@ -37,8 +42,13 @@ def wanted(
     names = [cluster.name for cluster in prepared.leaving]
     strangers = [name for name in (*remove, *forget) if name not in names]
     if strangers:
-        known = f"those that do are {listing(names)}" if names else "none does"
-        raise BadInput(f"{listing(map(one_line, strangers))} does not leave the mesh; {known}", "Correct the option.")
+        told = listing(map(one_line, strangers))
+        what = msg("{clusters} does not leave the mesh; none does", clusters=told)
+        if names:
+            what = msg(
+                "{clusters} does not leave the mesh; those that do are {leaving}", clusters=told, leaving=listing(names)
+            )
+        raise BadInput(what, msg("Correct the option."))
     if not names:
         return Apply(prepared, agreed=agreed)
     return Departure(prepared, agreed=agreed, untouched=forget, decided=remove)

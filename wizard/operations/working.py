@@ -14,6 +14,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.events import Event, StepSaid
 from wizard.errors import NeedsPerson, state_trouble
 from wizard.fence import Fence
+from wizard.messages import joined, msg
 from wizard.operations.operation import Operation
 from wizard.operations.recorded import stamp
 from wizard.operations.recorder import Recorder
@@ -109,11 +110,9 @@ def _wrong_cluster(wrong: WrongCluster, operation: Operation, state: MeshState) 
         if name not in rebuilt and (state.clusters.get(name) or {}).get("uid", uid) != uid
     ]
     consent = " ".join(f"--rebuilt {quoted(name)}" for name in (*rebuilt, *others))
-    return NeedsPerson(
-        wrong.what,
-        f"{wrong.remedy} Where it was made anew under its old name, say so: "
-        f"meshwizard {operation.resumed_by} {quoted(prepared.mesh.name)}{prepared.place} {consent}",
-    )
+    command = f"meshwizard {operation.resumed_by} {quoted(prepared.mesh.name)}{prepared.place} {consent}"
+    anew = msg("Where it was made anew under its old name, say so: {command}", command=command)
+    return NeedsPerson(wrong.what, joined((wrong.remedy, anew), " "))
 
 
 def _hold_state(operation: Operation, fence: Fence, holder: Holder, emit: Callable[[Event], None]) -> None:

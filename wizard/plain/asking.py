@@ -9,14 +9,16 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Option:
-    """One thing to choose. `unavailable`: why it cannot be, empty where it can."""
+    """One thing to choose. `unavailable`: why it cannot be, empty where it can. Both may be messages."""
 
     title: str
     unavailable: str = ""
 
 
 class Asker(Protocol):
-    """Asks a person, and asks again until the answer fits. Raises KeyboardInterrupt or EOFError where the person leaves."""
+    """Asks a person, and asks again until the answer fits. Raises KeyboardInterrupt or EOFError where the person leaves. Titles,
+    hints and what `check` gives may be messages: they are shown in the person's language.
+    """
 
     def text(self, title: str, *, default: str, hint: str, check: Callable[[str], str | None]) -> str:
         """A line of text for which `check` finds nothing wrong. An empty answer stands for the default."""

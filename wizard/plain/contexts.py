@@ -12,6 +12,7 @@ from wizard.console.output import Output, columns
 from wizard.errors import BadInput
 from wizard.fanout import of_each
 from wizard.mesh.document import Document
+from wizard.messages import counted, msg
 from wizard.outside import ContextEntry, ContextFacts, Outside
 from wizard.paths import expanded
 from wizard.plain.asking import Asker, Option
@@ -37,7 +38,7 @@ def clusters(
             out.trouble(mistake)
             continue
         free = [index for index, entry in enumerate(entries) if entry.plugin is None]
-        out.line(f"Looking at {len(free)} contexts …")
+        out.line(counted("Looking at {count} contexts …", "Looking at {count} contexts …", len(free)))
         for line in _waiting(entries):
             out.line(line)
         facts: list[ContextFacts | None] = [None] * len(entries)
@@ -47,19 +48,22 @@ def clusters(
             unseen = [index for index in chosen if facts[index] is None]
             agree(outside, [entries[index] for index in unseen])
             _look_at(outside, entries, facts, unseen)
-            wrong = [f"{entries[index].context}: {said}" for index in unseen if (said := _problem(facts[index]))]
-            twins = None if wrong else _twins(entries, facts, chosen)
-            if not wrong and not twins:
+            wrong = _objections(entries, facts, chosen, unseen)
+            if not wrong:
                 return proposals([entries[index] for index in chosen]), [facts[index] for index in chosen]
-            for said in wrong or [str(twins)]:
+            for said in wrong:
                 out.remark(one_line(said, 600))
         for line in columns(
             [(entry.context, entry.server, _state(fact)) for entry, fact in zip(entries, facts, strict=True)]
         ):
             out.line(line)
         shortage = BadInput(
-            f"a mesh needs two clusters, and {usable} of these contexts can be used",
-            "Name more kubeconfigs, or cure what is said above.",
+            counted(
+                "a mesh needs two clusters, and {count} of these contexts can be used",
+                "a mesh needs two clusters, and {count} of these contexts can be used",
+                usable,
+            ),
+            msg("Name more kubeconfigs, or cure what is said above."),
         )
         if kubeconfigs:
             raise shortage
@@ -70,8 +74,12 @@ def _waiting(entries: Sequence[ContextEntry]) -> Iterator[str]:
     """What is run only for the contexts that are chosen, each command with its path."""
     commands = Counter(str(entry.plugin) for entry in entries if entry.plugin)
     for command, many in commands.items():
-        some = "1 context runs" if many == 1 else f"{many} contexts run"
-        yield f"{some} {command} for credentials: looked at once chosen."
+        yield counted(
+            "{count} context runs {command} for credentials: looked at once chosen.",
+            "{count} contexts run {command} for credentials: looked at once chosen.",
+            many,
+            command=command,
+        )
 
 
 def _look_at(
@@ -90,9 +98,9 @@ def look(outside: Outside, entries: Sequence[ContextEntry]) -> list[ContextFacts
 
 def _kubeconfigs(asker: Asker) -> list[Path]:
     answer = asker.text(
-        "Kubeconfigs",
+        msg("Kubeconfigs"),
         default="",
-        hint="Files that hold the contexts, separated by commas. Empty: those that kubectl would use.",
+        hint=msg("Files that hold the contexts, separated by commas. Empty: those that kubectl would use."),
         check=lambda _: None,
     )
     return [expanded(name.strip()) for name in answer.split(",") if name.strip()]
@@ -106,9 +114,24 @@ def _choose(asker: Asker, entries: Sequence[ContextEntry], facts: Sequence[Conte
     options = [Option(title, _problem(fact)) for title, fact in zip(columns(rows, indent=""), facts, strict=True)]
 
     def check(chosen: list[int]) -> str | None:
-        return "a mesh needs at least two clusters" if len(chosen) < 2 else _twins(entries, facts, chosen)
+        return msg("a mesh needs at least two clusters") if len(chosen) < 2 else _twins(entries, facts, chosen)
 
-    return asker.choose_many("Clusters of the mesh", options, check=check, hint="Each context chosen is a cluster.")
+    return asker.choose_many(
+        msg("Clusters of the mesh"), options, check=check, hint=msg("Each context chosen is a cluster.")
+    )
+
+
+def _objections(
+    entries: Sequence[ContextEntry], facts: Sequence[ContextFacts | None], chosen: Sequence[int], unseen: Sequence[int]
+) -> list[str]:
+    """What speaks against those chosen, now that those of them that nobody had looked at are seen: each in a sentence."""
+    wrong: list[str] = [
+        msg("{context}: {problem}", context=entries[index].context, problem=said)
+        for index in unseen
+        if (said := _problem(facts[index]))
+    ]
+    twins = None if wrong else _twins(entries, facts, chosen)
+    return [twins] if twins else wrong
 
 
 def _twins(entries: Sequence[ContextEntry], facts: Sequence[ContextFacts | None], chosen: Sequence[int]) -> str | None:
@@ -118,7 +141,11 @@ def _twins(entries: Sequence[ContextEntry], facts: Sequence[ContextFacts | None]
         fact = facts[index]
         uid = fact.uid if fact else ""
         if uid and uid in first:
-            return f"{entries[first[uid]].context} and {entries[index].context} are one cluster; take one of them"
+            return msg(
+                "{context} and {other} are one cluster; take one of them",
+                context=entries[first[uid]].context,
+                other=entries[index].context,
+            )
         first.setdefault(uid, index)
     return None
 
@@ -127,15 +154,21 @@ def _problem(facts: ContextFacts | None) -> str:
     if facts is None:
         return ""
     if not facts.reachable:
-        return one_line(facts.problem) or "it does not answer"
+        return one_line(facts.problem) or msg("it does not answer")
     if facts.missing_rights:
-        return f"this user may not {listing(facts.missing_rights[:3], last='or')}"
+        return msg("this user may not {do}", do=listing(facts.missing_rights[:3], last="or"))
     return ""
 
 
 def _state(facts: ContextFacts | None) -> str:
     problem = _problem(facts)
     if facts is None or problem:
-        return problem or "not looked at yet"
-    said = f"Kubernetes {facts.version}, {facts.ready_nodes} of {facts.nodes} nodes ready"
-    return f"{said}, Istio {facts.istio}" if facts.istio else said
+        return problem or msg("not looked at yet")
+    said = counted(
+        "Kubernetes {version}, {ready} of {count} nodes ready",
+        "Kubernetes {version}, {ready} of {count} nodes ready",
+        facts.nodes,
+        version=facts.version,
+        ready=facts.ready_nodes,
+    )
+    return msg("{seen}, Istio {version}", seen=said, version=facts.istio) if facts.istio else said

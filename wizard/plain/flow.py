@@ -19,6 +19,7 @@ from wizard.mesh.document import Document, mesh_from, put
 from wizard.mesh.fields import CLUSTER_FIELDS, MESH_FIELDS, Field, cluster_field
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.rules import is_remote, serves_remotes, value_at
+from wizard.messages import joined, msg
 from wizard.operations.apply import Apply
 from wizard.outside import ContextFacts, Outside
 from wizard.paths import expanded
@@ -43,7 +44,7 @@ def make_agree(document: Document) -> None:
 
 
 def _of_cluster(title: str, entry: Document) -> str:
-    return f"{title} of {one_line(entry['context'], 60)}"
+    return msg("{question} of {context}", question=title, context=one_line(entry["context"], 60))
 
 
 class Flow:
@@ -86,7 +87,7 @@ class Flow:
             if choice == _WRITE:
                 self._write(document)
             elif choice == _LEAVE:
-                raise Interrupted("left before anything was touched")
+                raise Interrupted(msg("left before anything was touched"))
             elif choice == _MESH:
                 self._change(document, MESH_FIELDS)
                 make_agree(document)
@@ -103,7 +104,8 @@ class Flow:
         for state in self._settings.folder().summaries():
             if not getattr(state, "finished", True):
                 command = f"meshwizard resume {quoted(state.name)}{self._settings.place}"
-                self._out.line(f"Mesh {state.name} is unfinished; go on with it by: {command}")
+                told = msg("Mesh {mesh} is unfinished; go on with it by: {command}", mesh=state.name, command=command)
+                self._out.line(told)
 
     def _choose_istioctl(self, outside: Outside) -> None:
         if self._settings.istioctl:
@@ -114,7 +116,7 @@ class Flow:
             return
         options = [Option(f"{one_line(each.path)}  {each.version}", each.problem) for each in found]
         chosen = self._asker.choose(
-            "istioctl", options, default=found.index(usable[0]), hint="It brings the Istio version."
+            "istioctl", options, default=found.index(usable[0]), hint=msg("It brings the Istio version.")
         )
         self._settings.istioctl = found[chosen].path
 
@@ -155,7 +157,8 @@ class Flow:
             return
         proposed, why = propose_exposure(facts, serves_remotes(entry, document["clusters"]))
         field = cluster_field(key)
-        field = replace(field, help=f"{field.help} Proposed: {proposed}, because {why}.")
+        because = msg("Proposed: {exposure}, because {reason}.", exposure=proposed, reason=why)
+        field = replace(field, help=joined((field.help, because), " "))
         put(entry, key, ask(self._asker, field, proposed, title=_of_cluster(field.title, entry)))
         make_agree(document)
 
@@ -163,9 +166,10 @@ class Flow:
         options = []
         for field in fields:
             value = value_at(part, field.key)
-            shown = field.render(field.default if value is None else value)
-            options.append(Option(f"{field.title}: {one_line(shown) or ('to be found' if field.found else '–')}"))
-        chosen = self._asker.choose_many("Which to change", options, check=lambda _: None)
+            shown = one_line(field.render(field.default if value is None else value))
+            shown = shown or (msg("to be found") if field.found else "–")
+            options.append(Option(msg("{title}: {value}", title=field.title, value=shown)))
+        chosen = self._asker.choose_many(msg("Which to change"), options, check=lambda _: None)
         for index in chosen:
             key, before = fields[index].key, value_at(part, fields[index].key)
             put(part, key, ask(self._asker, fields[index], before))
@@ -193,27 +197,28 @@ class Flow:
         for line in planned.files(made.mesh):
             self._out.line(line)
         self._out.line(planned.summary(steps))
-        return Apply(made, agreed=made.approval(looks, "Look at it again, below."))
+        return Apply(made, agreed=made.approval(looks, msg("Look at it again, below.")))
 
     def _menu(self, ready: bool, document: Document) -> str:
-        entries = [(_GO, Option("Do it now", "" if ready else "what is said above comes first"))]
-        entries.append((_MESH, Option("Change settings of the mesh")))
+        entries = [(_GO, Option(msg("Do it now"), "" if ready else msg("what is said above comes first")))]
+        entries.append((_MESH, Option(msg("Change settings of the mesh"))))
         for index, cluster in enumerate(document["clusters"]):
-            entries.append((str(index), Option(f"Change settings of {one_line(cluster.get('name') or index + 1)}")))
-        entries.append((_WRITE, Option("Write a mesh file, for `meshwizard apply -f`")))
-        entries.append((_LEAVE, Option("Leave; nothing was touched")))
+            name = one_line(cluster.get("name") or index + 1)
+            entries.append((str(index), Option(msg("Change settings of {cluster}", cluster=name))))
+        entries.append((_WRITE, Option(msg("Write a mesh file, for `meshwizard apply -f`"))))
+        entries.append((_LEAVE, Option(msg("Leave; nothing was touched"))))
         default = 0 if ready else 1
-        return entries[self._asker.choose("What now", [option for _, option in entries], default=default)][0]
+        return entries[self._asker.choose(msg("What now"), [option for _, option in entries], default=default)][0]
 
     def _write(self, document: Document) -> None:
         def check(name: str) -> str | None:
-            return None if name else "a file name, please"
+            return None if name else msg("a file name, please")
 
         try:
             text = write_meshfile(mesh_from(document))
-            name = self._asker.text("File", default="mesh.yaml", hint="It is not overwritten.", check=check)
+            name = self._asker.text(msg("File"), default="mesh.yaml", hint=msg("It is not overwritten."), check=check)
             write(expanded(name), text, overwrite=False, mode=0o644)
-            self._out.line(f"Written to {one_line(name)}.")
+            self._out.line(msg("Written to {file}.", file=one_line(name)))
         except Trouble as trouble:
             self._out.trouble(trouble)
 
@@ -236,7 +241,7 @@ class Flow:
 
     def _tries_again(self) -> bool:
         try:
-            options = [Option("Try again what failed"), Option("Leave; it can be resumed")]
-            return self._asker.choose("What now", options) == 0
+            options = [Option(msg("Try again what failed")), Option(msg("Leave; it can be resumed"))]
+            return self._asker.choose(msg("What now"), options) == 0
         except (KeyboardInterrupt, EOFError):
             return False  # the run told what to do next

@@ -9,6 +9,7 @@ import questionary
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from wizard.messages.catalogue import rendered, tr
 from wizard.plain.asking import Option
 from wizard.text import one_line
 
@@ -22,35 +23,45 @@ class Prompts:
         self._io = {"output": io.pop("output", None) or _terminal(), **io}
 
     def text(self, title: str, *, default: str, hint: str, check: Callable[[str], str | None]) -> str:
-        if hint:
-            self._say(f"  {hint}")
+        self._hint(hint)
 
         def validate(answer: str) -> bool | str:
-            return check(answer.strip() or default) or True
+            return rendered(check(answer.strip() or default) or "") or True
 
-        answer: str = questionary.text(f"{title}:", default=default, validate=validate, **self._io).unsafe_ask()
+        answer: str = questionary.text(_asked(title), default=default, validate=validate, **self._io).unsafe_ask()
         return answer.strip() or default
 
     def choose(self, title: str, options: Sequence[Option], *, default: int = 0, hint: str = "") -> int:
         choices = _choices(options)
         found: str = questionary.select(
-            f"{title}:", choices=choices, default=choices[default], instruction=hint or None, **self._io
+            _asked(title),
+            choices=choices,
+            default=choices[default],
+            instruction=rendered(hint) or tr("(Use arrow keys)"),
+            **self._io,
         ).unsafe_ask()
         return int(found)
 
     def choose_many(
         self, title: str, options: Sequence[Option], *, check: Callable[[list[int]], str | None], hint: str = ""
     ) -> list[int]:
-        if hint:
-            self._say(f"  {hint}")
+        self._hint(hint)
 
         def validate(answer: list[str]) -> bool | str:
-            return check(sorted(map(int, answer))) or True
+            return rendered(check(sorted(map(int, answer))) or "") or True
 
         found: list[str] = questionary.checkbox(
-            f"{title}:", choices=_choices(options), validate=validate, **self._io
+            _asked(title),
+            choices=_choices(options),
+            validate=validate,
+            instruction=tr("(Use arrow keys to move, <space> to select, <a> to toggle, <i> to invert)"),
+            **self._io,
         ).unsafe_ask()
         return sorted(map(int, found))
+
+    def _hint(self, text: str) -> None:
+        if text:
+            self._say(f"  {rendered(text)}")
 
 
 def _terminal() -> Output:
@@ -61,8 +72,14 @@ def _terminal() -> Output:
     return output
 
 
+def _asked(title: str) -> str:
+    return tr("{question}:", question=title)
+
+
 def _choices(options: Sequence[Option]) -> list[questionary.Choice]:
     return [
-        questionary.Choice(option.title, value=str(index), disabled=one_line(option.unavailable, 120) or None)
+        questionary.Choice(
+            rendered(option.title), value=str(index), disabled=rendered(one_line(option.unavailable, 120)) or None
+        )
         for index, option in enumerate(options)
     ]

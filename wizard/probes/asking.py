@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from wizard.clusters.port import Executed
 from wizard.errors import Failed
 from wizard.mesh.addresses import bracketed
+from wizard.messages import msg
 from wizard.probes.credential import Credential
 from wizard.text import one_line, word
 
@@ -48,7 +49,7 @@ def command_of(credential: Credential, *, connect: int, seconds: int) -> tuple[l
     `connect`, `seconds`: how long it may take to connect, and in all.
     """
     if credential.token and not _TOKEN.fullmatch(credential.token):
-        raise Failed("the token of the remote secret is none: it holds characters that no token has", "")
+        raise Failed(msg("the token of the remote secret is none: it holds characters that no token has"), "")
     script, trusted = "", f"{_FOLDER}/meshwizard-{secrets.token_hex(6)}.crt"
     if credential.authority:
         script = f"printf %s {word(credential.authority)} > {trusted} && "
@@ -63,9 +64,10 @@ def reply_of(done: Executed) -> Reply:
     body, _, last = done.stdout.rpartition("\n")
     found = re.fullmatch(r"(\d+) (\d+) (.*)", last)
     if found is None:
-        said = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["nothing"]
+        said = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or [msg("nothing")]
         raise Failed(
-            f"curl could not be run: {one_line(said[-1])}", "The image needs curl 7.75 or newer, and a shell with head."
+            msg("curl could not be run: {said}", said=one_line(said[-1])),
+            msg("The image needs curl 7.75 or newer, and a shell with head."),
         )
     try:
         answered = json.loads(body)
@@ -78,45 +80,84 @@ def doubt(peer: str, credential: Credential, reply: Reply, uid: str) -> tuple[st
     """Why an istiod with this credential would not read `peer`, whose kube-system has that UID: what is wrong, completing "…
     cannot read PEER: ", and what cures it. None where all is right, as far as it can be known without a token.
     """
-    place, host = one_line(credential.server), one_line(urlsplit(credential.server).hostname or "")
-    itself = f"Give in apiServer of {peer} the address of its API server itself, not that of a proxy before it."
-    if reply.code in _VERIFY_FAILED and _EXPIRED.search(reply.told):
-        return (
-            f"the certificate of {place} is not valid now: {reply.told}",
-            f"Renew the API server's certificate of {peer}.",
-        )
-    if reply.code in _VERIFY_FAILED and _OTHER_NAME.search(reply.told):
-        return (
-            f"the certificate of {place} does not name {one_line(credential.server_name) or host}: {reply.told}",
-            f"Give in apiServer of {peer} an address that its certificate names, or have it name {host} (kubeadm: "
-            "apiServer.certSANs).",
-        )
+    place = one_line(credential.server)
+    itself = msg(
+        "Give in apiServer of {cluster} the address of its API server itself, not that of a proxy before it.",
+        cluster=peer,
+    )
     if reply.code in _VERIFY_FAILED:
-        return f"the certificate of {place} is not one of {peer}'s own authority: {reply.told}", itself
+        return _unverified(peer, credential, reply, itself)
     if reply.code:
-        return f"{place} cannot be asked: {reply.told or f'curl ended with {reply.code}'}", itself
+        told = reply.told or msg("curl ended with {code}", code=reply.code)
+        return msg("{server} cannot be asked: {problem}", server=place, problem=told), itself
+    strange = msg("{server} answers HTTP {status}, as no API server does", server=place, status=reply.status)
     if not credential.token:
         known = "gitVersion" in reply.body if reply.status == 200 else reply.body.get("kind") == "Status"
-        if known and reply.status in (200, 401, 403):
-            return None
-        return f"{place} answers HTTP {reply.status}, as no API server does", itself
+        return None if known and reply.status in (200, 401, 403) else (strange, itself)
     if reply.status == 200 and reply.body.get("kind") == "Namespace":
-        metadata = reply.body.get("metadata")
-        found = one_line((metadata.get("uid") if isinstance(metadata, dict) else "") or "none", 80)
-        if found == uid:
-            return None
-        return (
-            f"{place} is another cluster: its kube-system has UID {found}, that of {peer} has {one_line(uid)}",
-            itself,
-        )
+        return _of_another(peer, place, reply, uid, itself)
     if reply.status == 401:
-        return f"{place} does not take the token of {peer}'s reader (HTTP 401): another cluster answers there", itself
-    if reply.status == 403:
-        cure = (
-            f"Look at ClusterRole istio-reader-clusterrole-… of {peer}: the reader must be allowed to get Namespaces."
+        what = msg(
+            "{server} does not take the token of {cluster}'s reader (HTTP 401): another cluster answers there",
+            server=place,
+            cluster=peer,
         )
-        return f"{place} does not let {peer}'s reader read (HTTP 403)", cure
-    return f"{place} answers HTTP {reply.status}, as no API server does", itself
+        return what, itself
+    if reply.status == 403:
+        cure = msg(
+            "Look at ClusterRole istio-reader-clusterrole-… of {cluster}: the reader must be allowed to get Namespaces.",
+            cluster=peer,
+        )
+        return msg("{server} does not let {cluster}'s reader read (HTTP 403)", server=place, cluster=peer), cure
+    return strange, itself
+
+
+def _unverified(peer: str, credential: Credential, reply: Reply, itself: str) -> tuple[str, str]:
+    """What is wrong with the certificate that is shown there, and what cures it."""
+    place, host = one_line(credential.server), one_line(urlsplit(credential.server).hostname or "")
+    if _EXPIRED.search(reply.told):
+        return (
+            msg("the certificate of {server} is not valid now: {reason}", server=place, reason=reply.told),
+            msg("Renew the API server's certificate of {cluster}.", cluster=peer),
+        )
+    if _OTHER_NAME.search(reply.told):
+        return (
+            msg(
+                "the certificate of {server} does not name {name}: {reason}",
+                server=place,
+                name=one_line(credential.server_name) or host,
+                reason=reply.told,
+            ),
+            msg(
+                "Give in apiServer of {cluster} an address that its certificate names, or have it name {host} (kubeadm: "
+                "apiServer.certSANs).",
+                cluster=peer,
+                host=host,
+            ),
+        )
+    what = msg(
+        "the certificate of {server} is not one of {cluster}'s own authority: {reason}",
+        server=place,
+        cluster=peer,
+        reason=reply.told,
+    )
+    return what, itself
+
+
+def _of_another(peer: str, place: str, reply: Reply, uid: str, itself: str) -> tuple[str, str] | None:
+    """That kube-system is another's; None where it has that UID."""
+    metadata = reply.body.get("metadata")
+    found = one_line((metadata.get("uid") if isinstance(metadata, dict) else "") or msg("none"), 80)
+    if found == uid:
+        return None
+    what = msg(
+        "{server} is another cluster: its kube-system has UID {found}, that of {cluster} has {wanted}",
+        server=place,
+        found=found,
+        cluster=peer,
+        wanted=one_line(uid),
+    )
+    return what, itself
 
 
 def _config(credential: Credential, trusted: str, connect: int, seconds: int) -> list[str]:
@@ -138,6 +179,6 @@ def _config(credential: Credential, trusted: str, connect: int, seconds: int) ->
     for key, value in options.items():
         escaped = value if key == "write-out" else value.replace("\\", "\\\\").replace('"', '\\"')
         if any(ord(char) < 0x20 for char in escaped):
-            raise Failed(f"the {key} of a remote secret holds control characters", "")
+            raise Failed(msg("the {option} of a remote secret holds control characters", option=key), "")
         lines.append(f'{key} = "{escaped}"')
     return lines

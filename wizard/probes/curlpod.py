@@ -24,6 +24,7 @@ from wizard.fanout import of_each
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.messages import counted, joined, msg
 from wizard.objects.ownership import is_of
 from wizard.objects.placing import put
 from wizard.probes.asking import Reply, command_of, reply_of
@@ -45,7 +46,11 @@ LIVES_SECONDS = START_SECONDS + SLEEP_SECONDS
 OTHERS_SECONDS = 20  # after which the Pods that run do without those that do not
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 6
-_NAME_IMAGE = "Load the image onto the nodes, or name another with curl in it in verify.curlImage."
+_NAME_IMAGE = msg("Load the image onto the nodes, or name another with curl in it in verify.curlImage.")
+_GO_ON = msg(
+    "To go on without trying it, skip this step in the wizard, or set verify.probes to never in the mesh file; "
+    "what cannot be reached then shows later."
+)
 # Images may name their user, which Kubernetes cannot tell from root: so a number is given. OpenShift gives one of the
 # namespace's own, and refuses any other.
 _NOBODY = {
@@ -110,7 +115,14 @@ class CurlPods:
         except Failed as failure:
             # What went wrong before is worth more than this; Kubernetes removes it by itself.
             log.warning("a probe is left: %s", failure.what)
-            self._job.say(f"{failure.what}; {self._ref} ends and goes by itself within {LIVES_SECONDS} s")
+            self._job.say(
+                msg(
+                    "{problem}; {job} ends and goes by itself within {seconds} s",
+                    problem=failure.what,
+                    job=str(self._ref),
+                    seconds=LIVES_SECONDS,
+                )
+            )
 
     def start(self) -> None:
         """Make them, where none runs. NeedsPerson where none can."""
@@ -130,18 +142,19 @@ class CurlPods:
             late = time.monotonic() - began >= OTHERS_SECONDS
             if len(running) >= self._wanted or (running and late):
                 return running, ""
-            return None, unready.check() or "it is starting"
+            return None, unready.check() or msg("it is starting")
 
         try:
             put(self._cluster, self._manifest(name), self._mesh.name)
-            what = "a probe Pod" if self._wanted == 1 else f"{self._wanted} probe Pods"
-            self._pods = self._job.wait(f"{what} to run", look, seconds=START_SECONDS, every=0.4)
+            what = counted("a probe Pod to run", "{count} probe Pods to run", self._wanted)
+            self._pods = self._job.wait(what, look, seconds=START_SECONDS, every=0.4)
         except (Unreachable, Interrupted):
             raise
         except Failed as failure:
-            image = unready.over is not None and unready.over.layer == "image"
-            remedy = _NAME_IMAGE if image else failure.remedy
-            raise self._none_ran(failure.what, remedy) from failure
+            if unready.over:
+                remedy = _NAME_IMAGE if unready.over.layer == "image" else failure.remedy
+                raise self._none_ran(unready.over.text, remedy) from failure
+            raise self._none_ran(failure.what, failure.remedy) from failure
 
     def ask(self, urls: Sequence[str]) -> list[tuple[str, dict[str, Answer]]]:
         """(node, url → its answer) from each Pod. NeedsPerson where no Pod can run, Failed where none can be asked."""
@@ -178,13 +191,11 @@ class CurlPods:
         return reply_of(self._cluster.execute(ref, CONTAINER, argv, seconds=ANSWER_SECONDS + 10, stdin=stdin))
 
     def _none_ran(self, why: str, remedy: str) -> NeedsPerson:
-        consent = (
-            "To go on without trying it, skip this step in the wizard, or set verify.probes to never in the mesh file; "
-            "what cannot be reached then shows later."
-        )
+        name = self._member.name
+        if why.startswith(f"{name}: "):
+            why = why.removeprefix(f"{name}: ")
         return NeedsPerson(
-            f"no probe could run in {self._member.name}: {why.removeprefix(f'{self._member.name}: ')}",
-            f"{remedy}\n{consent}" if remedy else consent,
+            msg("no probe could run in {cluster}: {problem}", cluster=name, problem=why), joined((remedy, _GO_ON))
         )
 
     def _end(self) -> None:
@@ -257,9 +268,10 @@ def answers(urls: Iterable[str], stdout: str, stderr: str) -> dict[str, Answer]:
     found = {}
     for url in urls:
         if url not in lines or not lines[url][0].isdecimal():
-            said = stderr.strip().splitlines() or stdout.strip().splitlines() or ["nothing"]
+            said = stderr.strip().splitlines() or stdout.strip().splitlines() or [msg("nothing")]
             raise Failed(
-                f"curl gave no answer for {one_line(url)}: {one_line(said[-1])}", "It must be curl 7.75 or newer."
+                msg("curl gave no answer for {url}: {said}", url=one_line(url), said=one_line(said[-1])),
+                msg("It must be curl 7.75 or newer."),
             )
         code, connected, told = lines[url]
         host, port = _place(url)
@@ -274,15 +286,16 @@ def answers(urls: Iterable[str], stdout: str, stderr: str) -> dict[str, Answer]:
 
 
 def _answer(code: int, connected: bool, why: list[str], told: str) -> Answer:
-    told = listing(why) or told or f"curl ended with {code}"
+    told = listing(why) or told or msg("curl ended with {code}", code=code)
     if code in (5, 6):
-        return Answer(unresolved=True, told="the name cannot be resolved")
+        return Answer(unresolved=True, told=msg("the name cannot be resolved"))
     if code == 7:
         return Answer(refused=_REFUSED in told.lower(), told=told)
     if code == 28 and not connected:
-        return Answer(told=f"timed out after {CONNECT_SECONDS} s (a firewall?)")
+        return Answer(told=msg("timed out after {seconds} s (a firewall?)", seconds=CONNECT_SECONDS))
     if code == 28:
-        return Answer(connected=True, told=f"takes the connection, but gives no answer within {CONNECT_SECONDS} s")
+        silent = msg("takes the connection, but gives no answer within {seconds} s", seconds=CONNECT_SECONDS)
+        return Answer(connected=True, told=silent)
     return Answer(connected=True, answered=True)
 
 

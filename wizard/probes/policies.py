@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wizard.clusters.kinds import NETWORK_POLICY, Kind, Object
 from wizard.clusters.port import Cluster
 from wizard.clusters.selectors import selects
 from wizard.errors import Failed
+from wizard.messages import counted, joined, msg
 from wizard.text import listing, one_line
 
 _SHOWN = 4
@@ -24,15 +25,22 @@ _OTHERS = (
 def limiting(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> str:
     """A sentence that names the policies which limit what leaves a Pod with these labels; empty where none is known to."""
     named = [
-        f"NetworkPolicy {one_line(item['metadata']['name'])} in {one_line(namespace)}"
+        msg(
+            "NetworkPolicy {name} in {namespace}",
+            name=one_line(item["metadata"]["name"]),
+            namespace=one_line(namespace),
+        )
         for item in _read(cluster, NETWORK_POLICY, namespace)
         if limits_egress(item) and selects((item.get("spec") or {}).get("podSelector"), labels)
     ]
-    told = []
+    told: list[str] = []
     if named:
         told.append(
-            f"{_some(named)} selects the probe's Pod and limits what leaves it: allow it there to reach what istiod and "
-            "the gateway will need as well"
+            msg(
+                "{policies} selects the probe's Pod and limits what leaves it: allow it there to reach what istiod and "
+                "the gateway will need as well",
+                policies=_some(named),
+            )
         )
     others = [
         f"{kind.kind}.{kind.group} {one_line(item['metadata']['name'])}"
@@ -40,8 +48,8 @@ def limiting(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> str
         for item in _read(cluster, kind, namespace)
     ]
     if others:
-        told.append(f"policies of the network plugin may close it, too, such as {_some(others)}")
-    return f"In {cluster.name}, {'; '.join(told)}." if told else ""
+        told.append(msg("policies of the network plugin may close it, too, such as {policies}", policies=_some(others)))
+    return msg("In {cluster}, {policies}.", cluster=cluster.name, policies=joined(told, "; ")) if told else ""
 
 
 def limits_egress(policy: Object) -> bool:
@@ -51,8 +59,9 @@ def limits_egress(policy: Object) -> bool:
     return bool(spec.get("egress")) if types is None else "Egress" in types
 
 
-def _some(names: list[str]) -> str:
-    return listing(names[:_SHOWN]) + (f" ({len(names) - _SHOWN} more)" if len(names) > _SHOWN else "")
+def _some(names: Sequence[str]) -> str:
+    shown, more = listing(names[:_SHOWN]), len(names) - _SHOWN
+    return counted("{names} ({count} more)", "{names} ({count} more)", more, names=shown) if more > 0 else shown
 
 
 def _read(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:

@@ -19,6 +19,7 @@ from wizard.clusters.patience import FINAL_SECONDS
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import Place, kubectl
 from wizard.errors import Failed, NotAllowed, Unreachable
+from wizard.messages import msg
 from wizard.objects.pods import is_going, is_pod_of
 from wizard.probes.warnings import Warned, warnings
 from wizard.text import one_line, quoted
@@ -94,7 +95,7 @@ class Unready:
         """`look`, which raises Failed where the wait is in vain."""
         told = self.look()
         if self.over:
-            raise Failed(f"{self._cluster.name}: {self.over.text}", self.over.remedy)
+            raise Failed(self._here(self.over), self.over.remedy)
         return told
 
     def _judge(self, cause: Cause | None, now: float) -> None:
@@ -102,13 +103,16 @@ class Unready:
             return
         key = cause.layer, cause.subject
         if key not in self._seen and self._say and cause.layer != "other":
-            self._say(f"{self._cluster.name}: {cause.text}")
+            self._say(self._here(cause))
         # What stood at the very first look may be of before this wait: what mends it may only be on its way.
         since, known = self._seen.setdefault(key, (now, None if self._looked else cause.evidence))
         old = cause.evidence == known
         seconds = FINAL_SECONDS * (_OLD if old else 1)
         if cause.final and now - since >= seconds and not (old and cause.evidence):
             self.over = cause
+
+    def _here(self, cause: Cause) -> str:
+        return msg("{cluster}: {problem}", cluster=self._cluster.name, problem=cause.text)
 
 
 def first_cause(cluster: Cluster, workloads: Sequence[Ref], at: Place) -> Cause | None:
@@ -152,13 +156,14 @@ class _Reader:
         }
         if ref.kind == JOB and "Failed" in true:
             told = " ".join(one_line(true["Failed"].get(key) or "", 300) for key in ("reason", "message"))
-            yield Cause("ended", str(ref), f"{_named(ref)} ended: {told}", True)
+            yield Cause("ended", str(ref), msg("{object} ended: {reason}", object=_named(ref), reason=told), True)
         refused = true.get("ReplicaFailure") if ref.kind == DEPLOYMENT else None
         if refused or not own:
             yield from self._refused(ref, live, refused)
         stale = [each for each in (live.get("status") or {}).get("conditions") or [] if _is_late(each)]
         for condition in stale if not own else ():
-            yield Cause("other", str(ref), f"{_named(ref)}: {one_line(condition.get('message', ''))}")
+            told = one_line(condition.get("message", ""))
+            yield Cause("other", str(ref), msg("{object}: {reason}", object=_named(ref), reason=told))
 
     def _refused(self, ref: Ref, live: Object, condition: Object | None) -> Iterator[Cause]:
         """By the newest event about its Pods, which tells when that was, else by its condition."""
@@ -172,7 +177,7 @@ class _Reader:
         yield Cause(
             "refused",
             str(ref),
-            f"no Pod of {_named(ref)} can be made: {text}",
+            msg("no Pod of {object} can be made: {reason}", object=_named(ref), reason=text),
             final,
             evidence,
             let_in(text, self._kubectl),
@@ -188,59 +193,83 @@ class _Reader:
             ends = [(each.get("state") or {}).get("terminated") or {} for each in _containers(status)]
             ended = next((each for each in (status, *ends) if each.get("reason") or each.get("message")), {})
             told = " ".join(one_line(ended.get(key) or "") for key in ("reason", "message")).strip()
-            yield Cause("other", name, f"pod {name} failed: {told or 'it does not say why'}")
+            why = told or msg("it does not say why")
+            yield Cause("other", name, msg("pod {pod} failed: {reason}", pod=name, reason=why))
             return
         scheduled = conditions.get("PodScheduled") or {}
         if scheduled.get("status") == "False":
             # A node may still come: an autoscaler makes one for it.
-            yield Cause("scheduling", name, f"pod {name} cannot be scheduled: {one_line(scheduled.get('message', ''))}")
+            why = one_line(scheduled.get("message", ""))
+            yield Cause("scheduling", name, msg("pod {pod} cannot be scheduled: {reason}", pod=name, reason=why))
             return
         found = [cause for each in _containers(status) for cause in self._of_container(pod, each)]
         yield from found
         if not found:
             about = [each for each in self._warned() if (each.kind, each.name) == (POD.kind, pod["metadata"]["name"])]
-            yield from (Cause("other", name, f"pod {name}: {each.message}") for each in about[-1:])
+            for each in about[-1:]:
+                yield Cause("other", name, msg("pod {pod}: {reason}", pod=name, reason=each.message))
 
     def _of_container(self, pod: Object, status: Object) -> Iterator[Cause]:
         name, container = one_line(pod["metadata"]["name"]), one_line(status.get("name", "?"))
         state = status.get("state") or {}
         waiting = state.get("waiting") or {}
-        reason, message = str(waiting.get("reason") or ""), one_line(waiting.get("message", ""), 300)
+        reason = str(waiting.get("reason") or "")
+        why = f"{one_line(reason)} {one_line(waiting.get('message', ''), 300)}"
         subject = f"{name} {container}"
         ended = state.get("terminated") or {}
         if reason in _PULLING:
             image = one_line(status.get("image", "?"))
             yield Cause(
-                "image", subject, f"image {image} of pod {name} cannot be pulled: {reason} {message}", True, "",
-                "Check the image's name and that the nodes reach its registry; or load the image onto the nodes.",
-            )  # fmt: skip
+                "image",
+                subject,
+                msg("image {image} of pod {pod} cannot be pulled: {reason}", image=image, pod=name, reason=why),
+                True,
+                "",
+                msg("Check the image's name and that the nodes reach its registry; or load the image onto the nodes."),
+            )
         elif reason == "CrashLoopBackOff" or (ended and ended.get("exitCode") and status.get("restartCount")):
             yield self._crash(pod, status, subject)
         elif reason in _NOT_STARTED:
             yield Cause(
-                "start", subject, f"container {container} of pod {name} cannot be started: {reason} {message}", True, "",
-                f"Make what it asks for. Look at it: {self._kubectl} describe pod {quoted(pod['metadata']['name'])}",
-            )  # fmt: skip
+                "start",
+                subject,
+                msg(
+                    "container {container} of pod {pod} cannot be started: {reason}",
+                    container=container,
+                    pod=name,
+                    reason=why,
+                ),
+                True,
+                "",
+                msg(
+                    "Make what it asks for. Look at it: {command}",
+                    command=f"{self._kubectl} describe pod {quoted(pod['metadata']['name'])}",
+                ),
+            )
         elif reason and reason not in _STARTING:
-            yield Cause("other", subject, f"pod {name}: {one_line(reason)} {message}")
+            yield Cause("other", subject, msg("pod {pod}: {reason}", pod=name, reason=why))
 
     def _crash(self, pod: Object, status: Object, subject: str) -> Cause:
         ref, container = Ref(POD, pod["metadata"]["name"], self._namespace), str(status.get("name", ""))
         state, last = status.get("state") or {}, status.get("lastState") or {}
         ended = state.get("terminated") or last.get("terminated") or {}
         words = self._words(ref, container) or one_line(ended.get("message") or "", WORDS)
-        how = one_line(ended.get("reason") or "", 60)
-        how = f"{how}, " if how not in ("", "Error") else ""
         restarts = int(status.get("restartCount") or 0)
         final = restarts > 1  # one that dies once or twice may only have come too early
-        code = f"{how}exit code {one_line(ended.get('exitCode', '?'), 20)}, restarts: {restarts}"
-        told = f"its last words: {words}" if words else "it left no words"
+        told = {
+            "container": one_line(container),
+            "pod": one_line(ref.name),
+            "how": _how(ended, restarts),
+            "words": words,
+        }
+        text = (
+            msg("container {container} of pod {pod} dies again and again ({how}); its last words: {words}", **told)
+            if words
+            else msg("container {container} of pod {pod} dies again and again ({how}); it left no words", **told)
+        )
         logs = f"{self._kubectl} logs --previous {quoted(ref.name)} -c {quoted(container)}"
-        return Cause(
-            "crash", subject,
-            f"container {one_line(container)} of pod {one_line(ref.name)} dies again and again ({code}); {told}",
-            final, f"{restarts}", f"Mend what its last words tell of. All of them: {logs}",
-        )  # fmt: skip
+        remedy = msg("Mend what its last words tell of. All of them: {command}", command=logs)
+        return Cause("crash", subject, text, final, f"{restarts}", remedy)
 
     def _words(self, pod: Ref, container: str) -> str:
         """The end of what it printed before it died."""
@@ -266,6 +295,14 @@ def _containers(status: Object) -> list[Object]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
+def _how(ended: Object, restarts: int) -> str:
+    """How a container died, in few words."""
+    reason, code = one_line(ended.get("reason") or "", 60), one_line(ended.get("exitCode", "?"), 20)
+    if reason in ("", "Error"):
+        return msg("exit code {code}, restarts: {restarts}", code=code, restarts=restarts)
+    return msg("{reason}, exit code {code}, restarts: {restarts}", reason=reason, code=code, restarts=restarts)
+
+
 def _named(ref: Ref) -> str:
     return f"{ref.kind.kind} {one_line(ref.name)}"
 
@@ -286,17 +323,21 @@ def _makes_for(warned: Warned, ref: Ref) -> bool:
 def let_in(refusal: str, tool: str) -> str:
     """What lets the Pod in, by who refused it."""
     if "quota" in refusal:
-        return (
-            "Raise the ResourceQuota, or give the namespace a LimitRange with defaults for what it wants to be told: "
-            f"{tool} describe resourcequota"
+        return msg(
+            "Raise the ResourceQuota, or give the namespace a LimitRange with defaults for what it wants to be told: {command}",
+            command=f"{tool} describe resourcequota",
         )
     if "security context constraint" in refusal:
-        return "OpenShift refuses the Pod's users: Istio must be installed for platform openshift, with its CNI plugin."
+        return msg(
+            "OpenShift refuses the Pod's users: Istio must be installed for platform openshift, with its CNI plugin."
+        )
     if "PodSecurity" in refusal:
-        return "Allow it by the namespace's label pod-security.kubernetes.io/enforce, or use Istio's CNI plugin."
+        return msg("Allow it by the namespace's label pod-security.kubernetes.io/enforce, or use Istio's CNI plugin.")
     if "webhook" in refusal:
-        return "Mend the admission webhook that the message names, or delete it where what it belongs to is gone."
-    return f"Have it allowed by whoever looks after the cluster. What was refused: {tool} get events"
+        return msg("Mend the admission webhook that the message names, or delete it where what it belongs to is gone.")
+    return msg(
+        "Have it allowed by whoever looks after the cluster. What was refused: {command}", command=f"{tool} get events"
+    )
 
 
 def _allowed(read: Callable[[], T], otherwise: T) -> T:

@@ -12,6 +12,7 @@ from wizard.errors import Failed, Unreachable
 from wizard.istio.operator import OPERATOR_NAME
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects.crds import establish
 from wizard.objects.gateway import replace_uninjected
 from wizard.objects.ownership import ISTIO_OWNER
@@ -21,7 +22,7 @@ from wizard.text import duration
 LOOK_EVERY = 3.0
 ESTABLISH_EVERY = 20.0  # well after the definitions were made, where nothing holds them up
 SILENT_SECONDS = 40  # how long an API server may stay silent during the install before it is given up
-_HUB = "Check istio.hub and that the nodes reach it; or load the image onto the nodes."
+_HUB = msg("Check istio.hub and that the nodes reach it; or load the image onto the nodes.")
 
 
 class Watch:
@@ -60,7 +61,10 @@ class Watch:
         except Unreachable as silent:
             self._silent_since = self._silent_since or now
             if now - self._silent_since >= SILENT_SECONDS:
-                self.trouble = Unreachable(f"{silent.what} (for {duration(now - self._silent_since)})", silent.remedy)
+                since = duration(now - self._silent_since)
+                self.trouble = Unreachable(
+                    msg("{problem} (for {time})", problem=silent.what, time=since), silent.remedy
+                )
         except Failed:
             pass
         if self._unready.over:
@@ -86,13 +90,17 @@ class Watch:
             return silent
         except Failed:
             cause = None
-        return self._failed(cause, f" ({failure.what})", failure.remedy) if cause else failure
+        return self._failed(cause, failure) if cause else failure
 
     def _installed(self) -> list[Ref]:
         """The Deployments that istioctl made for us; what else does not run in the namespace is not the install's."""
         mine = f"{ISTIO_OWNER}={OPERATOR_NAME}"
         return [ref_of(item) for item in self._cluster.objects(DEPLOYMENT, SYSTEM_NAMESPACE, mine)]
 
-    def _failed(self, cause: Cause, more: str = "", remedy: str = "") -> Failed:
-        told = _HUB if cause.layer == "image" else cause.remedy
-        return Failed(f"{self._cluster.name}: {cause.text}{more}", told or remedy)
+    def _failed(self, cause: Cause, failure: Failed | None = None) -> Failed:
+        """`failure`: istioctl's, where it ended by itself."""
+        what = msg("{cluster}: {problem}", cluster=self._cluster.name, problem=cause.text)
+        remedy = _HUB if cause.layer == "image" else cause.remedy
+        if failure is None:
+            return Failed(what, remedy)
+        return Failed(msg("{problem} ({failure})", problem=what, failure=failure.what), remedy or failure.remedy)

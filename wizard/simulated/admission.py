@@ -7,8 +7,9 @@ import ipaddress
 from typing import Any
 
 from wizard.clusters.kinds import DEPLOYMENT, JOB, NAMESPACE, SECRET, SERVICE, Object, Ref, kind_of
-from wizard.errors import Failed, NotAllowed
+from wizard.errors import Failed
 from wizard.mesh.model import NODE_PORTS
+from wizard.simulated.answers import not_allowed, refused, request
 from wizard.simulated.fields import clone
 
 _CLUSTER_SCOPE_DEFAULTS = {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
@@ -157,10 +158,10 @@ def refuse_external_ips(cluster: str, manifest: Object, before: Object | None) -
     if set(manifest.get("spec", {}).get("externalIPs") or []) <= set(held):
         return
     name = manifest["metadata"]["name"]
-    raise NotAllowed(
-        f'{cluster}: not allowed to apply Service {name}: services "{name}" is forbidden: Use of external IPs is denied by '
-        "admission control",
-        "Ask for a context of a cluster administrator.",
+    raise not_allowed(
+        cluster,
+        request("apply", str(Ref(SERVICE, name))),
+        f'services "{name}" is forbidden: Use of external IPs is denied by admission control',
     )
 
 
@@ -211,4 +212,5 @@ def _job(cluster: str, ref: Ref, manifest: Object, before: Object | None) -> Obj
 
 def _invalid(cluster: str, ref: Ref, why: str) -> Failed:
     group = f".{ref.kind.group}" if ref.kind.group else ""
-    return Failed(f'{cluster}: apply {ref}: {ref.kind.kind}{group} "{ref.name}" is invalid: {why}', "")
+    told = f'{ref.kind.kind}{group} "{ref.name}" is invalid: {why}'
+    return Failed(refused(cluster, request("apply", str(ref)), told), "")

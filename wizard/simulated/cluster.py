@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from wizard.clusters.kinds import NAMESPACE, POD, SECRET, Kind, Object, Ref, ref_of
 from wizard.clusters.port import MANAGER, Executed, Outdated, Right, ServerVersion
 from wizard.credentials import hold_secret
-from wizard.errors import Failed, NotAllowed, Unreachable
+from wizard.errors import Failed, Unreachable
+from wizard.messages import msg
 from wizard.simulated import refusals
+from wizard.simulated.answers import UNREACHED, not_allowed, refused, request
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
 from wizard.simulated.population import KUBERNETES
@@ -42,7 +44,10 @@ class SimulatedCluster:
         with self._asked("identity"):
             found = self.machine.store.find(Ref(NAMESPACE, "kube-system"))
             if found is None:
-                raise Failed(f"{self.name} has no namespace kube-system", "Is this a Kubernetes cluster?")
+                raise Failed(
+                    msg("{cluster} has no namespace kube-system", cluster=self.name),
+                    msg("Is this a Kubernetes cluster?"),
+                )
             return str(found.manifest["metadata"]["uid"])
 
     def get(self, ref: Ref) -> Object | None:
@@ -86,12 +91,12 @@ class SimulatedCluster:
                 ("ResourceVersion", version, metadata["resourceVersion"]),
             ):
                 if given and given != live:
-                    raise Outdated(
-                        f'{self.name}: delete {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the '
-                        f"{what} in the precondition ({given}) does not match the {what} in record ({live}). The object "
-                        "might have been modified, or deleted and then recreated",
-                        "",
+                    told = (
+                        f'Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the {what} in the precondition '
+                        f"({given}) does not match the {what} in record ({live}). The object might have been modified, or "
+                        "deleted and then recreated"
                     )
+                    raise Outdated(refused(self.name, request("delete", str(ref)), told), "")
             if ref.kind == NAMESPACE:
                 if not metadata.get("deletionTimestamp"):
                     stamp = self.machine.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -111,7 +116,13 @@ class SimulatedCluster:
             record = self.machine.store.find(pod)
             problem = _not_running(record.manifest, container) if record else f'pods "{pod.name}" not found'
         if record is None or problem:
-            raise Failed(f"{self.name}: no command could be run in {pod}: {problem}", "")
+            what = msg(
+                "{cluster}: no command could be run in {pod}: {answer}",
+                cluster=self.name,
+                pod=str(pod),
+                answer=problem,
+            )
+            raise Failed(what, "")
         return self.shell.run(self.machine, record.manifest, container, list(argv), seconds, stdin)
 
     def logs(self, pod: Ref, container: str, *, lines: int = 20, previous: bool = False) -> str:
@@ -136,8 +147,13 @@ class SimulatedCluster:
             machine.pace.sleep(machine.slow)
         if machine.unreachable:
             raise Unreachable(
-                f"{self.name}: the API server {self.server} does not answer: connection refused",
-                "Check that it runs and that this machine reaches it, then try again.",
+                msg(
+                    "{cluster}: the API server {server} does not answer: {problem}",
+                    cluster=self.name,
+                    server=self.server,
+                    problem="connection refused",
+                ),
+                UNREACHED,
             )
         failure = machine.failure(call, f"{call} {kind.kind}" if kind else call)
         if failure is not None:
@@ -145,10 +161,11 @@ class SimulatedCluster:
         with machine.settled():
             machine.asked[call] = machine.asked.get(call, 0) + 1
             if kind is not None and self._lacks(Right(verb, kind, namespace)):
-                raise NotAllowed(
-                    f"{self.name}: not allowed to {call} {kind.resource}: {kind.resource} is forbidden: User "
-                    f'"kubernetes-admin" cannot {verb} resource "{kind.plural}" in API group "{kind.group}"',
-                    "Ask for a context of a cluster administrator.",
+                raise not_allowed(
+                    self.name,
+                    request(call, kind.resource),
+                    f'{kind.resource} is forbidden: User "kubernetes-admin" cannot {verb} resource "{kind.plural}" in API '
+                    f'group "{kind.group}"',
                 )
             yield
 

@@ -22,13 +22,16 @@ from wizard.clusters.kinds import (
 )
 from wizard.errors import Failed, Interrupted, Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster
+from wizard.messages import msg
 from wizard.simulated import charts
 from wizard.simulated import operator as operators
+from wizard.simulated.answers import UNREACHED
 from wizard.simulated.machine import Machine
 from wizard.text import duration
 
 MANAGER = "istio-operator"
 READER = "istio-reader-service-account"
+_INSTALL = "istioctl install"
 _TITLES = {charts.BASE: "Istio core", charts.PILOT: "Istiod", charts.INGRESS: "Ingress gateways"}
 _ICONS = {charts.BASE: "⛵️", charts.PILOT: "🧠", charts.INGRESS: "🛬"}
 _APPLIES = {charts.BASE: 1.4, charts.PILOT: 0.7, charts.INGRESS: 0.5}  # seconds
@@ -68,7 +71,7 @@ class SimulatedIstioctl:
         wanted = operators.read(operator, overlays, self._version)
         with self._lock:
             self.installs += 1
-        run = _Run(machine, wanted, say, cancelled, seconds, f"istioctl install in {cluster.name}")
+        run = _Run(machine, wanted, say, cancelled, seconds, cluster.name)
         run.sleep(_START)
         run.namespace()
         for component, manifests in charts.rendered(wanted).items():
@@ -77,9 +80,7 @@ class SimulatedIstioctl:
             run.sleep(_APPLIES[component])
             if component in self.fail_at:
                 say(f"✘ {title} encountered an error: {self.fail_at[component]}")
-                raise Failed(
-                    f"istioctl install: Error: {self.fail_at[component]}", "See the log for all that istioctl said."
-                )
+                raise _failed(self.fail_at[component])
             run.apply(component, manifests)
             run.ready(title, manifests, hang=component in self.hang_at)
             say(f"✔ {title} installed {_ICONS[component]}")
@@ -152,8 +153,7 @@ class SimulatedIstioctl:
         machine = self._machine_of(cluster.context)
         if machine.unreachable:
             raise Unreachable(
-                f"istioctl: Error: {cluster.name}: Get {machine.server}/version: connection refused",
-                "Check that it runs and that this machine reaches it, then try again.",
+                f"istioctl: Error: {cluster.name}: Get {machine.server}/version: connection refused", UNREACHED
             )
         return machine
 
@@ -168,7 +168,7 @@ class _Run:
         say: Callable[[str], None],
         cancelled: Callable[[], bool],
         seconds: float,
-        what: str,
+        cluster: str,
     ) -> None:
         self._machine = machine
         self._operator = operator
@@ -176,7 +176,7 @@ class _Run:
         self._cancelled = cancelled
         self._seconds = seconds
         self._end = machine.pace.now() + seconds
-        self._what = what
+        self._cluster = cluster
         self._applied: set[Ref] = set()
         self._changed: set[Ref] = set()
 
@@ -211,9 +211,7 @@ class _Run:
                     place = f"{ref.kind.kind}/{ref.namespace}/{ref.name}"
                     error = f"failed to update resource with server-side apply for obj {place}: {failure.what}"
                     self._say(f"✘ {_TITLES.get(component, 'Webhooks')} encountered an error: {error}")
-                    raise Failed(
-                        f"istioctl install: Error: {error}", "See the log for all that istioctl said."
-                    ) from failure
+                    raise _failed(error) from failure
             self._applied.add(ref)
             if before is None or before.manifest["metadata"]["generation"] != after["metadata"]["generation"]:
                 self._changed.add(ref)
@@ -290,13 +288,24 @@ class _Run:
 
     def _check(self) -> None:
         if self._cancelled():
-            raise Interrupted(f"{self._what} was stopped")
+            raise Interrupted(msg("{command} in {cluster} was stopped", command=_INSTALL, cluster=self._cluster))
         if self._machine.unreachable:
-            raise Failed(f"{self._what}: Error: the API server {self._machine.server} does not answer", "")
+            told = f"Error: the API server {self._machine.server} does not answer"
+            what = msg("{command} in {cluster}: {problem}", command=_INSTALL, cluster=self._cluster, problem=told)
+            raise Failed(what, "")
         if self._machine.pace.now() >= self._end:
             raise Failed(
-                f"istioctl install did not end within {duration(self._seconds)}", "See the log for what it waited for."
+                msg("{command} did not end within {time}", command=_INSTALL, time=duration(self._seconds)),
+                msg("See the log for what it waited for."),
             )
+
+
+def _failed(told: str) -> Failed:
+    """What to raise where istioctl says that."""
+    return Failed(
+        msg("{command}: {problem}", command=_INSTALL, problem=f"Error: {told}"),
+        msg("See the log for all that istioctl said."),
+    )
 
 
 def _component(name: str) -> dict[str, str]:

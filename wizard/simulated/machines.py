@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wizard.errors import BadInput
 from wizard.mesh.model import Mesh
+from wizard.messages import msg
 from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.istioctl import SimulatedIstioctl
@@ -54,7 +55,10 @@ class Machines:
             if machine.context == context:
                 return machine
         known = ", ".join(machine.context for machine in self.machines)
-        raise BadInput(f"there is no context {context!r} in the simulation", f"There are: {known}.")
+        raise BadInput(
+            msg("there is no context {context} in the simulation", context=repr(context)),
+            msg("There are: {contexts}.", contexts=known),
+        )
 
     def cluster(self, name: str, context: str) -> SimulatedCluster:
         """A door to the cluster behind a context, under the mesh's name for it."""

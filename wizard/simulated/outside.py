@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.clusters.contexts import SIMULATED_KUBECONFIG, ContextEntry, ContextFacts
+from wizard.messages import msg
 from wizard.simulated.names import context_of, server_of
 from wizard.simulated.pace import Pace
 
@@ -78,8 +79,8 @@ class SimulatedOutside:
     def contexts(self, kubeconfigs: Sequence[Path] = ()) -> list[ContextEntry]:
         return [
             ContextEntry(
-                context_of(index), SIMULATED_KUBECONFIG, server_of(index), f"kubernetes-admin{index}", "client certificate",
-                current=index == 1,
+                context_of(index), SIMULATED_KUBECONFIG, server_of(index), f"kubernetes-admin{index}",
+                msg("client certificate"), current=index == 1,
             )
             for index in range(1, self._count + 1)
         ]  # fmt: skip

@@ -6,13 +6,14 @@ import threading
 
 from wizard.engine.step import Conflict
 from wizard.errors import NeedsPerson
+from wizard.messages import msg
 from wizard.world import RootStore
 
 
 class MemoryRoots(RootStore):
     """The mesh's root certificate, in memory."""
 
-    place = "memory (simulated)"
+    place = msg("memory (simulated)")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +29,9 @@ class MemoryRoots(RootStore):
     def save(self, certificate: bytes, key: bytes) -> None:
         with self._lock:
             if self._kept is not None:
-                raise NeedsPerson(f"{self.place} holds a root certificate already", "Start a new demo.")
+                raise NeedsPerson(
+                    msg("{place} holds a root certificate already", place=self.place), msg("Start a new demo.")
+                )
             self._kept = (certificate, key)
 
     def lose(self) -> None:

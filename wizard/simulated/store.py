@@ -25,8 +25,10 @@ from wizard.clusters.kinds import (
 )
 from wizard.clusters.port import Conflicting, Outdated
 from wizard.errors import Failed
+from wizard.messages import joined, msg
 from wizard.simulated import fields
 from wizard.simulated.admission import Admission, admit, refuse_external_ips
+from wizard.simulated.answers import not_made, refused, request
 from wizard.simulated.pace import made_uid
 from wizard.simulated.records import Owned, Place, Record, Records
 from wizard.simulated.selectors import selector
@@ -124,7 +126,7 @@ class Store:
             if not path[-1].startswith("k:") and fields.value_at(live, path) != fields.value_at(manifest, path)
         }
         if contested and not force:
-            raise _conflict(f"{self._cluster}: apply {ref}", contested)
+            raise _conflict(self._cluster, ref, contested)
         kept = frozenset[fields.Path]().union(*(owner.paths for owner in others))
         dropped = (mine.paths if mine else frozenset()) - config - kept
         result = fields.without(fields.merged(live, manifest), dropped)
@@ -156,7 +158,8 @@ class Store:
         """Create; Outdated where it exists."""
         ref = self._address(manifest)
         if self.find(ref) is not None:
-            raise Outdated(f'{self._cluster}: create {ref}: {ref.kind.resource} "{ref.name}" already exists', "")
+            told = f'{ref.kind.resource} "{ref.name}" already exists'
+            raise Outdated(refused(self._cluster, request("create", str(ref)), told), "")
         manifest = admit(manifest)
         return self._create(ref, manifest, manager, "Update", fields.owned(manifest), dry_run=False)
 
@@ -165,14 +168,14 @@ class Store:
         ref = ref_of(manifest)
         record = self.find(ref)
         if record is None:
-            raise Outdated(f"{self._cluster}: replace {ref}: it is gone", "")
+            raise Outdated(refused(self._cluster, request("replace", str(ref)), msg("it is gone")), "")
         expected = manifest["metadata"].get("resourceVersion")
         if expected not in (None, record.manifest["metadata"]["resourceVersion"]):
-            raise Outdated(
-                f'{self._cluster}: replace {ref}: Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the '
-                "object has been modified; please apply your changes to the latest version and try again",
-                "",
+            told = (
+                f'Operation cannot be fulfilled on {ref.kind.resource} "{ref.name}": the object has been modified; please '
+                "apply your changes to the latest version and try again"
             )
+            raise Outdated(refused(self._cluster, request("replace", str(ref)), told), "")
         # An update merges the metadata, which here is given whole.
         dropped: Object = {field: {} for field in ("labels", "annotations") if field in record.manifest["metadata"]}
         return self.update({**manifest, "metadata": {**dropped, **manifest["metadata"]}}, manager)
@@ -208,18 +211,20 @@ class Store:
         try:
             ref = ref_of(manifest)
         except KeyError as error:
-            raise Failed(f"{self._cluster}: the server could not find the requested resource ({error})") from error
+            told = f"the server could not find the requested resource ({error})"
+            raise Failed(msg("{cluster}: {problem}", cluster=self._cluster, problem=told)) from error
         if not self.knows(ref.kind) or self.version(ref.kind) != ref.kind.api_version:
-            raise Failed(f"{self._cluster}: {ref} cannot be made: the server could not find the requested resource")
+            raise not_made(self._cluster, ref, "the server could not find the requested resource")
         if ref.kind.namespaced:
             place = self.find(Ref(NAMESPACE, ref.namespace))
             if place is None:
-                raise Failed(f'{self._cluster}: {ref} cannot be made: namespaces "{ref.namespace}" not found')
+                raise not_made(self._cluster, ref, f'namespaces "{ref.namespace}" not found')
             if place.manifest["metadata"].get("deletionTimestamp") and self.find(ref) is None:
-                raise Failed(
-                    f'{self._cluster}: {ref} cannot be made: {ref.kind.resource} "{ref.name}" is forbidden: unable to '
-                    f"create new content in namespace {ref.namespace} because it is being terminated"
+                told = (
+                    f'{ref.kind.resource} "{ref.name}" is forbidden: unable to create new content in namespace '
+                    f"{ref.namespace} because it is being terminated"
                 )
+                raise not_made(self._cluster, ref, told)
         return ref
 
     def _create(
@@ -290,7 +295,13 @@ def _labels(manifest: Object) -> dict[str, str]:
     return labels
 
 
-def _conflict(what: str, contested: dict[fields.Path, str]) -> Conflicting:
+def _conflict(cluster: str, ref: Ref, contested: dict[fields.Path, str]) -> Conflicting:
     owners = {fields.spelled(path): manager for path, manager in sorted(contested.items())}
-    told = ", ".join(f"{path} (by {manager})" for path, manager in owners.items())
-    return Conflicting(f"{what}: others own {told}", "Agree with them who sets it.", owners)
+    told = (msg("{field} (by {manager})", field=path, manager=manager) for path, manager in owners.items())
+    what = msg(
+        "{cluster}: {request}: others own {fields}",
+        cluster=cluster,
+        request=request("apply", str(ref)),
+        fields=joined(told, ", "),
+    )
+    return Conflicting(what, msg("Agree with them who sets it."), owners)

@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from wizard.certificates import authority, openssl
 from wizard.certificates.authority import Root
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, Inspection
-from wizard.certificates.folder import Given, all_given, folder_mistakes, root_for, shared
+from wizard.certificates.folder import folder_mistakes, root_for
 from wizard.certificates.kept import examine, fingerprint_in
 from wizard.certificates.openssl import REQUEST
-from wizard.certificates.request import write_request
 from wizard.certificates.source import given_to, place_of, source_of, typed_place, unfit_root, unusable
 from wizard.clusters.kinds import SECRET, Object
 from wizard.clusters.port import Right
@@ -25,11 +24,13 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import NeedsPerson, Trouble
 from wizard.fanout import of_each
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.objects.cacerts import CACERTS, held, root_in, signs_itself
+from wizard.messages import counted, joined, msg
+from wizard.objects.cacerts import CACERTS, held, signs_itself
 from wizard.objects.placing import put
 from wizard.steps import kinds
+from wizard.steps.brought import Brought
 from wizard.steps.declared import Declared
-from wizard.text import listing, printable, quoted
+from wizard.text import listing, quoted
 from wizard.world import World
 
 
@@ -41,7 +42,7 @@ class RootCertificate(Step):
     def __init__(self, mesh: Mesh, clusters: Sequence[Cluster]) -> None:
         """`clusters`: those that run istiod."""
         guards = tuple(kinds.PREFLIGHT.id(cluster.name) for cluster in mesh.clusters)
-        super().__init__("Root certificate", cluster=None, needs=guards)
+        super().__init__(msg("Root certificate"), cluster=None, needs=guards)
         self.mesh = mesh
         self.members = tuple(clusters)
 
@@ -57,14 +58,17 @@ class RootCertificate(Step):
             else:
                 roots.setdefault(found.root, []).append(cluster.name)
         if len(roots) > 1:
-            told = "; ".join(f"{listing(names)}: {root[:16]}" for root, names in roots.items())
+            told = (msg("{clusters}: {root}", clusters=listing(each), root=root[:16]) for root, each in roots.items())
             return Conflict(
-                f"the clusters have different roots in secret cacerts ({told}): they would not trust each other",
-                "Decide for one root, delete cacerts and restart istiod in the clusters with the other.",
+                msg(
+                    "the clusters have different roots in secret cacerts ({roots}): they would not trust each other",
+                    roots=joined(told, "; "),
+                ),
+                msg("Decide for one root, delete cacerts and restart istiod in the clusters with the other."),
             )
         adopted = next(iter(roots), None)
         if not lacking:
-            return Done(f"one root in all clusters, {str(adopted)[:16]}")
+            return Done(msg("one root in all clusters, {root}", root=str(adopted)[:16]))
         source = source_of(self.mesh, world)
         if source == "existing":
             return _nothing_to_adopt(listing(cluster.name for cluster in lacking))
@@ -80,15 +84,23 @@ class RootCertificate(Step):
         root = next((found for cluster in lacking if (found := root_for(place, cluster.name))), None)
         if root and adopted and root != adopted:
             return Conflict(
-                f"{place} holds root {root[:16]}, but {listing(roots[adopted])} have {adopted[:16]} in secret cacerts: they "
-                "would not trust each other",
-                "Bring certificates signed by the root that is there, or delete cacerts where it is wrong (not while istiod "
-                "runs).",
+                msg(
+                    "{folder} holds root {brought}, but {clusters} have {standing} in secret cacerts: they would not trust each "
+                    "other",
+                    folder=str(place),
+                    brought=root[:16],
+                    clusters=listing(roots[adopted]),
+                    standing=adopted[:16],
+                ),
+                msg(
+                    "Bring certificates signed by the root that is there, or delete cacerts where it is wrong (not while istiod "
+                    "runs)."
+                ),
             )
         root = root or adopted
         if self.mesh.certificates.source == "offline":
-            return Done(f"root {root[:16]}, its key kept elsewhere" if root else "kept elsewhere")
-        return Done(f"root {str(root)[:16]} from {place}")
+            return Done(msg("root {root}, its key kept elsewhere", root=root[:16]) if root else msg("kept elsewhere"))
+        return Done(msg("root {root} from {folder}", root=str(root)[:16], folder=str(place)))
 
     def _with_kept(self, world: World, adopted: str | None, roots: dict[str, list[str]], lacking: str) -> Probe:
         wrong = unfit_root(self.mesh, world, making=adopted is None)
@@ -96,22 +108,33 @@ class RootCertificate(Step):
             return wrong
         kept = world.roots.load()
         if kept is None and adopted is None:
-            return Needed((Difference("root certificate", "", None, f"to be generated, kept in {world.roots.place}"),))
+            wanted = msg("to be generated, kept in {folder}", folder=world.roots.place)
+            return Needed((Difference(msg("root certificate"), "", None, wanted),))
         own = authority.fingerprint(kept[0]) if kept else None
         if adopted is None or own == adopted:
-            return Done(f"root {own[:16]} kept in {world.roots.place}" if own else "")
+            return Done(msg("root {root} kept in {folder}", root=own[:16], folder=world.roots.place) if own else "")
         return Conflict(
-            f"{listing(roots[adopted])} have a root ({adopted[:16]}) whose key is not here; {lacking} lack an "
-            "intermediate signed by it",
-            f"Put the root's root-cert.pem and root-key.pem into {world.roots.place}, or the intermediates into "
-            "secret cacerts of those clusters.",
+            msg(
+                "{clusters} have a root ({root}) whose key is not here; {others} lack an intermediate signed by it",
+                clusters=listing(roots[adopted]),
+                root=adopted[:16],
+                others=lacking,
+            ),
+            msg(
+                "Put the root's root-cert.pem and root-key.pem into {folder}, or the intermediates into secret cacerts of those "
+                "clusters.",
+                folder=world.roots.place,
+            ),
         )
 
     def apply(self, world: World, job: Job) -> None:
         root = authority.make_root(self.mesh.name)
         world.roots.save(root.certificate, root.key)
         job.say(
-            f"root key kept in {world.roots.place}: move it to a safe place; it is needed again only to add a cluster"
+            msg(
+                "root key kept in {folder}: move it to a safe place; it is needed again only to add a cluster",
+                folder=world.roots.place,
+            )
         )
 
     def wanted(self) -> object:
@@ -120,26 +143,26 @@ class RootCertificate(Step):
     def commands(self) -> list[Command]:
         source = self.mesh.certificates.source
         if source == "existing":
-            return [Command(_same_root(self.members), "The clusters must have the same root already.")]
+            return [Command(_same_root(self.members), msg("The clusters must have the same root already."))]
         if source == "directory":
-            names = [cluster.name for cluster in self.members]
-            return [
-                Command(
-                    openssl.verify_folder(typed_place(self.mesh), names), "Every intermediate leads up to the one root."
-                )
-            ]
+            verify = openssl.verify_folder(typed_place(self.mesh), [cluster.name for cluster in self.members])
+            return [Command(verify, msg("Every intermediate leads up to the one root."))]
         if source == "offline":
             names = [cluster.name for cluster in self.members]
             return [
                 Command(
                     openssl.request_all(typed_place(self.mesh), names, self.mesh.trust_domain),
-                    f"The holder of the root key signs each {REQUEST}, beside {ROOT} and its key, as the comments say.",
+                    msg(
+                        "The holder of the root key signs each {request}, beside {root} and its key, as the comments say.",
+                        request=REQUEST,
+                        root=ROOT,
+                    ),
                 )
             ]
         return [
             Command(
                 openssl.make_root("certs", self.mesh.name),
-                "One root for all clusters; keep its key off the machines that run the mesh.",
+                msg("One root for all clusters; keep its key off the machines that run the mesh."),
             )
         ]
 
@@ -153,10 +176,11 @@ class Intermediate(Declared):
     def __init__(self, mesh: Mesh, cluster: Cluster, clusters: Sequence[Cluster]) -> None:
         """`clusters`: all that run istiod."""
         super().__init__(
-            "Intermediate certificate", mesh, cluster,
+            msg("Intermediate certificate"), mesh, cluster,
             needs=(kinds.ROOT_CERTIFICATE.id(), kinds.NAMESPACE.id(cluster.name)),
         )  # fmt: skip
         self.peers = tuple(peer for peer in clusters if peer.name != cluster.name)
+        self._brought = Brought(mesh, cluster, self.peers)
 
     def manifests(self) -> list[Object]:
         # What can be said beforehand; the content is signed when it is made.
@@ -180,11 +204,18 @@ class Intermediate(Declared):
         if source == "generate":
             other = self._signed_by_another(world, found)
         elif source in ("directory", "offline"):
-            other = self._another_brought(found)
+            other = self._brought.conflict(found)
         if other:
             return other
         left = (found.expires - datetime.now(UTC)).days if found.expires else 0
-        return Done(f"{found.certificate[:16]}, expires in {left} days")
+        return Done(
+            counted(
+                "{certificate}, expires in {count} days",
+                "{certificate}, expires in {count} days",
+                left,
+                certificate=found.certificate[:16],
+            )
+        )
 
     def _lacking(self, world: World) -> Probe:
         source = source_of(self.mesh, world)
@@ -194,14 +225,15 @@ class Intermediate(Declared):
         if signing:
             return signing
         if source == "generate":
-            return Needed((Difference(str(CACERTS), "", None, "to be signed by the mesh's root"),))
+            return Needed((Difference(str(CACERTS), "", None, msg("to be signed by the mesh's root")),))
         given = given_to(self.mesh, self.member)
         if given.mistakes:
             return unusable(given.mistakes)
-        told = f"certificate {given.inspection.certificate[:16]} from {place_of(self.mesh) / self.member.name}"
-        return Needed(
-            (Difference(str(CACERTS), "", None, told if given.complete else "to be signed by a root elsewhere"),)
-        )
+        wanted = msg("to be signed by a root elsewhere")
+        if given.complete:
+            certificate, folder = given.inspection.certificate[:16], place_of(self.mesh) / self.member.name
+            wanted = msg("certificate {certificate} from {folder}", certificate=certificate, folder=str(folder))
+        return Needed((Difference(str(CACERTS), "", None, wanted),))
 
     def _signed_by_another(self, world: World, found: Inspection) -> Conflict | None:
         try:
@@ -213,36 +245,27 @@ class Intermediate(Declared):
         if all(world.cluster(peer.name).get(CACERTS) for peer in self.peers):
             return None
         return Conflict(
-            f"{self.member.name}: cacerts has another root ({found.root[:16]}) than the one kept in {world.roots.place}",
-            "Keep one of them: move the folder away, or delete the secret before istiod runs.",
-        )
-
-    def _another_brought(self, found: Inspection) -> Conflict | None:
-        given = given_to(self.mesh, self.member)
-        brought = given.inspection
-        if not given.complete or (brought.certificate, brought.root) == (found.certificate, found.root):
-            return None  # a folder that was cleared away since, or is in disorder, takes nothing from what works
-        what, ours, theirs = "certificate", brought.certificate, found.certificate
-        if ours == theirs:
-            what, ours, theirs = "root", brought.root, found.root
-        return Conflict(
-            f"{self.member.name}: {CACERTS} holds {what} {theirs[:16]}, and {place_of(self.mesh)} {ours[:16]}; "
-            "it is not overwritten",
-            f"Put the files of the one that is there into {place_of(self.mesh) / self.member.name}, or take that folder away; "
-            "or, while no istiod runs, delete the secret.",
+            msg(
+                "{cluster}: cacerts has another root ({root}) than the one kept in {folder}",
+                cluster=self.member.name,
+                root=found.root[:16],
+                folder=world.roots.place,
+            ),
+            msg("Keep one of them: move the folder away, or delete the secret before istiod runs."),
         )
 
     def apply(self, world: World, job: Job) -> None:
         source = source_of(self.mesh, world)
         if source == "directory":
-            files = self._from_folder(world, job)
+            files = self._brought.from_folder(world, job)
         elif source == "offline":
-            files = self._from_elsewhere(world, job)
+            files = self._brought.from_elsewhere(world, job)
         else:
             kept = world.roots.load()
             if kept is None:
                 raise NeedsPerson(
-                    f"the root key is not in {world.roots.place} any more", "Put root-cert.pem and root-key.pem back."
+                    msg("the root key is not in {folder} any more", folder=world.roots.place),
+                    msg("Put root-cert.pem and root-key.pem back."),
                 )
             files = self._signed(Root(*kept), world.roots.place, job)
         data = {name: base64.b64encode(content).decode() for name, content in files.items()}
@@ -257,68 +280,6 @@ class Intermediate(Declared):
         for worry in examined.worries:
             job.say(worry)
         return authority.make_intermediate(root, self.member.name, self.mesh.trust_domain)
-
-    def _from_folder(self, world: World, job: Job) -> dict[str, bytes]:
-        given = given_to(self.mesh, self.member)
-        self._must_fit(given, world)
-        return self._taken(given, job)
-
-    def _must_fit(self, given: Given, world: World) -> None:
-        wrong = given.mistakes or self._distrusted(world, given.inspection.root)
-        if wrong:
-            conflict = unusable(wrong)
-            raise NeedsPerson(conflict.what, conflict.remedy)
-
-    def _from_elsewhere(self, world: World, job: Job) -> dict[str, bytes]:
-        place, name = place_of(self.mesh), self.member.name
-        for path in write_request(place, name, self.mesh.trust_domain):
-            job.say(f"written: {path}")
-
-        def look() -> tuple[Given | None, str]:
-            given = given_to(self.mesh, self.member)
-            wrong = given.mistakes or self._distrusted(world, given.inspection.root)
-            if wrong:
-                return None, "; ".join(wrong)
-            if given.awaited:
-                return None, "; ".join((f"not there yet: {listing(map(str, given.awaited))}", *given.hints))
-            return given, ""
-
-        found, seen = look()
-        if found is None:
-            what = f"{name}: {place / name / REQUEST} must be signed by the root that is kept elsewhere"
-            found = job.person(what, self._instructions(world, seen), look)
-        return self._taken(found, job)
-
-    def _taken(self, given: Given, job: Job) -> dict[str, bytes]:
-        found = given.inspection
-        job.say(f"certificate {found.certificate[:16]}, signed under root {found.root[:16]}")
-        clusters = (self.member, *self.peers)
-        sharing = job.shared.once("shared intermediates", lambda: shared(all_given(self.mesh, clusters)))
-        for worry in (*given.worries, *sharing):
-            job.say(worry)
-        return dict(found.files)
-
-    def _distrusted(self, world: World, root: str) -> list[str]:
-        """Why the peers would not trust this root: theirs, in the cluster or else in the folder, is another."""
-        place = place_of(self.mesh)
-        others = {peer.name: root_in(world, peer.name) or root_for(place, peer.name) for peer in self.peers}
-        return [
-            f"{self.member.name} would get root {root[:16]}, {name} has {other[:16]}"
-            for name, other in others.items()
-            if root and other and other != root
-        ]
-
-    def _instructions(self, world: World, seen: str) -> str:
-        place, name = place_of(self.mesh), self.member.name
-        there = next((root for peer in self.peers if (root := root_in(world, peer.name))), "")
-        root = f", the root that its peers have already: SHA-256 {there}" if there else ""
-        return (
-            f"Take {place / name / REQUEST} to the holder of the root key. {KEY}, beside it, stays where it is.\n"
-            f"There, in a folder with {ROOT}, root-key.pem and {name}/{REQUEST}:\n\n"
-            f"{openssl.sign(quoted(name), '.', self.mesh.trust_domain)}\n\n"
-            f"Bring back {place / name / CERT} and {place / ROOT}{root}.\n"
-            f"Now: {printable(seen, 2000)}."
-        )
 
     def commands(self) -> list[Command]:
         source = self.mesh.certificates.source
@@ -337,7 +298,7 @@ class Intermediate(Declared):
                 f"--from-file={folder}/{CERT} --from-file={folder}/{KEY} "
                 f"--from-file={root}/{ROOT} --from-file={folder}/{CHAIN} |\n"
                 f"  {tool} apply --server-side -f -",
-                "Each cluster its own intermediate, in place before istiod starts.",
+                msg("Each cluster its own intermediate, in place before istiod starts."),
             )
         ]
 
@@ -357,6 +318,10 @@ def _same_root(clusters: Sequence[Cluster]) -> str:
 
 def _nothing_to_adopt(names: str) -> Conflict:
     return Conflict(
-        f"{names}: no secret cacerts in {SYSTEM_NAMESPACE}, and certificates.source is existing",
-        "Put the intermediates there, or set certificates.source to generate.",
+        msg(
+            "{clusters}: no secret cacerts in {namespace}, and certificates.source is existing",
+            clusters=names,
+            namespace=SYSTEM_NAMESPACE,
+        ),
+        msg("Put the intermediates there, or set certificates.source to generate."),
     )

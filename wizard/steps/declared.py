@@ -11,6 +11,7 @@ from wizard.clusters.namespaces import going
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.mesh import model
+from wizard.messages import joined, msg
 from wizard.objects.ownership import (
     differences,
     is_ours,
@@ -52,7 +53,7 @@ class Declared(Step):
             live = cluster.get(ref_of(manifest))
             if live is not None and is_going(live):
                 ending = going(live)
-                needed.append(_ending(ref_of(manifest), ending.what if ending else "being deleted"))
+                needed.append(_ending(ref_of(manifest), ending.what if ending else msg("being deleted")))
                 live = None
             found = differences(str(ref_of(manifest)), manifest, live, secret=manifest["kind"] == "Secret")
             conflict = self._conflict(manifest, live, found)
@@ -86,15 +87,20 @@ class Declared(Step):
         others = [difference for difference in found if difference.found is not None]
         if not others:
             return None
-        by = listing(sorted({difference.by for difference in others if difference.by})) or "somebody else"
+        by = listing(sorted({difference.by for difference in others if difference.by})) or msg("somebody else")
         return Conflict(
-            f"{ref_of(manifest)} is there already and set otherwise by {by}: {'; '.join(map(str, others[:3]))}",
-            "Change the mesh file to match it, or change it there.",
+            msg(
+                "{object} is there already and set otherwise by {owner}: {differences}",
+                object=str(ref_of(manifest)),
+                owner=by,
+                differences=joined((each.told for each in others[:3]), "; "),
+            ),
+            msg("Change the mesh file to match it, or change it there."),
         )
 
 
 def _ending(ref: Ref, what: str) -> Difference:
-    return Difference(str(ref), "", what, "gone, and made anew", transient=True)
+    return Difference(str(ref), "", what, msg("gone, and made anew"), transient=True)
 
 
 def kubectl_apply(cluster: model.Cluster, manifests: Sequence[Object]) -> str:

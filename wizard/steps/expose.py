@@ -6,6 +6,7 @@ from wizard.clusters.kinds import Object
 from wizard.istio import names
 from wizard.istio.overlaid import cluster_domain, service_hosts
 from wizard.mesh.model import GATEWAY_TLS_PORT, SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import msg
 from wizard.steps import kinds
 from wizard.steps.declared import Declared
 
@@ -24,7 +25,7 @@ class ExposeServices(Declared):
     kind = kinds.EXPOSE_SERVICES
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__("Expose services", mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
+        super().__init__(msg("Expose services"), mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         server = {
@@ -41,7 +42,7 @@ class ExposeIstiod(Declared):
     kind = kinds.EXPOSE_ISTIOD
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__("Expose istiod", mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
+        super().__init__(msg("Expose istiod"), mesh, cluster, needs=(kinds.ISTIOD.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         domain = cluster_domain(self.mesh, self.member)

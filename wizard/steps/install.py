@@ -37,17 +37,18 @@ from wizard.istio.proxies import control_plane_version
 from wizard.istio.versions import remote_runs_istiod, step_trouble
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects import crds, defaulttag, foreign, gateway, removal
 from wizard.objects.before import Before, Found, Wanted, addresses, look_up, touched_by_others
 from wizard.objects.discovery import discovery_address
 from wizard.objects.installed import MADE, RECORD, before_of, compared, discovery_in, missing, recorded_operator
-from wizard.objects.ownership import ISTIO_OWNER, MESH, annotation, exact_differences, label, way_out
+from wizard.objects.ownership import MESH, annotation, exact_differences
 from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
 from wizard.probes.watch import Watch
-from wizard.steps import kinds
+from wizard.steps import kinds, obstacles
 from wizard.steps.loadbalancer import awaits_address
-from wizard.text import here_document, listing, one_line, quoted
+from wizard.text import here_document, listing, quoted
 from wizard.world import World
 
 _SOME_ADDRESS = "192.0.2.1"
@@ -82,10 +83,8 @@ class Install(Step):
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster, version_step: bool = False) -> None:
         """`version_step`: see `plan_of`."""
-        gateway = " and east-west gateway" if mesh.has_gateway(cluster.name) else ""
-        what = "Istio" if runs_istiod(mesh, cluster) else "Istio's injector"
         super().__init__(
-            what + gateway, cluster=cluster.name, needs=_needs(mesh, cluster), awaits=_awaits(mesh, cluster)
+            _title(mesh, cluster), cluster=cluster.name, needs=_needs(mesh, cluster), awaits=_awaits(mesh, cluster)
         )
         self.mesh = mesh
         self.member = cluster
@@ -99,13 +98,13 @@ class Install(Step):
     def probe(self, world: World) -> Probe:
         cluster = world.cluster(self.cluster)
         istiod = cluster.get(istiod_of(self.mesh))
-        conflict = self._conflict(cluster, istiod)
+        conflict = obstacles.somebody_elses(cluster, istiod, self.mesh.name)
         if conflict:
             return conflict
         record = cluster.get(RECORD)
         first = istiod is None and record is None
         if first:
-            needed = [Difference(f"Istio {self.mesh.istio.version}", "", None, "to be installed")]
+            needed = [Difference(f"Istio {self.mesh.istio.version}", "", None, msg("to be installed"))]
         else:
             needed = [*self._recorded(world, record), *self._standing(cluster, istiod)]
             needed += missing(cluster, record, needed)
@@ -163,9 +162,7 @@ class Install(Step):
         elif removal.stands(cluster):
             shared = [item for item in removal.owned(cluster) if touched_by_others(item)]
             before = Before.of([*crds.standing(cluster), *shared])
-            also = f", and so do {listing(str(ref_of(item)) for item in shared)}" if shared else ""
-            gone = f"ConfigMap {RECORD.name}, which told whose they are, is gone"
-            job.say(f"{cluster.name}: Istio's CRDs stay{also}: {gone}")
+            _tell_left(cluster.name, [str(ref_of(item)) for item in shared], job)
         else:
             if mesh is not None:  # our namespace still stands: we were stopped half-way, before the record went
                 removal.remove_traces(cluster, job)
@@ -192,7 +189,9 @@ class Install(Step):
         return [
             Command(
                 install,
-                "Control plane, east-west gateway and meshNetworks at once; the name keeps a later install from pruning.",
+                msg(
+                    "Control plane, east-west gateway and meshNetworks at once; the name keeps a later install from pruning."
+                ),
             )
         ]
 
@@ -243,23 +242,6 @@ class Install(Step):
                 begun["data"][MADE] = data[MADE]  # the same again makes the same
             put(cluster, begun, self.mesh.name)
 
-    def _conflict(self, cluster: Cluster, istiod: Object | None) -> Conflict | None:
-        owner = label(istiod, ISTIO_OWNER)
-        if istiod is not None and owner != OPERATOR_NAME:
-            by = f"IstioOperator {one_line(owner)}" if owner and owner != "unknown" else "another installer"
-            return Conflict(
-                f"{cluster.name}: an Istio installed by {by} stands in {SYSTEM_NAMESPACE} already",
-                "Uninstall it first, or leave this cluster out: meshwizard does not overwrite what it did not make.",
-            )
-        record = cluster.get(RECORD)
-        mesh = annotation(record, MESH)
-        if mesh is not None and mesh != self.mesh.name:
-            return Conflict(
-                f"{cluster.name} belongs to mesh {one_line(mesh)} already",
-                way_out(mesh),
-            )
-        return None
-
     def _stepping(self, cluster: Cluster) -> Conflict | None:
         """A step to another version of Istio that nobody consented to."""
         version = str(self.mesh.istio.version)
@@ -267,8 +249,10 @@ class Install(Step):
         if trouble is None:
             return None
         return Conflict(
-            f"{cluster.name}: {trouble}",
-            "Give another istioctl with --istioctl, or consent to it: meshwizard resume or apply with --version-step.",
+            msg("{cluster}: {problem}", cluster=cluster.name, problem=trouble),
+            msg(
+                "Give another istioctl with --istioctl, or consent to it: meshwizard resume or apply with --version-step."
+            ),
         )
 
     def _rendered(self, world: World, record: Object | None) -> list[Object]:
@@ -292,27 +276,18 @@ class Install(Step):
         data = (record or {}).get("data") or {}
         name = f"IstioOperator {OPERATOR_NAME}"
         if not data.get("operator.yaml"):
-            return [Difference(name, "", "not completed", "to be installed")]
+            return [Difference(name, "", msg("not completed"), msg("to be installed"))]
         recorded = recorded_operator(record)
         wanted = compared(operator_of(self.mesh, self.member, self._discovery(world) or discovery_in(recorded)))
         told = exact_differences(name, wanted, recorded)
         if data.get("overlays", "") != "\n".join(self._overlays()):
-            told.append(Difference(name, "overlays", "other content", "that of the files"))
+            told.append(Difference(name, "overlays", msg("other content"), msg("that of the files")))
         return told
 
     def _overwriting(self, cluster: Cluster, render: Callable[[], list[Object]]) -> Conflict | None:
         """What an install, which overwrites by force, would take from others without anybody having seen it."""
         lost = foreign.overwritten(cluster, render, self._told_elsewhere)
-        if not lost:
-            return None
-        more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
-        kind, _, rest = lost[0].object.partition(" ")
-        name, _, namespace = rest.partition(" in ")
-        edit = f"{kubectl(self.member)} {f'-n {namespace} ' if namespace else ''}edit {kind.lower()} {name}"
-        return Conflict(
-            f"{cluster.name}: the install would overwrite what others set: {'; '.join(map(str, lost[:3]))}{more}",
-            f"Say the same in an overlay (istio.overlays of the mesh file), so that it stays; or take it back there: {edit}",
-        )
+        return obstacles.overwriting(self.member, lost) if lost else None
 
     def _told_elsewhere(self, live: Object, field: str) -> bool:
         """What the mesh file itself says is a difference that plans show, and meshNetworks have a step of their own."""
@@ -325,17 +300,26 @@ class Install(Step):
         told = []
         if runs_istiod(self.mesh, self.member):
             if istiod is None:
-                told.append(Difference(str(istiod_of(self.mesh)), "", None, "to be installed"))
+                told.append(Difference(str(istiod_of(self.mesh)), "", None, msg("to be installed")))
             elif not available(istiod):
                 told.append(
-                    Difference(str(istiod_of(self.mesh)), "status.availableReplicas", "0", "at least 1", transient=True)
+                    Difference(
+                        str(istiod_of(self.mesh)), "status.availableReplicas", "0", msg("at least 1"), transient=True
+                    )
                 )
         if self.mesh.has_gateway(self.member.name):
             told += gateway.standing(cluster, self.mesh, self.member)
         injector = injector_of(self.mesh, self.member)
         if cluster.get(injector) is None:
-            told.append(Difference(str(injector), "", None, "to be installed"))
+            told.append(Difference(str(injector), "", None, msg("to be installed")))
         return told
+
+
+def _title(mesh: model.Mesh, cluster: model.Cluster) -> str:
+    if mesh.has_gateway(cluster.name):
+        own = runs_istiod(mesh, cluster)
+        return msg("Istio and east-west gateway") if own else msg("Istio's injector and east-west gateway")
+    return msg("Istio") if runs_istiod(mesh, cluster) else msg("Istio's injector")
 
 
 def _needs(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
@@ -361,6 +345,27 @@ def _awaits(mesh: model.Mesh, cluster: model.Cluster) -> tuple[str, ...]:
     if cluster.role != "remote" or not mesh.has_gateway(cluster.name):
         return ()
     return (kinds.REMOTE_SECRET.id(mesh.control_plane(cluster.name).name, cluster.name),)
+
+
+def _tell_left(cluster: str, shared: list[str], job: Job) -> None:
+    """Say that what nobody knows to be ours is left."""
+    if shared:
+        job.say(
+            msg(
+                "{cluster}: Istio's CRDs stay, and so do {objects}: ConfigMap {record}, which told whose they are, is gone",
+                cluster=cluster,
+                objects=listing(shared),
+                record=RECORD.name,
+            )
+        )
+    else:
+        job.say(
+            msg(
+                "{cluster}: Istio's CRDs stay: ConfigMap {record}, which told whose they are, is gone",
+                cluster=cluster,
+                record=RECORD.name,
+            )
+        )
 
 
 def injector_of(mesh: model.Mesh, cluster: model.Cluster) -> Ref:

@@ -7,6 +7,7 @@ from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.messages import msg
 from wizard.objects.pods import available
 from wizard.probes.unready import Unready
 from wizard.steps import kinds
@@ -15,7 +16,7 @@ from wizard.text import quoted
 from wizard.world import World
 
 ISTIOD_SECONDS = 420
-_STARTING = "istiod is starting"
+_STARTING = msg("istiod is starting")
 
 
 class IstiodReady(Step):
@@ -30,7 +31,7 @@ class IstiodReady(Step):
         self._own = runs_istiod(mesh, cluster)
         control = cluster.name if self._own else str(cluster.primary)
         super().__init__(
-            "istiod answers and injects" if self._own else f"istiod of {control} injects",
+            msg("istiod answers and injects") if self._own else msg("istiod of {cluster} injects", cluster=control),
             cluster=cluster.name, needs=(kinds.NAMESPACE.id(cluster.name),), joins=(kinds.INSTALL.id(cluster.name),),
         )  # fmt: skip
         self.mesh = mesh
@@ -39,7 +40,8 @@ class IstiodReady(Step):
 
     def probe(self, world: World) -> Probe:
         seen = self._seen(world.cluster(self.cluster))
-        return Needed((Difference(self.title, "", seen, "available, its webhook ready"),)) if seen else Done()
+        wanted = msg("available, its webhook ready")
+        return Needed((Difference(self.title, "", seen, wanted),)) if seen else Done()
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -52,7 +54,7 @@ class IstiodReady(Step):
                 seen = unready.look() or seen
             return (None if seen else True), seen
 
-        job.wait("istiod to answer and inject", look, seconds=ISTIOD_SECONDS, every=0.4)
+        job.wait(msg("istiod to answer and inject"), look, seconds=ISTIOD_SECONDS, every=0.4)
 
     def commands(self) -> list[Command]:
         if not self._own:
@@ -65,11 +67,11 @@ class IstiodReady(Step):
         if self._own:
             istiod = cluster.get(self._istiod)
             if istiod is None:
-                return f"no Deployment {self._istiod.name} yet"
+                return msg("no Deployment {name} yet", name=self._istiod.name)
             if not available(istiod):
                 return _STARTING
         injector = cluster.get(injector_of(self.mesh, self.member))
         hooks = (injector or {}).get("webhooks") or []
         if not hooks or not all(hook.get("clientConfig", {}).get("caBundle") for hook in hooks):
-            return "the injection webhook has no certificate yet"
+            return msg("the injection webhook has no certificate yet")
         return ""

@@ -8,6 +8,7 @@ from wizard.istio.versions import host_names_of_gateways
 from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
 from wizard.probes.warnings import latest_warning
 from wizard.steps import kinds
@@ -29,7 +30,7 @@ class GatewayAddress(Step):
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
-            "Gateway's address", cluster=cluster.name,
+            msg("Gateway's address"), cluster=cluster.name,
             needs=(kinds.NAMESPACE.id(cluster.name),), joins=(kinds.INSTALL.id(cluster.name),),
         )  # fmt: skip
         self.mesh = mesh
@@ -41,13 +42,21 @@ class GatewayAddress(Step):
         istio = str(self.mesh.istio.version)
         if address and not is_ip(address) and not host_names_of_gateways(istio):
             return Conflict(
-                f"the load balancer of {self.cluster} gave the host name {address}, which Istio {istio} cannot use",
-                f"Give the IP address behind it in gateway.address of {self.cluster}, or use Istio 1.13 or later.",
+                msg(
+                    "the load balancer of {cluster} gave the host name {host}, which Istio {version} cannot use",
+                    cluster=self.cluster,
+                    host=address,
+                    version=istio,
+                ),
+                msg(
+                    "Give the IP address behind it in gateway.address of {cluster}, or use Istio 1.13 or later.",
+                    cluster=self.cluster,
+                ),
             )
         if address:
             return Done(address)
         seen = "<pending>" if service else None
-        return Needed((Difference(str(GATEWAY_SERVICE), "EXTERNAL-IP", seen, "an address"),))
+        return Needed((Difference(str(GATEWAY_SERVICE), "EXTERNAL-IP", seen, msg("an address")),))
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -55,12 +64,12 @@ class GatewayAddress(Step):
         def look() -> tuple[str | None, str]:
             service = cluster.get(GATEWAY_SERVICE)
             if service is None:
-                return None, f"no {GATEWAY_SERVICE} yet"
-            return ingress_of(service), latest_warning(cluster, GATEWAY_SERVICE) or "EXTERNAL-IP is <pending>"
+                return None, msg("no {object} yet", object=str(GATEWAY_SERVICE))
+            return ingress_of(service), latest_warning(cluster, GATEWAY_SERVICE) or msg("EXTERNAL-IP is <pending>")
 
         job.wait(
-            f"the load balancer of {self.cluster} to give the gateway an address", look, seconds=ADDRESS_SECONDS, every=2.0,
-            remedy=self._remedy(),
+            msg("the load balancer of {cluster} to give the gateway an address", cluster=self.cluster), look,
+            seconds=ADDRESS_SECONDS, every=2.0, remedy=self._remedy(),
         )  # fmt: skip
 
     def commands(self) -> list[Command]:
@@ -68,17 +77,26 @@ class GatewayAddress(Step):
             Command(
                 f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} wait service/{GATEWAY_SERVICE.name} "
                 f"--for=jsonpath='{{.status.loadBalancer.ingress}}' --timeout={ADDRESS_SECONDS}s",
-                "The address that the load balancer gives; istiod reads it from the Service.",
+                msg("The address that the load balancer gives; istiod reads it from the Service."),
             )
         ]
 
     def _remedy(self) -> str:
         serves = bool(self.mesh.remotes_of(self.member.name))
-        others = ["external-ips (a node's address)", "cluster-ip-route (a route on the other clusters' nodes)"]
+        others = [
+            msg("external-ips (a node's address)"),
+            msg("cluster-ip-route (a route on the other clusters' nodes)"),
+        ]
         if not serves:
-            others.insert(0, "node-port (a port on every node)")
-        return (
-            f"Does {self.cluster} have a load balancer controller, with an address to give? Look at it: {kubectl(self.member)} "
-            f"-n {SYSTEM_NAMESPACE} describe service {GATEWAY_SERVICE.name}\n"
-            f"Or choose another gateway.exposure for {self.cluster}: {', '.join(others)}."
+            others.insert(0, msg("node-port (a port on every node)"))
+        look = msg(
+            "Does {cluster} have a load balancer controller, with an address to give? Look at it: {command}",
+            cluster=self.cluster,
+            command=f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} describe service {GATEWAY_SERVICE.name}",
         )
+        choose = msg(
+            "Or choose another gateway.exposure for {cluster}: {exposures}.",
+            cluster=self.cluster,
+            exposures=joined(others, ", "),
+        )
+        return joined((look, choose))

@@ -15,6 +15,7 @@ from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, St
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import msg
 from wizard.objects.ownership import exact_differences
 from wizard.steps import kinds
 from wizard.text import quoted
@@ -38,7 +39,7 @@ class MeshNetworks(Step):
     def probe(self, world: World) -> Probe:
         config = world.cluster(self.cluster).get(self.ref)
         if config is None:
-            return Needed((Difference(str(self.ref), "", None, "to be installed"),))
+            return Needed((Difference(str(self.ref), "", None, msg("to be installed")),))
         told = self._differences(config)
         return Needed(tuple(told)) if told else Done()
 
@@ -57,7 +58,7 @@ class MeshNetworks(Step):
         return [
             Command(
                 f"{tool} get configmap {quoted(self.ref.name)} -o jsonpath='{{.data.meshNetworks}}'",
-                "The install wrote these; every network of the mesh must be among them.",
+                msg("The install wrote these; every network of the mesh must be among them."),
             )
         ]
 

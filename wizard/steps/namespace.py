@@ -12,6 +12,7 @@ from wizard.engine.step import Command
 from wizard.errors import Failed
 from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.ownership import LABELS
 from wizard.steps import kinds
 from wizard.steps.declared import Declared
@@ -28,7 +29,7 @@ class SystemNamespace(Declared):
     rights = (Right("create", NAMESPACE), Right("patch", NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        super().__init__("Namespace and network label", mesh, cluster, needs=(kinds.PREFLIGHT.id(cluster.name),))
+        super().__init__(msg("Namespace and network label"), mesh, cluster, needs=(kinds.PREFLIGHT.id(cluster.name),))
 
     def manifests(self) -> list[Object]:
         metadata: Object = {"name": SYSTEM_NAMESPACE, "labels": {NETWORK_LABEL: self.member.network}}
@@ -42,13 +43,14 @@ class SystemNamespace(Declared):
             f"{tool} create namespace {SYSTEM_NAMESPACE} --dry-run=client -o yaml | {tool} apply -f -",
             f"{tool} label namespace {SYSTEM_NAMESPACE} {quoted(f'{NETWORK_LABEL}={self.member.network}')} --overwrite",
         ]
-        why = "The network label tells istiod which pods are reached through a gateway."
+        why = [msg("The network label tells istiod which pods are reached through a gateway.")]
         if self.member.role == "remote":
             lines.append(
                 f"{tool} annotate namespace {SYSTEM_NAMESPACE} {quoted(f'{CONTROL_PLANE}={self.member.primary}')} --overwrite"
             )
-            why += f" The annotation names {self.member.primary}, whose istiod serves this cluster."
-        return [Command("\n".join(lines), why)]
+            primary = str(self.member.primary)
+            why.append(msg("The annotation names {primary}, whose istiod serves this cluster.", primary=primary))
+        return [Command("\n".join(lines), joined(why, " "))]
 
 
 def namespace_labels(mesh: Mesh, cluster: Cluster, name: str, world: World) -> dict[str, str] | None:

@@ -13,6 +13,7 @@ from wizard.clusters.port import Right
 from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.gateway import GATEWAY_SERVICE, node_port
 from wizard.steps import kinds
 from wizard.world import World
@@ -27,7 +28,7 @@ class Preflight(Step):
 
     def __init__(self, mesh: Mesh, cluster: Cluster, needed: tuple[Right, ...]) -> None:
         """`needed`: the rights of all kinds of step."""
-        super().__init__("Fit for the mesh", cluster=cluster.name)
+        super().__init__(msg("Fit for the mesh"), cluster=cluster.name)
         self.needed = needed
         self.mesh = mesh
         self.member = cluster
@@ -36,9 +37,10 @@ class Preflight(Step):
         findings = check_cluster(self.mesh, self.member, world, self.needed)
         _refuse(findings)
         if self._port_range_unknown(world):
-            return Needed((Difference("NodePort", "", "range not told", "one that the API server gives"),))
+            wanted = msg("one that the API server gives")
+            return Needed((Difference("NodePort", "", msg("range not told"), wanted),))
         warnings = [finding.text for finding in findings if finding.severity == "warning"]
-        return Done("; ".join(warnings) or findings[0].text)
+        return Done(joined(warnings, "; ") or findings[0].text)
 
     def apply(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -61,5 +63,5 @@ def _refuse(findings: Sequence[Finding]) -> None:
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         kind = NeedsPerson if all(finding.person for finding in errors) else Failed
-        told = "; ".join(finding.text for finding in errors)
-        raise kind(told, "\n".join(dict.fromkeys(finding.remedy for finding in errors if finding.remedy)))
+        told = joined((finding.text for finding in errors), "; ")
+        raise kind(told, joined(dict.fromkeys(finding.remedy for finding in errors)))

@@ -14,6 +14,7 @@ from wizard.istio.proxies import INJECTED, PROXY, control_plane_version, outdate
 from wizard.istio.versions import minor_of
 from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
+from wizard.messages import counted, joined, msg
 from wizard.objects.pods import is_going, is_pod_of
 from wizard.steps import kinds
 from wizard.steps.sample import sample_deployments
@@ -31,7 +32,9 @@ class Proxies(Step):
     waits = True
 
     def __init__(self, mesh: model.Mesh, cluster: model.Cluster) -> None:
-        super().__init__("Proxies of Istio's version", cluster=cluster.name, needs=(kinds.INSTALL.id(cluster.name),))
+        super().__init__(
+            msg("Proxies of Istio's version"), cluster=cluster.name, needs=(kinds.INSTALL.id(cluster.name),)
+        )
         self.mesh = mesh
         self.member = cluster
 
@@ -41,7 +44,7 @@ class Proxies(Step):
     def probe(self, world: World) -> Probe:
         cluster = world.cluster(self.cluster)
         if not control_plane_version(cluster, self.mesh):
-            return Needed((Difference(self.title, "", "no Istio yet", str(self.mesh.istio.version)),))
+            return Needed((Difference(self.title, "", msg("no Istio yet"), str(self.mesh.istio.version)),))
         differences = self._differences(cluster)
         return Needed(tuple(differences)) if differences else Done()
 
@@ -50,25 +53,29 @@ class Proxies(Step):
 
         def look() -> tuple[bool | None, str]:
             left = self._differences(cluster)
-            return (None if left else True), f"still old: {listing(each.object for each in left[:_SHOWN])}"
+            objects = listing(each.object for each in left[:_SHOWN])
+            return (None if left else True), msg("still old: {objects}", objects=objects)
 
         left = self._differences(cluster)
         if left:
-            job.person(
-                f"{self.cluster}: proxies of another minor version than Istio {self.mesh.istio.version}: "
-                f"{listing(each.object for each in left[:_SHOWN])}"
-                + (f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""),
-                "Restart what they belong to, when it may be:\n" + "\n".join(self._restarts(cluster)),
-                look,
-            )
+            told = listing(each.object for each in left[:_SHOWN])
+            more = len(left) - _SHOWN
+            if more > 0:
+                told = counted("{objects}, and {count} more", "{objects}, and {count} more", more, objects=told)
+            what = msg(
+                "{cluster}: proxies of another minor version than Istio {version}: {objects}",
+                cluster=self.cluster, version=str(self.mesh.istio.version), objects=told,
+            )  # fmt: skip
+            restart = msg("Restart what they belong to, when it may be:")
+            job.person(what, joined((restart, *self._restarts(cluster))), look)
 
     def _differences(self, cluster: Cluster) -> list[Difference]:
         minor = minor_of(str(self.mesh.istio.version)) or (0, 0)
         wanted = f"{minor[0]}.{minor[1]}"
         return [
             Difference(
-                one_line(f"{kind} {name} in {namespace}"), PROXY, version, f"{wanted}: {self._restart(kind, name, namespace)}",
-                transient=True,
+                one_line(msg("{kind} {name} in {namespace}", kind=kind, name=name, namespace=namespace)), PROXY, version,
+                f"{wanted}: {self._restart(kind, name, namespace)}", transient=True,
             )
             for (kind, name, namespace), version in self._old(cluster).items()
         ]  # fmt: skip

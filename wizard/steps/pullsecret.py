@@ -16,6 +16,7 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Probe
 from wizard.errors import Failed, Mistake
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
+from wizard.messages import msg
 from wizard.objects.placing import put, take_back
 from wizard.reading import read
 from wizard.steps import kinds
@@ -47,7 +48,7 @@ class PullSecret(Declared):
     rights = (Right("create", SECRET, SYSTEM_NAMESPACE), Right("patch", SECRET, SYSTEM_NAMESPACE))
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
-        super().__init__("Pull secret", mesh, cluster, needs=(kinds.NAMESPACE.id(cluster.name),))
+        super().__init__(msg("Pull secret"), mesh, cluster, needs=(kinds.NAMESPACE.id(cluster.name),))
         self.ref = Ref(SECRET, str(mesh.istio.pull_secret), SYSTEM_NAMESPACE)
 
     def manifests(self) -> list[Object]:
@@ -63,12 +64,15 @@ class PullSecret(Declared):
         found = world.cluster(self.cluster).get(self.ref)
         if found is not None and found.get("type") == KIND:
             return Done()
-        what = f"is no {KIND}" if found else "is not there"
-        return Conflict(
-            f"{self.cluster}: {self.ref} {what}, and istio.pullSecretFile is not given",
-            f"Make it: {kubectl(self.member)} -n {SYSTEM_NAMESPACE} create secret docker-registry {self.ref.name} …, "
-            "or give its content in istio.pullSecretFile.",
-        )
+        place, ref = self.cluster, str(self.ref)
+        what = msg("{cluster}: {secret} is not there, and istio.pullSecretFile is not given", cluster=place, secret=ref)
+        if found:
+            what = msg(
+                "{cluster}: {secret} is no {type}, and istio.pullSecretFile is not given",
+                cluster=place, secret=ref, type=KIND,
+            )  # fmt: skip
+        make = f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} create secret docker-registry {self.ref.name}"
+        return Conflict(what, msg("Make it: {command} …, or give its content in istio.pullSecretFile.", command=make))
 
     def undo(self, world: World, job: Job) -> None:
         take_back(world.cluster(self.cluster), self.ref, self.mesh.name, job)
@@ -82,7 +86,7 @@ class PullSecret(Declared):
             Command(
                 f"{tool} create secret generic {quoted(self.ref.name)} -n {SYSTEM_NAMESPACE} --type={KIND} "
                 f"--from-file={KEY}={quoted(path)} --dry-run=client -o yaml |\n  {tool} apply --server-side -f -",
-                "The credentials of the private registry.",
+                msg("The credentials of the private registry."),
             )
         ]
 
@@ -94,9 +98,11 @@ def differences(cluster: Cluster, mesh: Mesh, namespace: str) -> list[Difference
     ref = Ref(SECRET, mesh.istio.pull_secret, namespace)
     found, wanted = cluster.get(ref), cluster.get(Ref(SECRET, mesh.istio.pull_secret, SYSTEM_NAMESPACE))
     if found is None:
-        return [Difference(str(ref), "", None, "to be made")]
+        return [Difference(str(ref), "", None, msg("to be made"))]
     same = (found.get("data") or {}).get(KEY) == ((wanted or {}).get("data") or {}).get(KEY)
-    return [] if same else [Difference(str(ref), KEY, "other content", f"that in {SYSTEM_NAMESPACE}")]
+    if same:
+        return []
+    return [Difference(str(ref), KEY, msg("other content"), msg("that in {namespace}", namespace=SYSTEM_NAMESPACE))]
 
 
 def copy(cluster: Cluster, mesh: Mesh, namespace: str) -> None:
@@ -106,7 +112,15 @@ def copy(cluster: Cluster, mesh: Mesh, namespace: str) -> None:
     source = cluster.get(Ref(SECRET, mesh.istio.pull_secret, SYSTEM_NAMESPACE))
     content = ((source or {}).get("data") or {}).get(KEY)
     if not content:
-        raise Failed(f"{cluster.name}: Secret {mesh.istio.pull_secret} in {SYSTEM_NAMESPACE} is gone", "Apply again.")
+        raise Failed(
+            msg(
+                "{cluster}: Secret {name} in {namespace} is gone",
+                cluster=cluster.name,
+                name=mesh.istio.pull_secret,
+                namespace=SYSTEM_NAMESPACE,
+            ),
+            msg("Apply again."),
+        )
     if differences(cluster, mesh, namespace):
         put(cluster, _manifest(Ref(SECRET, mesh.istio.pull_secret, namespace), content), mesh.name)
 
@@ -126,7 +140,8 @@ def _content(path: Path) -> bytes:
     try:
         content = read(path, MAX_BYTES)
     except ValueError as error:
-        raise Failed(f"{one_line(path)} {error}", "Give another file.") from error
+        what = msg("{file} {problem}", file=one_line(path), problem=error.args[0])
+        raise Failed(what, msg("Give another file.")) from error
     hold_docker(content)
     try:
         auths = json.loads(content)["auths"]
@@ -134,7 +149,9 @@ def _content(path: Path) -> bytes:
         auths = None
     if not isinstance(auths, dict) or not auths:
         raise Failed(
-            f"{one_line(path)} is no Docker config.json with credentials: it has no entries under auths",
-            "`docker login` with a credential helper keeps them elsewhere; log in without one, or make the Secret by hand.",
+            msg("{file} is no Docker config.json with credentials: it has no entries under auths", file=one_line(path)),
+            msg(
+                "`docker login` with a credential helper keeps them elsewhere; log in without one, or make the Secret by hand."
+            ),
         )
     return content

@@ -7,10 +7,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import JOB, NODE, POD, SERVICE
-from wizard.clusters.nodes import all_addresses, node_addresses
+from wizard.clusters.nodes import all_addresses
 from wizard.clusters.patience import within
 from wizard.clusters.port import EXECUTING, Right
 from wizard.engine.step import Difference, Job, Needed, Probe, Step
@@ -19,59 +18,28 @@ from wizard.fanout import of_each
 from wizard.istio.versions import remote_runs_istiod
 from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.discovery import discovery_address
 from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
 from wizard.objects.pods import is_going
 from wizard.probes.asking import doubt
 from wizard.probes.credential import Credential, beforehand, in_secret
-from wizard.probes.curlpod import Answer, CurlPods, probe_labels, remove_probes
-from wizard.probes.policies import limiting
+from wizard.probes.curlpod import Answer, CurlPods, remove_probes
 from wizard.steps import kinds
 from wizard.steps.remotesecret import secret_of
+from wizard.steps.targets import PATIENCE, Target, remedy_for
 from wizard.text import listing, one_line
 from wizard.world import World
 
 DISCOVERY_PORT = 15012
 INJECTION_PORT = 15017
 DNS_PORT = 53
-# How long an address may stay closed. Envoy opens a port a moment after it was told to, clouds take minutes to wire a
-# load balancer whose address they have given already.
-PATIENCE = 3.0
+# How long an address may stay closed that needs more time than others. Envoy opens a port a moment after it was told to, clouds
+# take minutes to wire a load balancer whose address they have given already.
 OPENING_PATIENCE = 20.0
 BALANCER_PATIENCE = 240.0
 TRYING_SECONDS = 60.0  # for the tries themselves
 AUTHORITY_SECONDS = 5.0  # that a peer has to tell its authority
-_SHOWN = 6  # node addresses that a remedy lists
-
-
-@dataclass(frozen=True)
-class Target:
-    """One address to try, of that `peer`. `what`: what is there. `refused`: whether a refusal will do, since nobody may listen
-    yet but the path is open. `patience`: for how many seconds it may be closed, `opening`: and refuse. `remedy`: what to do
-    where it is closed, None: open the port.
-    """
-
-    peer: str
-    what: str
-    url: str
-    refused: bool = False
-    patience: float = PATIENCE
-    opening: float = PATIENCE
-    remedy: str | None = None
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """Its host and port."""
-        parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or 443
-
-    def open(self, answer: Answer) -> bool:
-        """Whether it can be used."""
-        return answer.answered or (self.refused and (answer.connected or answer.refused))
-
-    def may_open(self, answer: Answer, elapsed: float) -> bool:
-        """Whether it is worth trying again after that many seconds."""
-        return elapsed < (max(self.opening, self.patience) if answer.refused else self.patience)
 
 
 @dataclass(frozen=True)
@@ -105,7 +73,8 @@ class Reach(Step):
         return []
 
     def probe(self, world: World) -> Probe:
-        return Needed((Difference("addresses", "", "not tried", f"tried from inside {self.cluster}"),))
+        wanted = msg("tried from inside {cluster}", cluster=self.cluster)
+        return Needed((Difference(msg("addresses"), "", msg("not tried"), wanted),))
 
     def apply(self, world: World, job: Job) -> None:
         targets = self.targets(world)
@@ -115,48 +84,23 @@ class Reach(Step):
             closed = _tried(targets, pods, job)
             doubts = self.doubts(world, pods, job, [target for target in targets if target not in closed])
         told = [
-            f"{self.cluster} cannot reach {target.what} at {shown(target.url)}: {answer.told}"
+            msg(
+                "{cluster} cannot reach {target} at {address}: {answer}",
+                cluster=self.cluster, target=target.what, address=shown(target.url), answer=answer.told,
+            )
             for target, answer in closed.items()
-        ]
+        ]  # fmt: skip
         if closed or doubts:
-            remedies = [self._remedy(closed, world)] if closed else []
+            remedies = [remedy_for(closed, world.cluster(self.cluster))] if closed else []
             remedies += dict.fromkeys(doubt.cure for doubt in doubts if doubt.cure)
             peers = dict.fromkeys([*(target.peer for target in closed), *(doubt.peer for doubt in doubts)])
-            raise Failed("; ".join([*told, *(doubt.what for doubt in doubts)]), "\n".join(remedies), peers=tuple(peers))
-        job.say(f"{self.cluster} reaches {listing(dict.fromkeys(target.what for target in targets))}")
+            what = joined([*told, *(doubt.what for doubt in doubts)], "; ")
+            raise Failed(what, joined(remedies), peers=tuple(peers))
+        reached = listing(dict.fromkeys(target.what for target in targets))
+        job.say(msg("{cluster} reaches {targets}", cluster=self.cluster, targets=reached))
 
     def undo(self, world: World, job: Job) -> None:
         remove_probes(world.cluster(self.cluster), self.id, self.mesh.name)
-
-    def _remedy(self, closed: Mapping[Target, Answer], world: World) -> str:
-        lines = list(dict.fromkeys(target.remedy for target in closed if target.remedy))
-        if not all(answer.connected or answer.refused for answer in closed.values()):
-            limits = limiting(world.cluster(self.cluster), SYSTEM_NAMESPACE, probe_labels(""))
-            lines += [limits] if limits else []
-        ports: dict[str, list[str]] = {}
-        for target, answer in closed.items():
-            host, port = target.place
-            if answer.unresolved:
-                lines.append(f"Let Pods of {self.cluster} resolve {host}, or give an IP address in its place.")
-            elif target.remedy is None:
-                ports.setdefault(host, []).append(str(port))
-        if ports:
-            where = listing(f"{host} port {listing(dict.fromkeys(each))}" for host, each in ports.items())
-            lines.append(f"Open, in firewalls and security groups, TCP from {self._nodes(world)} to {where}.")
-        if any(answer.refused for answer in closed.values()):
-            lines.append(
-                "A refusal may also mean that nothing listens there: see that it runs, and under that address."
-            )
-        return "\n".join(dict.fromkeys(lines))
-
-    def _nodes(self, world: World) -> str:
-        try:
-            addresses = [one_line(address) for address in node_addresses(world.cluster(self.cluster))]
-        except Failed:
-            addresses = []
-        more = f" and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
-        told = f" ({', '.join(addresses[:_SHOWN])}{more})" if addresses else ""
-        return f"the nodes of {self.cluster}{told}"
 
 
 class ReachApi(Reach):
@@ -167,7 +111,7 @@ class ReachApi(Reach):
     kind = kinds.REACH_API
 
     def __init__(
-        self, mesh: Mesh, cluster: Cluster, title: str = "Path to the API servers", needs: tuple[str, ...] = ()
+        self, mesh: Mesh, cluster: Cluster, title: str = msg("Path to the API servers"), needs: tuple[str, ...] = ()
     ) -> None:
         super().__init__(title, mesh, cluster, needs)
 
@@ -187,7 +131,7 @@ class ReachApi(Reach):
 
     def targets(self, world: World) -> list[Target]:
         return [
-            Target(peer.name, f"the API server of {peer.name}", str(peer.api_server))
+            Target(peer.name, msg("the API server of {cluster}", cluster=peer.name), str(peer.api_server))
             for peer in self.mesh.read_by(self.member.name)
         ]
 
@@ -208,7 +152,7 @@ class ReachPeers(ReachApi):
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
         needs = tuple(kinds.REMOTE_SECRET.id(cluster.name, peer.name) for peer in mesh.read_by(cluster.name))
-        super().__init__(mesh, cluster, "istiod reads the right clusters", needs)
+        super().__init__(mesh, cluster, msg("istiod reads the right clusters"), needs)
 
     def credential(self, peer: Cluster, world: World) -> Credential | None:
         return in_secret(world.cluster(self.cluster).get(secret_of(peer.name)), peer.name)
@@ -230,7 +174,7 @@ class ReachGateways(Reach):
                 needs.append(kinds.GATEWAY_ADDRESS.id(peer.name))
             elif peer.gateway.exposure == "cluster-ip-route":
                 needs += [kinds.INSTALL.id(peer.name), kinds.ROUTE.id(cluster.name, peer.name)]
-        super().__init__("Path to the other clusters", mesh, cluster, tuple(needs))
+        super().__init__(msg("Path to the other clusters"), mesh, cluster, tuple(needs))
 
     def wanted(self) -> object:
         return [
@@ -250,7 +194,7 @@ class ReachGateways(Reach):
         with befalling(peer.name):
             addresses = peer.gateway.addresses or (self._balanced(peer, world),)
         patience = BALANCER_PATIENCE if peer.gateway.labelled else PATIENCE
-        what = f"the gateway of {peer.name}"
+        what = msg("the gateway of {cluster}", cluster=peer.name)
         return [
             Target(peer.name, what, _url(each, peer.gateway.tls_port), refused=True, patience=patience)
             for each in addresses
@@ -260,15 +204,24 @@ class ReachGateways(Reach):
         """What the peer's load balancer gave. NeedsPerson where that is this cluster's own: its Pods would never leave it."""
         address = ingress_of(world.cluster(peer.name).get(GATEWAY_SERVICE))
         if address is None:
-            raise Failed(f"the gateway of {peer.name} has no address yet", "Look at its load balancer.")
+            raise _no_address(peer.name)
         own = world.cluster(self.cluster)
         given = {ingress_of(service) for service in own.objects(SERVICE)}
         if address in given or canonical(address) in all_addresses(own.objects(NODE), "InternalIP"):
             raise NeedsPerson(
-                f"the load balancer of {peer.name} gave {address}, which is an address of {self.cluster} itself, too: who calls "
-                f"it from there stays in {self.cluster}",
-                f"Give the load balancers of {peer.name} and {self.cluster} different ranges of addresses, or choose another "
-                f"gateway.exposure for {peer.name}.",
+                msg(
+                    "the load balancer of {peer} gave {address}, which is an address of {cluster} itself, too: who calls it from "
+                    "there stays in {cluster}",
+                    peer=peer.name,
+                    address=address,
+                    cluster=self.cluster,
+                ),
+                msg(
+                    "Give the load balancers of {peer} and {cluster} different ranges of addresses, or choose another "
+                    "gateway.exposure for {peer}.",
+                    peer=peer.name,
+                    cluster=self.cluster,
+                ),
             )
         return address
 
@@ -280,11 +233,12 @@ class ReachGateways(Reach):
             status = pod.get("status") or {}
             address = str(status.get("podIP") or "")
             if status.get("phase") == "Running" and not is_going(pod) and is_ip(address):
-                remedy = (
-                    f"{self.cluster} and {peer.name} share network {one_line(peer.network)}, so their Pods must reach each "
-                    "other directly: route the Pod networks to each other, or give the clusters different networks."
-                )
-                what = f"Pod {one_line(pod['metadata']['name'])} of {peer.name}"
+                remedy = msg(
+                    "{cluster} and {peer} share network {network}, so their Pods must reach each other directly: route the Pod "
+                    "networks to each other, or give the clusters different networks.",
+                    cluster=self.cluster, peer=peer.name, network=one_line(peer.network),
+                )  # fmt: skip
+                what = msg("Pod {name} of {cluster}", name=one_line(pod["metadata"]["name"]), cluster=peer.name)
                 return [Target(peer.name, what, _url(address, DNS_PORT), refused=True, remedy=remedy)]
         return []
 
@@ -301,7 +255,8 @@ class ReachDiscovery(Reach):
             needs.append(kinds.GATEWAY_ADDRESS.id(control.name))
         if control in mesh.routed_from(cluster.name):
             needs.append(kinds.ROUTE.id(cluster.name, control.name))
-        super().__init__(f"Path to istiod of {control.name}", mesh, cluster, tuple(needs))
+        title = msg("Path to istiod of {cluster}", cluster=control.name)
+        super().__init__(title, mesh, cluster, tuple(needs))
         self.control = control
 
     def wanted(self) -> object:
@@ -310,12 +265,12 @@ class ReachDiscovery(Reach):
     def targets(self, world: World) -> list[Target]:
         address = discovery_address(world, self.mesh, self.member)
         if address is None:
-            raise Failed(f"the gateway of {self.control.name} has no address yet", "Look at its load balancer.")
+            raise _no_address(self.control.name)
         ports = [DISCOVERY_PORT]
         if not remote_runs_istiod(str(self.mesh.istio.version)):
             ports.append(INJECTION_PORT)  # called by its API server; tried from a Pod, since only there curl can be run
         patience = BALANCER_PATIENCE if self.control.gateway.labelled else PATIENCE
-        what = f"istiod of {self.control.name}"
+        what = msg("istiod of {cluster}", cluster=self.control.name)
         return [
             Target(self.control.name, what, _url(address, port), patience=patience, opening=OPENING_PATIENCE)
             for port in ports
@@ -326,6 +281,12 @@ def probe_needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
     """The steps that a probe Pod needs."""
     secret = (kinds.PULL_SECRET.id(cluster.name),) if mesh.istio.pull_secret else ()
     return (kinds.NAMESPACE.id(cluster.name), *secret)
+
+
+def _no_address(cluster: str) -> Failed:
+    return Failed(
+        msg("the gateway of {cluster} has no address yet", cluster=cluster), msg("Look at its load balancer.")
+    )
 
 
 def shown(url: str) -> str:
@@ -347,12 +308,18 @@ def _tried(targets: Sequence[Target], pods: CurlPods, job: Job) -> dict[Target, 
         left = [target for target in left if not target.open(found[target.url])]
         closed.update({each: found[each.url] for each in left if not each.may_open(found[each.url], elapsed)})
         left = [target for target in left if target not in closed]
-        seen = "; ".join(f"{target.what} at {shown(target.url)}: {found[target.url].told}" for target in left[:3])
-        return (None if left else closed), seen
+        seen = [
+            msg(
+                "{target} at {address}: {answer}",
+                target=target.what, address=shown(target.url), answer=found[target.url].told,
+            )
+            for target in left[:3]
+        ]  # fmt: skip
+        return (None if left else closed), joined(seen, "; ")
 
     longest = max(max(target.patience, target.opening) for target in targets)
     try:
-        return job.wait("every address to answer", look, seconds=longest + TRYING_SECONDS, every=1.0)
+        return job.wait(msg("every address to answer"), look, seconds=longest + TRYING_SECONDS, every=1.0)
     except Failed as failure:
         failure.peers = tuple(dict.fromkeys(target.peer for target in left))
         raise
@@ -366,14 +333,17 @@ def _asked_as_istiod(reader: str, asked: Mapping[str, tuple[Credential, str]], p
     def ask(peer: str) -> Doubt | None:
         credential, uid = asked[peer]
         found = doubt(peer, credential, pods.ask_as_istiod(credential), uid)
-        return Doubt(peer, f"istiod of {reader} cannot read {peer}: {found[0]}", found[1]) if found else None
+        if found is None:
+            return None
+        what = msg("istiod of {cluster} cannot read {peer}: {problem}", cluster=reader, peer=peer, problem=found[0])
+        return Doubt(peer, what, found[1])
 
     def look() -> tuple[list[Doubt] | None, str]:
         doubts = [found for found in of_each(asked, ask, at_once=8) if found]
         over = not doubts or time.monotonic() - began >= PATIENCE
-        return (doubts if over else None), "; ".join(each.what for each in doubts[:3])
+        return (doubts if over else None), joined((each.what for each in doubts[:3]), "; ")
 
-    what = "the API servers to answer as istiod will ask"
+    what = msg("the API servers to answer as istiod will ask")
     return job.wait(what, look, seconds=PATIENCE + TRYING_SECONDS, every=1.0)
 
 

@@ -13,6 +13,7 @@ from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed,
 from wizard.errors import Failed
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
+from wizard.messages import joined, msg
 from wizard.objects.before import owner
 from wizard.objects.ownership import is_ours, of_another
 from wizard.objects.placing import put, take_back
@@ -51,7 +52,7 @@ class RemoteSecret(Step):
         standing = kinds.NAMESPACE if during else kinds.ISTIOD
         tried = (kinds.REACH_API.id(cluster.name),) if mesh.verify.probes == "before" else ()
         super().__init__(
-            f"Remote secret for {target.name}", cluster=cluster.name, peer=target.name,
+            msg("Remote secret for {peer}", peer=target.name), cluster=cluster.name, peer=target.name,
             needs=(kinds.NAMESPACE.id(cluster.name), standing.id(target.name), *tried),
             joins=(kinds.INSTALL.id(target.name),) if during else (),
         )  # fmt: skip
@@ -66,7 +67,8 @@ class RemoteSecret(Step):
     def probe(self, world: World) -> Probe:
         live = world.cluster(self.cluster).get(self.ref)
         if live is None:
-            return Needed((Difference(str(self.ref), "", None, f"to be made, reading {self.target.api_server}"),))
+            wanted = msg("to be made, reading {server}", server=self.target.api_server)
+            return Needed((Difference(str(self.ref), "", None, wanted),))
         conflict = of_another(self.member.name, live, self.mesh.name)
         if conflict:
             return conflict
@@ -82,16 +84,24 @@ class RemoteSecret(Step):
         ]
         if told and not is_ours(live):
             return Conflict(
-                f"{self.member.name}: {self.ref} is there already, made by {owner(live)}, and differs: "
-                f"{'; '.join(map(str, told[:3]))}",
-                f"Remove it, if nobody needs it ({kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret "
-                f"{quoted(self.ref.name)}), or give {self.target.name} another name in the mesh file.",
+                msg(
+                    "{cluster}: {secret} is there already, made by {owner}, and differs: {differences}",
+                    cluster=self.member.name,
+                    secret=str(self.ref),
+                    owner=owner(live),
+                    differences=joined((each.told for each in told[:3]), "; "),
+                ),
+                msg(
+                    "Remove it, if nobody needs it ({command}), or give {peer} another name in the mesh file.",
+                    command=f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(self.ref.name)}",
+                    peer=self.target.name,
+                ),
             )
-        return Needed(tuple(told)) if told else Done(f"reads {self.target.api_server}")
+        return Needed(tuple(told)) if told else Done(msg("reads {server}", server=self.target.api_server))
 
     def apply(self, world: World, job: Job) -> None:
         server = str(self.target.api_server)
-        job.say(f"credential of {self.target.name}'s reader for {server}")
+        job.say(msg("credential of {peer}'s reader for {server}", peer=self.target.name, server=server))
         self._await_reader(world, job)
 
         def look() -> tuple[Object | None, str]:
@@ -104,13 +114,15 @@ class RemoteSecret(Step):
                     raise
                 return None, failure.what
 
-        what = f"the token of {self.target.name}'s reader"
-        made = job.wait(
-            what, look, seconds=TOKEN_SECONDS, remedy=f"Does the controller manager of {self.target.name} run?"
-        )
+        what = msg("the token of {peer}'s reader", peer=self.target.name)
+        remedy = msg("Does the controller manager of {peer} run?", peer=self.target.name)
+        made = job.wait(what, look, seconds=TOKEN_SECONDS, remedy=remedy)
         name = made["metadata"]["name"]
         if name != self.ref.name:
-            raise Failed(f"istioctl made secret {name}, not {self.ref.name}", "Is this istioctl what it says it is?")
+            raise Failed(
+                msg("istioctl made secret {made}, not {wanted}", made=name, wanted=self.ref.name),
+                msg("Is this istioctl what it says it is?"),
+            )
         metadata = {key: made["metadata"].get(key) or {} for key in ("labels", "annotations")}
         data = {
             key: base64.b64encode(str(text).encode()).decode() for key, text in (made.get("stringData") or {}).items()
@@ -129,9 +141,10 @@ class RemoteSecret(Step):
         peer = world.cluster(self.target.name)
 
         def look() -> tuple[Object | None, str]:
-            return peer.get(READER), "not there yet"
+            return peer.get(READER), msg("not there yet")
 
-        job.wait(f"the reader's account in {self.target.name}", look, seconds=READER_SECONDS, every=0.4)
+        what = msg("the reader's account in {peer}", peer=self.target.name)
+        job.wait(what, look, seconds=READER_SECONDS, every=0.4)
 
     def undo(self, world: World, job: Job) -> None:
         cluster = world.cluster(self.cluster)
@@ -146,7 +159,7 @@ class RemoteSecret(Step):
                 f"{istioctl(self.target, make)} -n {SYSTEM_NAMESPACE} "
                 f"--name={quoted(self.target.name)} --server={quoted(self.target.api_server)} |\n"
                 f"  {kubectl(self.member)} apply -f -",
-                f"{self.member.name}'s istiod may read {self.target.name}.",
+                msg("{cluster}'s istiod may read {peer}.", cluster=self.member.name, peer=self.target.name),
             )
         ]
 
@@ -154,17 +167,17 @@ class RemoteSecret(Step):
         """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
         held = in_secret(live, self.target.name)
         if held is None:
-            return [(f"data.{self.target.name}", "not a kubeconfig", "a kubeconfig")]
+            return [(f"data.{self.target.name}", msg("not a kubeconfig"), msg("a kubeconfig"))]
         valid, authority = (
             base64.b64decode(((token or {}).get("data") or {}).get(key, "")).decode(errors="replace")
             for key in ("token", "ca.crt")
         )
         return [
             ("server", held.server, str(self.target.api_server)),
-            ("token", _print(held.token), _print(valid) if valid else "a valid one"),
+            ("token", _print(held.token), _print(valid) if valid else msg("a valid one")),
             (
-                "certificate authority",
-                "not verified" if held.authority is None else _print(held.authority),
+                msg("certificate authority"),
+                msg("not verified") if held.authority is None else _print(held.authority),
                 _print(authority),
             ),
         ]
@@ -178,10 +191,10 @@ def _await_unread(cluster: clusters.Cluster, peer: str, job: Job) -> None:
     def look() -> tuple[bool | None, str]:
         pods = cluster.objects(POD, SYSTEM_NAMESPACE, "app=istiod")
         told = [one_line(pod["metadata"]["name"]) for pod in pods if peer in _listed(cluster, pod)]
-        return (None if told else True), f"still known to {listing(told)}"
+        return (None if told else True), msg("still known to {pods}", pods=listing(told))
 
     try:
-        job.wait(f"istiod to forget {peer}", look, seconds=FORGETTING_SECONDS, every=0.5)
+        job.wait(msg("istiod to forget {peer}", peer=peer), look, seconds=FORGETTING_SECONDS, every=0.5)
     except Failed as failure:
         job.say(failure.what)
 

@@ -12,6 +12,7 @@ from wizard.errors import Failed
 from wizard.mesh import model
 from wizard.mesh.addresses import bracketed
 from wizard.mesh.model import Mesh
+from wizard.messages import joined, msg
 from wizard.probes.curlpod import CurlPods, remove_probes
 from wizard.steps import kinds
 from wizard.steps.reach import probe_needs, shown
@@ -31,7 +32,7 @@ class Route(Step):
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster, target: model.Cluster) -> None:
         super().__init__(
-            f"Route to the Services of {target.name}", cluster=cluster.name, peer=target.name,
+            msg("Route to the Services of {peer}", peer=target.name), cluster=cluster.name, peer=target.name,
             needs=probe_needs(mesh, cluster),
         )  # fmt: skip
         self.mesh = mesh
@@ -43,7 +44,8 @@ class Route(Step):
         return self._path
 
     def probe(self, world: World) -> Probe:
-        return Needed((Difference("route", "", "not tried", f"tried from inside {self.cluster}"),))
+        wanted = msg("tried from inside {cluster}", cluster=self.cluster)
+        return Needed((Difference(msg("route"), "", msg("not tried"), wanted),))
 
     def apply(self, world: World, job: Job) -> None:
         url = f"https://{_address_of(world.cluster(self.target.name))}:443"
@@ -53,19 +55,32 @@ class Route(Step):
 
             def look() -> tuple[bool | None, str]:
                 found = [(node, answered[url]) for node, answered in pods.ask([url])]
-                missing = [f"node {node}: {answer.told}" for node, answer in found if not answer.answered]
-                return (None if missing else True), f"{shown(url)} from {'; '.join(missing)}"
+                missing = [
+                    msg("node {node}: {answer}", node=node, answer=answer.told)
+                    for node, answer in found
+                    if not answer.answered
+                ]
+                seen = msg("{address} from {nodes}", address=shown(url), nodes=joined(missing, "; "))
+                return (None if missing else True), seen
 
-            what = (
-                f"a route on each node of {self.cluster} to the Services of {self.target.name}: "
-                f"{self.target.service_cidr} via {self.target.gateway.node}"
+            what = msg(
+                "a route on each node of {cluster} to the Services of {peer}: {range} via {node}",
+                cluster=self.cluster,
+                peer=self.target.name,
+                range=self.target.service_cidr,
+                node=self.target.gateway.node,
             )
             job.person(what, self._instructions(nodes), look)
 
     def undo(self, world: World, job: Job) -> None:
         job.say(
-            f"the route to {self.target.name}'s Services stays on the nodes of {self.cluster}; where nothing else needs it, "
-            f"take it back on each of them: sudo ip route del {self._path}"
+            msg(
+                "the route to {peer}'s Services stays on the nodes of {cluster}; where nothing else needs it, take it back on "
+                "each of them: {command}",
+                peer=self.target.name,
+                cluster=self.cluster,
+                command=f"sudo ip route del {self._path}",
+            )
         )
         remove_probes(world.cluster(self.cluster), self.id, self.mesh.name)
 
@@ -73,30 +88,35 @@ class Route(Step):
         return [
             Command(
                 f"# On each node of {one_line(self.member.name)}, not here:\n#   sudo ip route add {self._path}",
-                f"Pods of {self.member.name} reach the Services of {self.target.name} over its node.",
+                msg(
+                    "Pods of {cluster} reach the Services of {peer} over its node.",
+                    cluster=self.member.name,
+                    peer=self.target.name,
+                ),
             )
         ]
 
     def _instructions(self, nodes: list[Object]) -> str:
-        lines = [f"Type this on each node of {self.cluster}:"]
-        for node in nodes:
-            lines += ["", f"# on node {_told(node)}", f"sudo ip route add {self._path}"]
-        return "\n".join(
-            [
-                *lines,
-                "",
-                "It lasts until the node restarts. To keep it, add it to the node's network configuration: with netplan under "
-                f"`routes:`, with ifupdown as `up ip route add {self._path}`.",
-                f"To take it back: sudo ip route del {self._path}",
-            ]
+        add = f"sudo ip route add {self._path}"
+        typed = [joined((msg("# on node {node}", node=_told(node)), add)) for node in nodes]
+        keep = msg(
+            "It lasts until the node restarts. To keep it, add it to the node's network configuration: with netplan under "
+            "`routes:`, with ifupdown as `{line}`.",
+            line=f"up ip route add {self._path}",
         )
+        back = msg("To take it back: {command}", command=f"sudo ip route del {self._path}")
+        heading = msg("Type this on each node of {cluster}:", cluster=self.cluster)
+        return joined((heading, *typed, joined((keep, back))), "\n\n")
 
 
 def _address_of(cluster: Cluster) -> str:
     """The address of the target's Service `kubernetes`."""
     address = ((cluster.get(KUBERNETES) or {}).get("spec") or {}).get("clusterIP")
     if not address or address == "None":
-        raise Failed(f"{cluster.name}: {KUBERNETES} has no address", "Is this a Kubernetes cluster?")
+        raise Failed(
+            msg("{cluster}: {object} has no address", cluster=cluster.name, object=str(KUBERNETES)),
+            msg("Is this a Kubernetes cluster?"),
+        )
     return bracketed(one_line(address))
 
 
@@ -112,4 +132,5 @@ def _told(node: Object) -> str:
         for address in (node.get("status") or {}).get("addresses") or []
         if address.get("type") == "InternalIP"
     ]
-    return one_line(node["metadata"]["name"], 80) + (f" ({listing(addresses)})" if addresses else "")
+    name = one_line(node["metadata"]["name"], 80)
+    return msg("{node} ({addresses})", node=name, addresses=listing(addresses)) if addresses else name

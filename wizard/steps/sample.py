@@ -16,6 +16,7 @@ from wizard.istio import names
 from wizard.istio.proxies import outdated
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
+from wizard.messages import joined, msg
 from wizard.objects.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.objects.placing import await_ended, put_missing, take_back
 from wizard.objects.pods import available, is_going, is_pod_of
@@ -48,7 +49,7 @@ class Sample(Declared):
 
     def __init__(self, mesh: Mesh, cluster: model.Cluster) -> None:
         super().__init__(
-            f"Sample {mesh.sample_version(cluster.name)} and client", mesh, cluster,
+            msg("Sample {version} and client", version=mesh.sample_version(cluster.name)), mesh, cluster,
             needs=(
                 kinds.ISTIOD.id(cluster.name),
                 *((kinds.PULL_SECRET.id(cluster.name),) if mesh.istio.pull_secret else ()),
@@ -119,17 +120,17 @@ class Sample(Declared):
             return probe
         cluster = world.cluster(self.cluster)
         needed = pullsecret.differences(cluster, self.mesh, self.mesh.verify.namespace)
-        needed += [Difference(str(ref), "", "of an earlier version", None) for ref in self._outdated(cluster)]
+        needed += [Difference(str(ref), "", msg("of an earlier version"), None) for ref in self._outdated(cluster)]
         waiting, bare = self._unready(cluster)
         needed += [
-            Difference(str(ref), "status.availableReplicas", "0", "at least 1", transient=True) for ref in waiting
+            Difference(str(ref), "status.availableReplicas", "0", msg("at least 1"), transient=True) for ref in waiting
         ]
         needed += [
             Difference(
                 f"Pod {one_line(pod['metadata']['name'])}",
                 "containers",
                 self._sidecar(pod),
-                f"with {SIDECAR}",
+                msg("with {container}", container=SIDECAR),
                 transient=True,
             )
             for pod in bare
@@ -146,15 +147,12 @@ class Sample(Declared):
             if not waiting and not bare:
                 return True, ""
             replacing.look(bare)
-            said = [f"not available yet: {listing(ref.name for ref in waiting)}"] if waiting else []
-            for why, has in (("without a sidecar", False), ("with a sidecar of another version", True)):
-                pods = [one_line(pod["metadata"]["name"]) for pod in bare if has_sidecar(pod) is has]
-                said += [f"{why}: {listing(pods)}"] if pods else []
-            return None, (unready.check() if waiting else "") or "; ".join(said)
+            return None, (unready.check() if waiting else "") or _told(waiting, bare)
 
+        describe = f"{kubectl(self.member)} -n {self.mesh.verify.namespace} describe pods"
         job.wait(
-            "the sample to be ready", look, seconds=READY_SECONDS, every=0.4,
-            remedy=f"Look at it: {kubectl(self.member)} -n {self.mesh.verify.namespace} describe pods",
+            msg("the sample to be ready"), look, seconds=READY_SECONDS, every=0.4,
+            remedy=msg("Look at it: {command}", command=describe),
         )  # fmt: skip
 
     def commands(self) -> list[Command]:
@@ -199,9 +197,9 @@ class Sample(Declared):
     def _sidecar(self, pod: Object) -> str:
         """What is wrong with the Pod's sidecar; empty where nothing is. It keeps its version as long as the Pod lives."""
         if not has_sidecar(pod):
-            return "no sidecar"
+            return msg("no sidecar")
         version = outdated(pod, self.mesh)
-        return f"{SIDECAR} of Istio {version}" if version else ""
+        return msg("{container} of Istio {version}", container=SIDECAR, version=version) if version else ""
 
     def _unready(self, cluster: Cluster) -> tuple[list[Ref], list[Object]]:
         """(the Deployments of which no Pod serves, their Pods that were not injected, or by an older istiod)."""
@@ -240,6 +238,18 @@ class _Replacing:
                 self._cluster.delete(Ref(POD, pod["metadata"]["name"], pod["metadata"]["namespace"]))
 
 
+def _told(waiting: Sequence[Ref], bare: Sequence[Object]) -> str:
+    """What is not ready: of these Deployments no Pod serves, these Pods have not the sidecar that they should have."""
+    said = [msg("not available yet: {names}", names=listing(ref.name for ref in waiting))] if waiting else []
+    pods = [one_line(pod["metadata"]["name"]) for pod in bare if not has_sidecar(pod)]
+    if pods:
+        said.append(msg("without a sidecar: {pods}", pods=listing(pods)))
+    pods = [one_line(pod["metadata"]["name"]) for pod in bare if has_sidecar(pod)]
+    if pods:
+        said.append(msg("with a sidecar of another version: {pods}", pods=listing(pods)))
+    return joined(said, "; ")
+
+
 def has_sidecar(pod: Object) -> bool:
     """Whether istiod injected this pod: as a container, or as an init container that keeps running."""
     spec = pod.get("spec") or {}
@@ -264,5 +274,11 @@ def client_pod(cluster: Cluster, namespace: str) -> Ref:
         if running and is_pod_of(pod, CLIENT) and has_sidecar(pod) and not is_going(pod):
             return Ref(POD, pod["metadata"]["name"], namespace)
     raise Failed(
-        f"{cluster.name}: no {CLIENT} pod with a sidecar runs in namespace {namespace}", "Run `meshwizard apply` again."
+        msg(
+            "{cluster}: no {client} pod with a sidecar runs in namespace {namespace}",
+            cluster=cluster.name,
+            client=CLIENT,
+            namespace=namespace,
+        ),
+        msg("Run `meshwizard apply` again."),
     )

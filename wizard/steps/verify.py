@@ -12,6 +12,7 @@ from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
 from wizard.mesh.model import Cluster, Mesh
+from wizard.messages import msg
 from wizard.steps import kinds
 from wizard.steps.loadbalancer import awaits_address
 from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
@@ -32,7 +33,7 @@ class Verify(Step):
     waits = True
 
     def __init__(self, mesh: Mesh, cluster: Cluster) -> None:
-        title = f"Every cluster answers {cluster.name}"
+        title = msg("Every cluster answers {cluster}", cluster=cluster.name)
         super().__init__(title, cluster=cluster.name, needs=_needs(mesh, cluster))
         self.mesh = mesh
         self.member = cluster
@@ -45,12 +46,13 @@ class Verify(Step):
         try:
             heard, errors = self._ask(world, len(self.versions) * 4)
         except Failed as failure:
-            return Needed((Difference("traffic", "", failure.what, "answers of every cluster"),))
+            return Needed((Difference(msg("traffic"), "", failure.what, msg("answers of every cluster")),))
         missing = [version for version in self.versions if version not in heard]
         if missing:
-            seen = f"heard {_told(heard)}" if heard else errors or "no answer"
-            return Needed((Difference("traffic", "", seen, f"answers of {listing(missing)} too"),))
-        told = f"heard {_told(heard)}"
+            seen = _told(heard) if heard else errors or msg("no answer")
+            wanted = msg("answers of {versions} too", versions=listing(missing))
+            return Needed((Difference(msg("traffic"), "", seen, wanted),))
+        told = _told(heard)
         return Done(told, (self._answered(heard, (), 0, told),))
 
     def apply(self, world: World, job: Job) -> None:
@@ -67,16 +69,21 @@ class Verify(Step):
             heard.update(answers)
             failures += 1 if error else 0
             missing = tuple(version for version in self.versions if not heard[version])
-            last = error or f"heard {_told(heard)}"
+            last = error or _told(heard)
             job.tell(self._answered(heard, missing, failures, last))
-            return (None if missing else True), f"{last}; missing {listing(missing)}"
+            return (None if missing else True), msg("{seen}; missing {versions}", seen=last, versions=listing(missing))
 
         try:
-            job.wait("every version to answer", look, seconds=VERIFY_SECONDS, every=0.5)
+            job.wait(msg("every version to answer"), look, seconds=VERIFY_SECONDS, every=0.5)
         except Failed as failure:
             missing = [version for version in self.versions if not heard[version]]
             raise VerificationFailed(
-                f"no answer of {listing(self._whose(version) for version in missing)} reached {self.member.name}: {failure.what}",
+                msg(
+                    "no answer of {peers} reached {cluster}: {problem}",
+                    peers=listing(self._whose(version) for version in missing),
+                    cluster=self.member.name,
+                    problem=failure.what,
+                ),
                 self._advice(missing),
             ) from failure
 
@@ -106,7 +113,7 @@ class Verify(Step):
                 "done\n"
                 'echo "$answers"\n'
                 f'[ -z "$missing" ] || {{ echo {quoted(f"{self.member.name} does not hear")} "$missing" >&2; exit 1; }}',
-                f"From {self.member.name}, every cluster's version must answer.",
+                msg("From {cluster}, every cluster's version must answer.", cluster=self.member.name),
             )
         ]
 
@@ -134,20 +141,28 @@ class Verify(Step):
         beyond = {peer.name for peer in self.mesh.beyond(self.member.name)}
         peers = [self.mesh.clusters[self.versions.index(version)] for version in missing]
         gateways = listing(
-            f"{address}:{peer.gateway.tls_port}"
+            msg("{address}:{port}", address=address, port=str(peer.gateway.tls_port))
             for peer in peers
             if peer.name in beyond
-            for address in peer.gateway.addresses or (f"the load balancer of {peer.name}",)
+            for address in peer.gateway.addresses or (msg("the load balancer of {cluster}", cluster=peer.name),)
         )
         near = listing(peer.name for peer in peers if peer.name not in beyond and peer.name != self.member.name)
         if not gateways and not near:
-            return f"Look at the sample: {kubectl(self.member)} -n {quoted(self.mesh.verify.namespace)} get pods"
-        what = [f"that {gateways} can be reached (firewalls)"] if gateways else []
-        what += [f"that pods of {near} can be reached, since they share network {self.member.network}"] if near else []
+            get = f"{kubectl(self.member)} -n {quoted(self.mesh.verify.namespace)} get pods"
+            return msg("Look at the sample: {command}", command=get)
+        what = [msg("that {gateways} can be reached (firewalls)", gateways=gateways)] if gateways else []
+        if near:
+            shared = msg(
+                "that pods of {clusters} can be reached, since they share network {network}",
+                clusters=near, network=self.member.network,
+            )  # fmt: skip
+            what.append(shared)
         control = self.mesh.control_plane(self.member.name)
-        return (
-            f"Check from a node of {self.member.name} {listing(what)}, and "
-            f"`{istioctl(control, 'remote-clusters')}` for what istiod could read."
+        return msg(
+            "Check from a node of {cluster} {conditions}, and `{command}` for what istiod could read.",
+            cluster=self.member.name,
+            conditions=listing(what),
+            command=istioctl(control, "remote-clusters"),
         )
 
 
@@ -170,4 +185,4 @@ def _needs(mesh: Mesh, cluster: Cluster) -> tuple[str, ...]:
 
 
 def _told(heard: Counter[str]) -> str:
-    return listing(f"{version} {count}×" for version, count in sorted(heard.items()))
+    return msg("heard {answers}", answers=listing(f"{version} {count}×" for version, count in sorted(heard.items())))
