@@ -254,8 +254,8 @@ class WizardApp(OpenApp):
         def load() -> Operation:
             from wizard.clusters.consents import Consents
             from wizard.mesh.document import document_of
+            from wizard.operations.choice import first
             from wizard.operations.recorded import saved_mesh, wanted_mesh
-            from wizard.operations.resumed import first
             from wizard.sharedstate import refuse_files
 
             # What was leaving had been agreed to; the run goes on with it.

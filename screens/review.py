@@ -122,8 +122,8 @@ class ReviewScreen(WizardScreen):
         signs = PLAIN_SIGNS if self.wizard.ascii else SIGNS
 
         def look() -> tuple[Operation, dict[str, Look], list[Found], list[Found]]:
+            from wizard.operations.choice import first
             from wizard.operations.recorded import state_of
-            from wizard.operations.resumed import first
 
             made = self.wizard.prepare(mesh)
             looks = made.look()

@@ -1,6 +1,6 @@
 """Where contexts, clusters and istioctl come from: this machine (`real.py`) or the demo (`simulated`).
 
-Front ends ask an `Outside` what there is to choose from; a session asks it for the `World` that a mesh's steps work in.
+Front ends ask an `Outside` what there is to choose from; `prepare` asks it for the `World` that a mesh's steps work in.
 """
 
 from __future__ import annotations

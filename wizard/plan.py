@@ -27,11 +27,11 @@ from wizard.steps.route import Route
 from wizard.steps.sample import Sample
 from wizard.steps.verify import Verify
 
-KINDS: tuple[type[Step], ...] = (
+STEPS: tuple[type[Step], ...] = (
     SystemNamespace, PullSecret, RootCertificate, Intermediate, Install, IstiodReady, MeshNetworks, ExposeServices, ExposeIstiod,
     GatewayAddress, Route, RemoteSecret, ReachApi, ReachDiscovery, ReachPeers, ReachGateways, Sample, Verify, Proxies, Preflight,
 )  # fmt: skip
-RIGHTS: tuple[Right, ...] = tuple(dict.fromkeys(right for kind in KINDS for right in kind.rights))
+RIGHTS: tuple[Right, ...] = tuple(dict.fromkeys(right for kind in STEPS for right in kind.rights))
 """What any mesh may need: asked for before anything is known of one."""
 
 

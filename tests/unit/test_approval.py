@@ -23,9 +23,9 @@ from wizard.engine.events import Status
 from wizard.engine.step import Conflict, Difference, Done, Job, Kind, Needed, Plan, Probe, Step
 from wizard.errors import Unreachable
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.operations.choice import first
 from wizard.operations.operation import Operation
 from wizard.operations.prepared import prepare
-from wizard.operations.resumed import first
 from wizard.operations.working import working
 from wizard.simulated.outside import SimulatedOutside
 from wizard.world import World

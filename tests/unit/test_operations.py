@@ -13,10 +13,10 @@ from wizard.engine.events import Event, RunStarted, StepSaid
 from wizard.errors import BadInput, Busy, Failed, NeedsPerson, Unreachable
 from wizard.mesh.model import Gateway, Mesh
 from wizard.operations.apply import Apply
+from wizard.operations.choice import first, kind_of
 from wizard.operations.options import RunOptions
 from wizard.operations.prepared import Prepared, prepare
 from wizard.operations.recorded import saved_mesh
-from wizard.operations.resumed import first, kind_of
 from wizard.operations.uninstall import Uninstall
 from wizard.operations.working import working
 from wizard.simulated import controllers

@@ -27,9 +27,9 @@ from wizard.commands.main import run
 from wizard.console import settings as doors
 from wizard.mesh.meshfile import write_meshfile
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Mesh
+from wizard.operations.choice import first
 from wizard.operations.prepared import prepare
 from wizard.operations.recorded import saved_mesh, wanted_mesh
-from wizard.operations.resumed import first
 
 pytestmark = pytest.mark.promise(21)
 

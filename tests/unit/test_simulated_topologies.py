@@ -36,9 +36,9 @@ from wizard.engine.step import Job
 from wizard.errors import NeedsPerson
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE, Cluster, Gateway, Istio, Mesh
 from wizard.operations.apply import Apply
+from wizard.operations.choice import first
 from wizard.operations.operation import Operation
 from wizard.operations.prepared import prepare
-from wizard.operations.resumed import first
 from wizard.operations.uninstall import Uninstall
 from wizard.operations.working import working
 from wizard.simulated.machine import Machine

@@ -14,10 +14,10 @@ import pytest
 
 from state import StateFolder, schema
 from wizard.mesh.model import Certificates, Cluster, Gateway, Istio, Mesh
+from wizard.operations.choice import kind_of, resumed
 from wizard.operations.operation import Operation
 from wizard.operations.prepared import prepare
 from wizard.operations.recorded import saved_mesh, wanted_mesh
-from wizard.operations.resumed import kind_of, resumed
 from wizard.operations.working import working
 from wizard.plan import plan_of
 from wizard.simulated.outside import SimulatedOutside

@@ -24,7 +24,7 @@ from wizard.console.report import Trail
 from wizard.engine.events import Event, RunStarted, Status, StepChanged, StepEvent
 from wizard.engine.step import Plan
 from wizard.mesh.model import Gateway, Mesh, Verify
-from wizard.plan import KINDS, plan_of
+from wizard.plan import STEPS, plan_of
 from wizard.steps import kinds
 
 ROOT = Path(__file__).parents[2]
@@ -194,5 +194,5 @@ def test_no_module_knows_what_an_id_looks_like() -> None:
 
 @pytest.mark.parametrize("mesh", MESHES.values(), ids=MESHES)
 def test_every_step_of_a_plan_is_of_a_listed_kind_so_that_its_rights_are_asked_for(mesh: Mesh) -> None:
-    assert {type(step) for step in plan_of(mesh).steps} <= set(KINDS)
-    assert len({str(each.kind) for each in KINDS}) == len(KINDS)
+    assert {type(step) for step in plan_of(mesh).steps} <= set(STEPS)
+    assert len({str(each.kind) for each in STEPS}) == len(STEPS)

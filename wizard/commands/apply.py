@@ -64,7 +64,7 @@ def command(
     from wizard.console import planfile
     from wizard.console.consent import agreed
     from wizard.console.working import carry_out, prepared
-    from wizard.operations.resumed import wanted
+    from wizard.operations.choice import wanted
 
     mesh = from_file(path, settings)
     approval = None

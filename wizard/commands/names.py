@@ -49,8 +49,8 @@ def recorded(settings: Settings, name: str | None, *, whole: bool = False) -> tu
     """The recorded mesh of that name (or the only one), and its state. `whole`: with the clusters that were
     being taken out of it.
     """
+    from wizard.operations.choice import kind_of
     from wizard.operations.recorded import saved_mesh, wanted_mesh
-    from wizard.operations.resumed import kind_of
 
     folder = settings.folder()
     mesh, state = saved_mesh(folder, the_name(settings, name))

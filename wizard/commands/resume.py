@@ -41,7 +41,7 @@ def command(
             raise BadInput(what, msg("Leave out --screens."))
         return on_screens(settings, the_name(settings, name))
     from wizard.console.working import carry_out, prepared
-    from wizard.operations.resumed import kind_of, resumed
+    from wizard.operations.choice import kind_of, resumed
 
     mesh, state = recorded(settings, name)
     options = settings.options(take_over=take_over, rebuilt=rebuilt, version_step=version_step, unverified=unverified)
@@ -52,7 +52,7 @@ def command(
 def on_screens(settings: Settings, name: str) -> int:
     """Go on with this mesh on the whole screen. Raises BadInput where that cannot be."""
     from wizard.commands.screens import open_screens
-    from wizard.operations.resumed import kind_of
+    from wizard.operations.choice import kind_of
 
     _, state = recorded(settings, name)
     command = f"meshwizard resume {quoted(name)}{settings.place}"

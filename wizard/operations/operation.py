@@ -30,7 +30,7 @@ class Consent:
 class Operation:
     """One thing that is done to a mesh, by one run of one plan. Made anew for each run; nothing of it changes.
 
-    A new one: a subclass in a file of its own here, and its place in `KINDS` of `wizard.operations.resumed`, so that
+    A new one: a subclass in a file of its own here, and its place in `OPERATIONS` of `wizard.operations.choice`, so that
     `meshwizard resume` goes on with it.
     """
 

@@ -23,11 +23,11 @@ from wizard.engine.step import Plan
 from wizard.errors import BadInput, Trouble
 from wizard.mesh.model import Cluster, Mesh
 from wizard.operations.apply import Apply
+from wizard.operations.choice import first, kind_of, resumed
 from wizard.operations.operation import Operation
 from wizard.operations.options import RunOptions
 from wizard.operations.prepared import Prepared, prepare
 from wizard.operations.recorded import saved_mesh, state_of, wanted_mesh
-from wizard.operations.resumed import first, kind_of, resumed
 from wizard.operations.uninstall import Uninstall
 from wizard.operations.working import working
 from wizard.probes import curlpod

@@ -15,12 +15,12 @@ from wizard.operations.prepared import Prepared
 from wizard.operations.uninstall import Uninstall
 from wizard.text import listing, one_line
 
-KINDS: dict[str, type[Operation]] = {kind.name: kind for kind in (Apply, Departure, Uninstall)}
+OPERATIONS: dict[str, type[Operation]] = {kind.name: kind for kind in (Apply, Departure, Uninstall)}
 
 
 def kind_of(state: MeshState) -> type[Operation]:
     """The operation that was recorded last. BadInput where this release does not know it."""
-    kind = KINDS.get(state.operation)
+    kind = OPERATIONS.get(state.operation)
     if kind is None:
         raise BadInput(
             msg(
