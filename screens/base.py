@@ -187,9 +187,11 @@ class WizardScreen(Screen[None]):
     def screen_help(self) -> str:
         """The help text on the whole screen."""
         keys = "\n".join(
-            f"{binding.key_display or binding.key:>10}  {binding.tooltip or binding.description}"
-            for _, binding, enabled, _ in self.active_bindings.values()
-            if enabled and binding.show and binding.description
+            dict.fromkeys(  # two keys that do the same may be shown as one
+                f"{binding.key_display or binding.key:>10}  {binding.tooltip or binding.description}"
+                for _, binding, enabled, _ in self.active_bindings.values()
+                if enabled and binding.show and binding.description
+            )
         )
         about = rendered(self.ABOUT) or (self.__class__.__doc__ or "").strip()
         return f"{about}\n\n{rendered(self.HINT)}\n\n{tr('Keys:')}\n{keys}"
