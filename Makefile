@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## format, lint, types, import contracts, sizes
 	$(BIN)/python -m tests.sizes
 	$(BIN)/python -m tests.messages --check
 
-messages: $(VENV)/.dev ## the list of all that people read, for translators
+messages: $(VENV)/.dev ## write the list of all that people read, for translators
 	$(BIN)/python -m tests.messages
 
 format: $(VENV)/.dev ## format and mend what can be mended

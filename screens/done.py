@@ -67,10 +67,10 @@ class DoneScreen(WizardScreen):
             version=mesh.istio.version or "?",
         )
         yield spans(verified, before=f"{sign} ", mesh="ok")
-        yield [_label(ROOT_KEY), Piece(one_line(run.prepared.world.roots.place)),
+        yield [_label(ROOT_KEY), Piece(rendered(one_line(run.prepared.world.roots.place))),
                Piece(f"  {tr('keep it: a new cluster needs it')}", "muted")]  # fmt: skip
         if not self.wizard.outside.simulated:
-            yield [_label(STATE), Piece(one_line(self.wizard.folder.place))]
+            yield [_label(STATE), Piece(rendered(one_line(self.wizard.folder.place)))]
         if self.wizard.log_file:
             yield [_label(LOG), Piece(one_line(self.wizard.log_file))]
         yield []

@@ -85,7 +85,7 @@ def unstopped(text: str) -> str:
     if isinstance(text, Message) and text.code == sentence("").code:
         clause: str = text.values["clause"]
         return clause
-    return text.removesuffix(".")
+    return text.removesuffix(".") if text.endswith(".") else text
 
 
 def look_failed(path: object, error: OSError, purpose: Purpose = STATE) -> StateError:

@@ -21,26 +21,28 @@ class Message(str):
     values: Mapping[str, Any]
     many: str
     """The code where the value `count` is not 1; empty where there is no such value."""
+    limit: int
+    """So many characters are shown at most, in any language; 0: all."""
 
-    def __new__(cls, code: str, values: Mapping[str, Any], many: str = "") -> Message:
+    def __new__(cls, code: str, values: Mapping[str, Any], many: str = "", limit: int = 0) -> Message:
         """`code`, `many`: with `{name}` or `{name:.1f}` for a value, and `{{` for a brace. KeyError where a value is missing."""
-        told = super().__new__(cls, chosen(code, many, values).format(**values))
-        told.code, told.values, told.many = code, values, many
+        told = super().__new__(cls, cut(chosen(code, many, values).format(**values), limit))
+        told.code, told.values, told.many, told.limit = code, values, many, limit
         return told
 
-    def mapped(self, change: Callable[[str], str], *, one_line: bool = False) -> Message:
-        """The same with every value but numbers as a text that was changed. `one_line`: blanks keep the parts of a `joined` one
-        apart.
+    def mapped(self, change: Callable[[str], str], limit: int, *, one_line: bool = False) -> Message:
+        """The same with every value but numbers as a text that was changed, and at most so many characters. `one_line`: blanks
+        keep the parts of a `joined` one apart.
         """
         values = {
             name: value if isinstance(value, int | float) else change(value if isinstance(value, str) else str(value))
             for name, value in self.values.items()
         }
         code = self.code if not one_line or is_worded(self.code) else " ".join(self.code.split())
-        return Message(code, values, self.many)
+        return Message(code, values, self.many, min(limit, self.limit) if self.limit else limit)
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.code, self.values, self.many
+        return self.code, self.values, self.many, self.limit
 
     def __deepcopy__(self, memo: object) -> Message:
         return self
@@ -71,6 +73,11 @@ def joined(parts: Iterable[str], separator: str = "\n") -> str:
 def chosen(one: str, many: str, values: Mapping[str, Any]) -> str:
     """Which of the two codes these values ask for in English."""
     return many if many and values["count"] != 1 else one
+
+
+def cut(text: str, limit: int) -> str:
+    """The text with a mark where more than so many characters were cut off; 0: none is."""
+    return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def is_worded(code: str) -> bool:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+import click
+
+from wizard.clusters.kinds import KINDS
+from wizard.commands.main import cli
+
 _LETTERS = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "àƀćďëƒğħïĵķľṁñöṗɋřšťüṽẁẋÿžÀßĆĎËƑĞĦÏĴĶĽṀÑÖṖɊŘŠŤÜṼẀẊŸŽ",
 )
 _KEPT = re.compile(r"\{[^{}]*\}|`[^`]*`")  # values and commands are the same in every language
-# What is the same in every language: commands, and a Kubernetes kind with a name.
+# What is the same in every language: commands as the program writes them, and a Kubernetes kind with a name.
+_COMMANDS = "|".join(cli.list_commands(click.Context(cli)))
 _NAMES = re.compile(
-    r"`[^`]*`|\bmeshwizard( [a-z]+)*|\b(kubectl|istioctl|openssl|bash|mv) [^\n)]*|\b[A-Z][a-z]+[A-Za-z]* [a-z0-9.-]+"
+    rf"`[^`]*`|\bmeshwizard (?:{_COMMANDS})(?: merge)?\b|\b(?:kubectl|istioctl) (?=--)[^\n)]*|\bopenssl [a-z]+ -[^\n]*"
+    rf"|\b(?:{'|'.join({*(kind.kind for kind in KINDS), 'Node'})}) [a-z0-9.-]+"
 )
 # Two words in a row that nobody marked.
-_PLAIN = re.compile(r"(?<![\w|/.=<:-])[a-z][a-z']+(?: [a-z][a-z']+)+(?![\w|/.=:-])")
+_PLAIN = re.compile(r"(?<![\w|/.=<:-])[A-Za-z][a-z']+(?: [a-z][a-z']+)+(?![\w|/=:-])")
 
 
 class Mangled:

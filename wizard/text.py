@@ -66,11 +66,10 @@ def _begun(text: str, words: re.Match[str]) -> re.Match[str] | None:
 
 def printable(text: object, limit: int = 4000) -> str:
     """Foreign text, safe for a terminal: control and reordering characters become `\N{REPLACEMENT CHARACTER}`,
-    credentials are withheld, and more than `limit` characters are cut with a mark. Newlines and tabs stay. A message stays one,
-    unless it must be cut.
+    credentials are withheld, and more than `limit` characters are cut with a mark. Newlines and tabs stay. A message stays one.
     """
     clean = _printable(text, limit)
-    return _still_a_message(text, clean, lambda value: printable(value, limit))
+    return _still_a_message(text, clean, limit, lambda value: printable(value, limit))
 
 
 def _printable(text: object, limit: int) -> str:
@@ -143,16 +142,18 @@ def _spelled(found: re.Match[str]) -> str:
 def one_line(text: object, limit: int = 300) -> str:
     """`printable`, on a single line."""
     clean = _printable(" ".join(str(text)[: limit * 4 + 4096].split()), limit)
-    return _still_a_message(text, clean, lambda value: one_line(value, limit), one_line=True)
+    return _still_a_message(text, clean, limit, lambda value: one_line(value, limit), one_line=True)
 
 
-def _still_a_message(text: object, clean: str, change: Callable[[str], str], *, one_line: bool = False) -> str:
+def _still_a_message(
+    text: object, clean: str, limit: int, change: Callable[[str], str], *, one_line: bool = False
+) -> str:
     """The message with its values made clean one by one, where that says what `clean` does: a credential, say, may be found only
     by the words before it.
     """
     if not isinstance(text, Message):
         return clean
-    told = text.mapped(change, one_line=one_line)
+    told = text.mapped(change, limit, one_line=one_line)
     return told if told == clean else clean
 
 

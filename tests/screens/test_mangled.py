@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from screens.stages import PATH
 from tests.mangle import Mangled, plain_english
 from tests.screens.driving import SIZES, Driver, driving
 from tests.screens.goldens import svg_of, text_of
-from tests.screens.test_goldens import STAGES, Clock, at_work, clock, verified
+from tests.screens.test_goldens import Clock, at_work, clock, verified
 from wizard.messages.catalogue import English, use
 
 __all__ = ["clock"]
@@ -42,11 +43,14 @@ def test_no_screen_and_no_help_says_english(tmp_path: Path, clock: Clock) -> Non
 
     async def walk() -> None:
         async with driving(tmp_path, SIZES[1]) as driver:
-            for stage in STAGES:
+            for stage in ("start", *PATH):
                 if stage == "install":
                     await at_work(driver, clock)
                 elif stage == "verify":
                     await verified(driver)
+                elif stage == "done":
+                    await driver.press("ctrl+n")
+                    await driver.until(lambda: driver.stage == "done")
                 elif stage != "start":
                     await driver.to(stage)
                     await driver.ready()
@@ -56,6 +60,15 @@ def test_no_screen_and_no_help_says_english(tmp_path: Path, clock: Clock) -> Non
                 found.extend(english(driver))
                 await driver.press("escape")
                 await driver.settle()
+                if stage == "review":
+                    await driver.press("2")  # the steps; the third tab has commands, which are in no language
+                    found.extend(english(driver))
+                    await driver.press("1")
+                if stage == "install":
+                    await driver.press("q")
+                    found.extend(english(driver))
+                    await driver.press("escape")
+                    await driver.settle()
 
     asyncio.run(walk())
     assert not found, "\n".join(found)

@@ -64,7 +64,7 @@ def _pods(looked: Looked) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _made(looked: Looked, namespace: str) -> Made:
-    return Made(POD.resource, looked.places[namespace], msg(" in {namespace}", namespace=namespace))
+    return Made(POD.resource, looked.places[namespace], namespace)
 
 
 CHECK = Check("injector", "cluster", "error", find, optional=True)

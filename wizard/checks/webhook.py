@@ -79,7 +79,7 @@ def _made(looked: Looked) -> Iterable[Made]:
     for name, labels in looked.places.items():
         yield Made(NAMESPACE.resource, labels)
         for resource in _OF_INSTALL if name == SYSTEM_NAMESPACE else _OF_SAMPLE:
-            yield Made(resource, labels, msg(" in {namespace}", namespace=name))
+            yield Made(resource, labels, name)
 
 
 _OF_SAMPLE = (*(kind.resource for kind in (SERVICE, DEPLOYMENT, POD)), "replicasets.apps")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wizard.clusters.kinds import Object, Ref, ref_of
 from wizard.clusters.selectors import selects
-from wizard.messages import joined, msg
+from wizard.messages import msg
 from wizard.text import listing, one_line
 
 Service = tuple[str, str]  # namespace, name
@@ -16,12 +16,12 @@ Service = tuple[str, str]  # namespace, name
 @dataclass(frozen=True)
 class Made:
     """A kind of object that will be made. `resource`: as `deployments.apps`; `place`: the labels of its namespace, or its own
-    where it is one, None for other kinds without a namespace; `where`: for people.
+    where it is one, None for other kinds without a namespace; `namespace`: empty for such.
     """
 
     resource: str
     place: Mapping[str, str] | None
-    where: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,15 @@ def orphans(
                 for hook in lost
             )
         )
-        refuses = listing(dict.fromkeys(joined((each.resource, each.where), "") for each in hit[:3]))
+        refuses = listing(dict.fromkeys(map(_place, hit[:3])))
         found.append(Orphan(ref_of(item), told, refuses, len(lost) == len(hooks)))
     return found
+
+
+def _place(made: Made) -> str:
+    if not made.namespace:
+        return made.resource
+    return msg("{resource} in {namespace}", resource=made.resource, namespace=made.namespace)
 
 
 def asked(configurations: Iterable[Object], made: Made, labels: Mapping[str, str]) -> list[tuple[Ref, Service]]:
@@ -110,5 +116,5 @@ def _covers(rule: Object, made: Made) -> bool:
         bool({"*", "CREATE", "UPDATE"} & set(rule.get("operations") or []))
         and bool({"*", group} & set(rule.get("apiGroups") or []))
         and bool({"*", "*/*", plural} & set(rule.get("resources") or []))
-        and rule.get("scope", "*") in ("*", "Namespaced" if made.where else "Cluster")
+        and rule.get("scope", "*") in ("*", "Namespaced" if made.namespace else "Cluster")
     )

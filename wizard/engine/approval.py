@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Probe, Step
 from wizard.errors import NeedsPerson, Trouble
-from wizard.messages import Message, counted, joined, msg
+from wizard.messages import counted, joined, msg
 from wizard.text import listing, one_line
 
 _Look = Probe | Trouble
@@ -144,16 +143,9 @@ def _digests(look: Needed | Conflict) -> frozenset[str]:
 
 def _digest(difference: Difference) -> str:
     # Not by whom: who else owns a field is no part of what becomes of it.
-    return _hash(difference.object, difference.field, difference.found, difference.wanted)
+    return _hash(repr((difference.object, difference.field, difference.found, difference.wanted)))
 
 
-def _hash(*texts: str | None) -> str:
-    """Of these texts, whatever language they are shown in."""
-    return sha256(repr([_open(text) for text in texts]).encode()).hexdigest()[:16]
-
-
-def _open(value: Any) -> Any:
-    """A text as it is before anybody puts it into words: of a message its code and values."""
-    if isinstance(value, Message):
-        return value.code, value.many, [(name, _open(value.values[name])) for name in sorted(value.values)]
-    return None if value is None else str(value)
+def _hash(text: str) -> str:
+    # As a string a message is its code with its values, whatever language it is shown in.
+    return sha256(text.encode()).hexdigest()[:16]

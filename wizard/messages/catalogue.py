@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from state.message import chosen, cut
 from wizard.messages import Message, counted, msg
 
 
@@ -52,7 +53,10 @@ def rendered(text: str) -> str:
         name: value if isinstance(value, int | float) else rendered(value if isinstance(value, str) else str(value))
         for name, value in text.values.items()
     }
-    return told.format(**values)
+    try:
+        return cut(told.format(**values), text.limit)
+    except (KeyError, IndexError, ValueError, AttributeError):  # a translation names another value: then it is no help
+        return cut(chosen(code, text.many, text.values).format(**values), text.limit)
 
 
 def tr(code: str, /, **values: Any) -> str:
