@@ -20,6 +20,7 @@ from wizard.mesh.fields import Value
 from wizard.mesh.rules import value_at
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered
+from wizard.messages.cells import padded
 from wizard.text import one_line
 
 MARK = 4  # columns before the first
@@ -236,4 +237,4 @@ def role_of(row: Row) -> str:
 def _fit(text: str, width: int) -> str:
     while cell_len(text) > width - 1:
         text = text[:-2] + "…"
-    return text + " " * (width - cell_len(text))
+    return padded(text, width)

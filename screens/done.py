@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 
 from screens.base import WizardScreen
 from screens.farewell import next_commands
-from screens.lines import Line, Lines, Piece, padded, spans, widest
+from screens.lines import Line, Lines, Piece, spans
 from screens.picture import Picture
 from wizard.messages import counted, msg
 from wizard.messages.catalogue import rendered, tr
+from wizard.messages.cells import padded, widest
 from wizard.text import duration, one_line, quoted
 
 ROOT_KEY, STATE, LOG = msg("Root key"), msg("State"), msg("Log")
@@ -109,4 +110,4 @@ class DoneScreen(WizardScreen):
 
 def _label(text: str) -> Piece:
     """What stands before a place; all places stand below each other."""
-    return Piece(padded(rendered(text), widest((ROOT_KEY, STATE, LOG)) + 3), "muted")
+    return Piece(padded(text, widest((ROOT_KEY, STATE, LOG)) + 3), "muted")

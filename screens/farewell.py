@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered, tr, trn
+from wizard.messages.cells import padded
 from wizard.text import duration, quoted
 
 if TYPE_CHECKING:
@@ -59,9 +58,7 @@ def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
         mesh=mesh.name,
         time=duration(view.elapsed),
     )
-    commands = "\n".join(
-        f"  {text}{' ' * (34 - cell_len(text))} {why}" for text, why in next_commands(run, simulated=simulated)
-    )
+    commands = "\n".join(f"  {padded(text, 34)} {why}" for text, why in next_commands(run, simulated=simulated))
     return f"{demo}{said}\n\n{picture}\n\n{commands}"
 
 

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from screens.base import Refusal
 from screens.filtering import Filter
-from screens.lines import Lines, Piece, padded
+from screens.lines import Lines, Piece
 from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
@@ -17,6 +17,7 @@ from screens.steplist import StepList
 from wizard.board import Board
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered
+from wizard.messages.cells import padded
 from wizard.steps import kinds
 
 

@@ -55,16 +55,6 @@ def spans(told: Message, /, role: str = "label", *, before: str = "", **roles: s
     return [Piece(before + first.text, first.role), *rest]
 
 
-def padded(text: str, width: int) -> str:
-    """The text in at least that many columns."""
-    return text + " " * (width - cell_len(text))
-
-
-def widest(texts: Iterable[str]) -> int:
-    """How many columns the widest of these takes in the person's language."""
-    return max(cell_len(rendered(text)) for text in texts)
-
-
 class Lines(ScrollView, can_focus=True):
     """Lines of pieces. `wrap`: long lines go on below, indented; otherwise they are cut at the edge."""
 

@@ -15,12 +15,13 @@ from textual.widgets import Static, TabbedContent, TabPane
 from screens.base import Refusal, WizardScreen
 from screens.draft import stage_of
 from screens.filtering import Filter
-from screens.lines import Line, Lines, Piece, padded, spans, widest
+from screens.lines import Line, Lines, Piece, spans
 from screens.picture import Picture
 from screens.stages import TITLES
 from wizard.errors import BadInput, Trouble
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered, tr
+from wizard.messages.cells import padded, widest
 from wizard.text import listing, one_line
 
 if TYPE_CHECKING:
@@ -325,7 +326,7 @@ def _step(step: Step, look: Look | None, signs: Mapping[str, str]) -> Iterator[L
         case _:
             pass
     where = f"{step.cluster}: " if step.cluster else ""
-    head = signs[role] + padded(rendered(WORDS[found]), widest(WORDS.values()) + 1)
+    head = signs[role] + padded(WORDS[found], widest(WORDS.values()) + 1)
     yield [Piece(head, role), Piece(where, "box"), Piece(rendered(one_line(step.title)), "name")]
     for text in rest:
         if text:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,6 +15,7 @@ from screens.base import Refusal, WizardScreen
 from screens.picture import Picture
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered, tr
+from wizard.messages.cells import padded
 from wizard.text import one_line, quoted
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _summaries(folder: StateFolder) -> list[MeshState | Unreadable]:
 
 def _prompt(title: str, rest: str) -> Content:
     name = one_line(rendered(title), 40)
-    return Content.assemble((name + " " * (26 - cell_len(name)), "bold"), (one_line(rendered(rest), 160), "dim"))
+    return Content.assemble((padded(name, 26), "bold"), (one_line(rendered(rest), 160), "dim"))
 
 
 def _can_go_on(state: MeshState | Unreadable) -> bool:
@@ -240,8 +240,7 @@ def _inspection(state: MeshState | Unreadable) -> str:
         "",
     ]
     for step, record in state.steps.items():
-        status = rendered(STATUS.get(record.status, record.status))
-        status += " " * (8 - cell_len(status))
+        status = padded(STATUS.get(record.status, record.status), 8)
         lines.append(f"{status} {one_line(step, 60)}  {one_line(rendered(record.detail), 120)}".rstrip())
     lines += ["", tr("`meshwizard status {name}` probes every step afresh.", name=quoted(state.name))]
     return "\n".join(lines)

@@ -9,11 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from screens.cursor import CursorLines
-from screens.lines import Line, Piece, padded, widest
+from screens.lines import Line, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, WORDS, RunView, StepView
 from wizard.engine.events import Status
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered, tr, trn
+from wizard.messages.cells import padded, widest
 from wizard.text import duration, one_line, printable
 
 ROLES = {
@@ -171,7 +172,7 @@ class StepList(CursorLines):
         role = ROLES[step.status]
         elapsed = step.elapsed()
         seconds = rendered(duration(elapsed)) if elapsed >= 0.05 else ""
-        head = f" {self._signs[step.status]} {padded(rendered(WORDS[step.status]), self._wide)}"
+        head = f" {self._signs[step.status]} {padded(WORDS[step.status], self._wide)}"
         return [
             Piece(head, role),
             Piece(f"{' ' * (6 - cell_len(seconds))}{seconds} ", "muted"),

@@ -13,12 +13,13 @@ from screens.clusters import Clusters
 from screens.clustertable import Column, role_of, said
 from screens.filtering import Filter
 from screens.form import FormScreen
-from screens.lines import Lines, Piece, padded, widest
+from screens.lines import Lines, Piece
 from screens.picture import Picture
 from wizard.mesh.fields import mesh_field
 from wizard.mesh.links import links_of
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered
+from wizard.messages.cells import padded, widest
 
 EXPLAINED = {
     "api": (msg("API server"), msg("every istiod reads the others' services there (remote secret)")),
@@ -112,7 +113,7 @@ class TopologyScreen(FormScreen):
         kinds = {link.kind for link in links_of(document)}
         width = widest(noun for noun, _ in EXPLAINED.values()) + 1
         self.query_one("#legend", Lines).show(
-            [Piece(padded(rendered(noun), width), "title"), Piece(rendered(text), "muted")]
+            [Piece(padded(noun, width), "title"), Piece(rendered(text), "muted")]
             for kind, (noun, text) in EXPLAINED.items()
             if kind in kinds
         )

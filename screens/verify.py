@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from screens.base import Refusal
 from screens.filtering import Filter
-from screens.lines import Line, Lines, Piece, padded, widest
+from screens.lines import Line, Lines, Piece
 from screens.picture import Picture
 from screens.run import BROKEN, PASSED, WORDS, RunView, StepView
 from screens.running import TRY_AGAIN, RunScreen
@@ -18,6 +18,7 @@ from screens.steplist import ROLES, SIGNS, note_on
 from wizard.answered import Answered
 from wizard.messages import joined, msg
 from wizard.messages.catalogue import rendered, tr, trn
+from wizard.messages.cells import padded, widest
 from wizard.steps import kinds
 from wizard.text import one_line
 
@@ -92,7 +93,7 @@ class VerifyScreen(RunScreen):
     def _cluster(self, step: StepView, answered: Answered | None, versions: dict[str, str]) -> Iterator[Line]:
         role = ROLES[step.status]
         sign = SIGNS[step.status] if not self.wizard.ascii else ""
-        status = padded(rendered(WORDS[step.status]), widest(WORDS.values()) + 1)
+        status = padded(WORDS[step.status], widest(WORDS.values()) + 1)
         yield [Piece(f"{sign} {status}", role), Piece(f"{step.cluster} ", "name"), Piece(tr("hears"), "muted")]
         counts = answered.counts if answered else {}
         row: list[Piece] = [Piece("   ")]

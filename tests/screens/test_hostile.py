@@ -11,12 +11,9 @@ import pytest
 
 from screens.lines import Lines, Piece, wrapped
 from screens.run import Run
-from tests.screens.driving import SIZES, Driver, driving
-from tests.unit.hostile import Hostile as HostileTown
-from tests.unit.hostile import owned, waiting
+from tests.screens.driving import SIZES, driving
 from wizard.answered import Answered
 from wizard.engine.events import RunEnded, RunStarted, Status, StepChanged, StepSaid, StepWaits
-from wizard.errors import Failed
 from wizard.operations.apply import Apply
 from wizard.outside import ContextEntry, ContextFacts
 from wizard.simulated.outside import SimulatedOutside
@@ -77,65 +74,6 @@ def test_hostile_events(tmp_path: Path) -> None:
             run.emit(RunEnded(ok=False, exit_code=1, what=HUGE, remedy=EVIL, seconds=1))
             await driver.until(lambda: run.view.ended)
             assert not UNSAFE.search(driver.text)
-
-    asyncio.run(play())
-
-
-def harmless(driver: Driver) -> None:
-    found = UNSAFE.search(driver.text)
-    assert not found, (driver.stage, ascii(driver.text[max(0, found.start() - 200) : found.end() + 50]))
-
-
-@pytest.mark.promise(37)
-@pytest.mark.parametrize("how", ["words", "owned", "pods wait", "conflicts", "istioctl"])
-def test_a_whole_install_in_a_hostile_town(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wizard.engine.step import Job
-
-    whole = Job.wait
-    monkeypatch.setattr(
-        Job,
-        "wait",
-        lambda self, what, look, *, seconds, **more: whole(
-            self, what, look, seconds=5 if how == "words" else 1, **more
-        ),
-    )
-    town = HostileTown()
-    town.spoil = {"owned": owned, "pods wait": waiting}.get(how, town.spoil)
-    town.conflicts = how == "conflicts"
-    town.fails = {"install": Failed} if how == "istioctl" else {}
-
-    async def play() -> None:
-        async with driving(tmp_path, outside=town) as driver:
-            for stage in ("contexts", "names", "topology", "review"):
-                await driver.to(stage)
-                harmless(driver)
-                await driver.press("f1")
-                harmless(driver)
-                await driver.press("escape")
-            app = driver.app
-            await driver.until(lambda: app.prepared is not None)
-            await asyncio.sleep(0.3)
-            harmless(driver)
-            await driver.press("ctrl+n")
-            await asyncio.sleep(0.2)
-            run = app.active_run
-            if run is None:
-                harmless(driver)  # it was refused at the review
-                assert how != "words"
-                return
-            await driver.until(lambda: run.view.ended or (run.view.broken and not run.view.active), seconds=200)
-            for stage in ("install", "verify"):
-                app.go(stage)
-                await driver.until(lambda stage=stage: driver.stage == stage)  # type: ignore[misc]
-                for step in [*run.view.broken, *run.view.steps.values()][:4]:
-                    getattr(app.stage, "show_note", print)(step)
-                    await driver.settle()
-                    harmless(driver)
-                await driver.press("f1")
-                harmless(driver)
-                await driver.press("escape")
-            app.finish()
-        assert how != "words" or driver.app.return_value == 0
 
     asyncio.run(play())
 

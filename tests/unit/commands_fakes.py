@@ -29,7 +29,7 @@ clusters:
 
 class Toy(Step):
     """Behaviours: works, done, conflict, dark (probe fails), fails, slow (until drained or aborted), silent (no answers), chatty
-    (says more than a pipe holds), endless (chatty, then slow).
+    (says more than a pipe holds), endless (chatty, then slow), lasting, stuck (for a minute).
     """
 
     def __init__(self, id: str, behaviour: str = "works", needs: tuple[str, ...] = ()) -> None:
@@ -65,6 +65,8 @@ class Toy(Step):
             job.wait("the slow toy", lambda: (None, "nothing yet"), seconds=60, every=0.02)
         if self.behaviour == "lasting":  # cannot be interrupted, and ends by itself
             threading.Event().wait(1.0)
+        if self.behaviour == "stuck":
+            threading.Event().wait(60.0)
         self.made = True
 
     def undo(self, world: World, job: Job) -> None:

@@ -90,9 +90,14 @@ def test_what_a_reader_raises_is_no_trouble_for_the_next_event(caplog: pytest.Lo
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_reader_that_ends_its_thread_ends_no_run() -> None:
+    left: list[threading.Thread] = []
+
     def leaving(event: Event) -> None:
+        left.append(threading.current_thread())
         raise SystemExit
 
     with Delivery(leaving) as delivery:
         delivery.put(said("one"))
         delivery.put(said("two"))
+    for thread in left:
+        thread.join()  # what they raised is reported when they are gone

@@ -16,7 +16,7 @@ from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.world import World
 
-Layer = Literal["mesh", "connection", "versions", "rights", "gateway", "network", "cluster"]
+Layer = Literal["connection", "versions", "rights", "gateway", "network", "cluster", "mesh"]
 
 # With these, runs on other machines are kept out; without, a mesh can be made all the same.
 LEASE_RIGHTS = tuple(Right(verb, LEASE, "kube-system") for verb in ("create", "get", "update", "delete"))

@@ -4,32 +4,13 @@ admission can tell is asked in a dry run, and only where no gateway of ours stan
 
 from __future__ import annotations
 
-from wizard.checks import (
-    clock,
-    external_ips,
-    gateway_address,
-    gateway_node,
-    gateway_port,
-    identity,
-    injector,
-    istio,
-    leases,
-    load_balancer,
-    namespace,
-    nodes,
-    owners,
-    platform,
-    pods,
-    reachable,
-    remote_secrets,
-    rights,
-    services,
-    settled,
-    verified,
-    version,
-    webhook,
-)
-from wizard.checks.check import Check, Looked
+import pkgutil
+from importlib import import_module
+from typing import get_args
+
+from wizard import checks
+from wizard.checks import reachable
+from wizard.checks.check import Check, Layer, Looked
 from wizard.checks.finding import Finding, Found
 from wizard.clusters.port import Right
 from wizard.errors import Trouble
@@ -37,31 +18,16 @@ from wizard.mesh import model
 from wizard.mesh.model import Mesh
 from wizard.world import World
 
-CHECKS: tuple[Check, ...] = (
-    reachable.CHECK,
-    verified.CHECK,
-    identity.CHECK,
-    owners.CHECK,
-    version.CHECK,
-    istio.CHECK,
-    clock.CHECK,
-    leases.CHECK,
-    rights.CHECK,
-    gateway_address.CHECK,
-    gateway_node.CHECK,
-    gateway_port.CHECK,
-    external_ips.CHECK,
-    load_balancer.CHECK,
-    services.CHECK,
-    pods.CHECK,
-    namespace.CHECK,
-    webhook.CHECK,
-    injector.CHECK,
-    platform.CHECK,
-    nodes.CHECK,
-    remote_secrets.CHECK,
-    settled.CHECK,
-)
+
+def _declared() -> list[Check]:
+    """The CHECK of every module of this package that has one, by layer and id: a new check is a new file and no more."""
+    modules = [import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__)]
+    found = [module.CHECK for module in modules if isinstance(getattr(module, "CHECK", None), Check)]
+    return sorted(found, key=lambda check: (get_args(Layer).index(check.layer), check.id))
+
+
+# That it answers, and where, is the first that is said of a cluster.
+CHECKS: tuple[Check, ...] = (reachable.CHECK, *(each for each in _declared() if each is not reachable.CHECK))
 
 
 def check(mesh: Mesh, world: World, rights: tuple[Right, ...]) -> list[Finding]:

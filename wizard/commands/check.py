@@ -9,10 +9,10 @@ import click
 from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
 from wizard.console.help import Command, option
-from wizard.console.output import padded, widest
 from wizard.console.settings import Settings, with_settings
 from wizard.messages import counted, msg
 from wizard.messages.catalogue import rendered
+from wizard.messages.cells import padded, widest
 from wizard.text import one_line, printable
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("⚠", "yellow"), "error": ("✘", "red")}

@@ -13,6 +13,7 @@ import click
 
 from wizard.errors import BadInput, Trouble
 from wizard.messages.catalogue import rendered, tr
+from wizard.messages.cells import padded, widest
 from wizard.text import as_json, one_line, printable, shown, tamed
 
 log = logging.getLogger(__name__)
@@ -118,18 +119,6 @@ class Output:
         if stream is not None and "utf" not in (getattr(stream, "encoding", None) or "utf-8").lower():
             text = text.translate(_ASCII)
         echo(shown(text), err=err, color=self._color)
-
-
-def widest(texts: Iterable[str]) -> int:
-    """How many cells of a terminal the widest of these texts takes; wide characters take two."""
-    from rich.cells import cell_len
-
-    return max(map(cell_len, texts), default=0)
-
-
-def padded(text: str, width: int) -> str:
-    """The text with as many blanks after it as make it that wide."""
-    return text + " " * (width - widest([text]))
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "  ") -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.board import Board
-from wizard.console.output import Output, padded, speaks_unicode, widest
+from wizard.console.output import Output, speaks_unicode
 from wizard.engine.progress import Look
 from wizard.engine.step import Conflict, Difference, Done, Needed, Plan, Step
 from wizard.errors import Trouble
@@ -16,6 +16,7 @@ from wizard.mesh.files import files_of
 from wizard.mesh.model import Mesh
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered
+from wizard.messages.cells import padded, widest
 from wizard.steps import kinds
 from wizard.text import one_line, printable
 

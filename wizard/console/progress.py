@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 
 from wizard.answered import Answered
 from wizard.board import Board
-from wizard.console.output import Output, echo, padded, speaks_unicode, widest
+from wizard.console.output import Output, echo, speaks_unicode
 from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
 from wizard.mesh.model import Mesh
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered, tr
+from wizard.messages.cells import padded, widest
 from wizard.text import as_json, duration, listing, one_line, printable, tamed
 
 log = logging.getLogger(__name__)

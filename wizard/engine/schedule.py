@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -52,25 +52,26 @@ class Schedule:
     def forward(self, now: Now) -> Moves:
         """What to do on the way to a mesh."""
         conflicts = {id for id, status in now.status.items() if status is Status.CONFLICT}
-        return self._moves(now, {step.id: self._ahead(step, now, conflicts) for step in self._waiting(now)})
+        return self._moves(now, lambda step: self._ahead(step, now, conflicts))
 
     def backward(self, now: Now) -> Moves:
         """What to do to take it back: each step after what builds on it."""
-        return self._moves(now, {step.id: self._back(step, now) for step in self._waiting(now)})
+        return self._moves(now, lambda step: self._back(step, now))
 
-    def _waiting(self, now: Now) -> list[Step]:
-        return [step for step in self._plan.steps if now.status[step.id] is Status.WAITING]
-
-    def _moves(self, now: Now, verdicts: Mapping[str, Status | str]) -> Moves:
+    def _moves(self, now: Now, judge: Callable[[Step], Status | str]) -> Moves:
         busy = dict(now.busy)
         start: list[Step] = []
-        for step in self._waiting(now):
-            if verdicts[step.id] is not Status.PROBING or now.holding:
+        blocked: dict[str, str] = {}
+        for step in self._plan.steps:
+            if now.status[step.id] is not Status.WAITING:
                 continue
-            if busy.get(step.cluster, 0) < LANES_PER_CLUSTER:
+            verdict = judge(step)
+            if not isinstance(verdict, Status):
+                blocked[step.id] = verdict
+            elif verdict is Status.PROBING and not now.holding and busy.get(step.cluster, 0) < LANES_PER_CLUSTER:
                 busy[step.cluster] = busy.get(step.cluster, 0) + 1
                 start.append(step)
-        return Moves(tuple(start), {id: why for id, why in verdicts.items() if not isinstance(why, Status)})
+        return Moves(tuple(start), blocked)
 
     def _ahead(self, step: Step, now: Now, conflicts: Collection[str]) -> Status | str:
         """PROBING where it may start, WAITING where it must wait; else why it is blocked."""
@@ -79,7 +80,7 @@ class Schedule:
             # Already as wanted, whatever becomes of what it was built from; but looked at again if that changes.
             return Status.PROBING if all(now.status[id] in FINAL for id in before) else Status.WAITING
         broken = [id for id in before + step.awaits if now.status[id] in BROKEN]
-        if not broken and not self._upstream[step.id].isdisjoint(conflicts):
+        if not broken and conflicts and not self._upstream[step.id].isdisjoint(conflicts):
             # What somebody must decide holds back all that would build on it, however far up it stands.
             broken = sorted(self._upstream[step.id].intersection(conflicts))
         if broken:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.core
 SECONDS = 60.0  # a hung program fails the test; how fast it is, is not asked here
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 

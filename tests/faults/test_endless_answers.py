@@ -21,7 +21,7 @@ from wizard.clusters.patience import Patience
 from wizard.clusters.real import RealCluster
 from wizard.errors import Failed
 
-pytestmark = pytest.mark.inputs("S9")
+pytestmark = [pytest.mark.core, pytest.mark.inputs("S9")]
 MOST = 300  # MiB
 QUICK = Patience(connect=5.0, silence=20.0, total=20.0, pauses=(0.01,), plugin=3.0, mute=0.0, parked=0.5)
 # What the child does: one call, then it tells the sentence that it got, and its peak of memory in KiB.

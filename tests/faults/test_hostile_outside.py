@@ -18,7 +18,7 @@ from wizard.console.output import Output
 from wizard.errors import Failed, Mistake, Unreachable
 from wizard.simulated.outside import SimulatedOutside
 
-pytestmark = pytest.mark.promise(37)
+pytestmark = [pytest.mark.core, pytest.mark.promise(37)]
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
