@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wizard import process as programs
+from wizard.clusters.kinds import EVENT, LEASE
 from wizard.errors import Failed
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.simulated.machine import Machine
@@ -56,8 +57,11 @@ class Child(threading.Thread):
         return finished and self.error is None
 
     def _writes(self) -> int:
-        """Grows with what is written in the cluster, the lease of this run left out."""
-        return self._machine.store.newest - self._process.beats.get(self._machine.index, 0)
+        """Grows with what is written in the cluster, but for what moves where nothing does: leases that are renewed, and events,
+        which tell again and again why a Pod cannot be made.
+        """
+        store = self._machine.store
+        return store.newest - sum(store.changes(LEASE, EVENT))
 
     def _say(self, text: str) -> None:
         self._process.progress()

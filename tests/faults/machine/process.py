@@ -104,7 +104,6 @@ class Process:
         self.said: list[str] = []
         self.errors: list[str] = []
         self._lock = threading.Lock()
-        self.beats: dict[int, int] = {}  # number of a machine → how often its lease was written
         self._still = 0.0  # seconds
         self._looked = time.monotonic()
         self.waits = Waits(self.quiet)
@@ -204,9 +203,7 @@ class Process:
         if changes and kind != LEASE:
             self.must_be_begun(changes)
         result = self.pass_door("write" if changes else "read", effect)
-        if changes and kind == LEASE and cluster is not None:
-            self.beats[cluster.number] = self.beats.get(cluster.number, 0) + 1  # of a heart, which is no progress
-        elif changes:
+        if changes and kind != LEASE:
             self.progress()
             self.writes.append(f"{_here.step}: {changes}")
             with self._lock:
