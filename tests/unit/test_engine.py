@@ -430,3 +430,23 @@ def test_a_journal_that_breaks_in_whatever_way_ends_the_run_and_hangs_nobody(bre
     assert "unexpected PermissionError" in outcomes[0].what
     assert "meshwizard resume m" in outcomes[0].remedy
     assert b.log == ["probe"]
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_the_program_while_a_step_is_recorded_ends_the_run(fails: bool) -> None:
+    """However the step ended: nobody waits for one whose end could not be told."""
+
+    class Ending(Book):
+        def end(self, step: str, status: str, detail: str = "") -> None:
+            raise SystemExit
+
+    a, b = Toy("a"), Toy("b", "a")
+    a.trouble = Failed("a broke") if fails else None
+    engine, _ = engine_of(a, b, book=Ending())
+    thread, outcomes = in_thread(engine)
+    thread.join(20)
+    engine.controls.abort()
+    assert outcomes, "it hangs"
+    assert outcomes[0].exit_code == 130
+    assert b.log == ["probe"]

@@ -53,16 +53,10 @@ class Worker:
 
     def work_on(self, step: Step, act: Callable[[Step], None]) -> None:
         """Do one step: `act`, which is `apply` or `undo`, and account for how it ended."""
-        began = time.monotonic()
         try:
-            act(step)
-        except Trouble as trouble:
-            self._fail(step, trouble, time.monotonic() - began)
-        except Exception as error:  # a mistake of ours must not take the other lanes down
-            log.exception("step %s", step.id)
-            self._fail(step, unexpected(error), time.monotonic() - began)
-        except BaseException:  # the program is ending
-            self._controls.abort()
+            self._act(step, act)
+        except BaseException:
+            self._controls.abort()  # the program is ending; how the step ended may be told to nobody, so none may wait
             raise
         finally:
             with self._progress.changed:
@@ -72,6 +66,16 @@ class Worker:
                 else:
                     self.busy[step.cluster] -= 1
                 self._progress.changed.notify_all()
+
+    def _act(self, step: Step, act: Callable[[Step], None]) -> None:
+        began = time.monotonic()
+        try:
+            act(step)
+        except Trouble as trouble:
+            self._fail(step, trouble, time.monotonic() - began)
+        except Exception as error:  # a mistake of ours must not take the other lanes down
+            log.exception("step %s", step.id)
+            self._fail(step, unexpected(error), time.monotonic() - began)
 
     def apply(self, step: Step) -> None:
         """Make it as wanted, where it is not. Raises Trouble."""
