@@ -92,7 +92,7 @@ def test_no_canary_is_in_it_and_all_that_helps_is(mesh: Path, capsys: pytest.Cap
     for line in (
         r"topology multi-primary, clusters 2, networks 2", r"role primary: 2", r"exposure node-port: 2",
         r"cluster1/Breaks: failed", r"RunStarted", r"StepChanged failed", r"RunEnded 1",
-        r"wizard/engine/worker.py:\d+:Worker.work_on", r"\(elsewhere\)", r"ValueError: ", r"KeyError: ",
+        r"wizard/engine/worker.py:\d+:Worker.apply", r"\(elsewhere\)", r"ValueError: ", r"KeyError: ",
         r"meshwizard \d", r"CPython 3", r"textual \d", r"kubernetes \d", r"Linux",
         r"stdin no terminal",
     ):  # fmt: skip
