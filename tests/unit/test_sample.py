@@ -94,6 +94,25 @@ def test_a_deployment_that_still_counts_a_pod_that_is_gone_is_not_ready(
     assert probe.differences == (Difference(str(CURL), "status.availableReplicas", "0", "at least 1", transient=True),)
 
 
+def test_a_deployment_that_still_counts_the_pod_before_is_not_ready_before_that_in_its_place(
+    finished: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = finished.world.clusters["cluster1"]
+    real = cluster.objects
+
+    def objects(kind: Kind, *args: Any, **rest: Any) -> list[Object]:
+        found = real(kind, *args, **rest)
+        for each in found if kind is POD else ():
+            if each["metadata"]["name"].startswith("curl-"):
+                each["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+        return found
+
+    monkeypatch.setattr(cluster, "objects", objects)
+    probe = finished.probe("cluster1/sample")
+    assert isinstance(probe, Needed)
+    assert probe.differences == (Difference(str(CURL), "status.availableReplicas", "0", "at least 1", transient=True),)
+
+
 def test_a_pod_of_somebody_else_is_neither_replaced_nor_asked(finished: Setting) -> None:
     mine: Object = {
         "apiVersion": "v1",

@@ -22,3 +22,9 @@ def is_pod_of(pod: Object, deployment: str) -> bool:
 def is_going(pod: Object) -> bool:
     """Whether the Pod was deleted and only ends yet."""
     return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the Pod's Ready condition is True."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(condition["type"] == "Ready" and condition.get("status") == "True" for condition in conditions)

@@ -21,12 +21,13 @@ from wizard.clusters.kinds import (
 )
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.mesh.tolerations import toleration_of, untolerated
+from wizard.objects.pods import is_ready
 from wizard.simulated import istiod, jobs, refusals
 from wizard.simulated.fields import clone
 from wizard.simulated.frontdoor import authority_of
 from wizard.simulated.machine import Machine
 from wizard.simulated.pace import suffix
-from wizard.simulated.pods import containers, is_ready
+from wizard.simulated.pods import containers
 
 _START = {"istiod": 4.2, "istio-eastwestgateway": 3.0}  # seconds until a Pod of this app is ready
 _OTHERS_START = 2.2

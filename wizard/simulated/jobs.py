@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wizard.clusters.kinds import JOB, POD, Object, Ref
+from wizard.objects.pods import is_ready
 from wizard.simulated.machine import Machine
-from wizard.simulated.pods import is_ready
 
 MakePod = Callable[[Machine, Object, str, dict[str, str]], Object | None]
 

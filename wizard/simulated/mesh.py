@@ -13,10 +13,10 @@ from typing import Any
 
 from wizard.clusters.kinds import NAMESPACE, POD, SERVICE, Object, Ref
 from wizard.mesh.model import GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
+from wizard.objects.pods import is_ready
 from wizard.simulated import istiod, network, proxies, registry
 from wizard.simulated.machine import Machine, Registration
 from wizard.simulated.network import Reached
-from wizard.simulated.pods import is_ready
 from wizard.simulated.registry import parsed
 
 SYNC_SECONDS = 5.0  # until istiod has read a peer whose remote secret is new

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wizard.clusters.kinds import ENDPOINT_SLICE, POD, SERVICE, Object, Ref
+from wizard.objects.pods import is_ready
 from wizard.simulated.machine import Machine
-from wizard.simulated.pods import containers, is_ready
+from wizard.simulated.pods import containers
 
 Answer = Literal["open", "refused", "silent"]
 SIDECAR = "istio-proxy"

@@ -12,9 +12,9 @@ import yaml
 from wizard import yamltext
 from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE
+from wizard.objects.pods import is_ready
 from wizard.simulated import frontdoor, network
 from wizard.simulated.machine import Machine, Registration
-from wizard.simulated.pods import is_ready
 
 CONTROL_PLANES = "topology.istio.io/controlPlaneClusters"
 _LABEL = "istio/multiCluster=true"

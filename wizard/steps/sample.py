@@ -19,7 +19,7 @@ from wizard.mesh.model import Mesh
 from wizard.messages import joined, msg
 from wizard.objects.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.objects.placing import await_ended, put_missing, take_back
-from wizard.objects.pods import available, is_going, is_pod_of
+from wizard.objects.pods import available, is_going, is_pod_of, is_ready
 from wizard.probes.curlpod import curl_image
 from wizard.probes.unready import Unready
 from wizard.steps import kinds, pullsecret
@@ -209,8 +209,8 @@ class Sample(Declared):
         bare: list[Object] = []
         for ref in self._deployments():
             own = [pod for pod in pods if is_pod_of(pod, ref.name)]
-            # Its status still counts, for a moment, a Pod that is gone.
-            if not own or not available(cluster.get(ref) or {"metadata": {}}):
+            # Its status still counts, for a moment, a Pod that is gone; that of a Pod that came in its place does not.
+            if not any(map(is_ready, own)) or not available(cluster.get(ref) or {"metadata": {}}):
                 waiting.append(ref)
             bare += [pod for pod in own if self._sidecar(pod)]
         return waiting, bare
