@@ -128,7 +128,7 @@ BUILT_IN = {
     "true",
     "return",
 }
-OURS = re.compile(r"(roots|root|chain|discovery|answers|missing|folder)=")
+OURS = re.compile(r"(roots|root|chain|discovery|answers|missing|folder|gone)=")
 PRELUDE = """\
 exit() { return 0; }  # so that all of the script is seen
 command_not_found_handle() { printf '%s\\0' "$1" >> "$UNKNOWN"; return 127; }

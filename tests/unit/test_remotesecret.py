@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,13 @@ from wizard.clusters.kinds import POD, SECRET, Kind, Object, Ref
 from wizard.clusters.port import Executed
 from wizard.engine.events import Event
 from wizard.engine.step import Conflict, Done, Job, Needed, Probe, Shared
-from wizard.errors import Failed
+from wizard.errors import Failed, Trouble
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.objects.ownership import CREATED, MESH
+from wizard.objects.ownership import CREATED, MESH, annotation
 from wizard.objects.removal import READER_TOKEN
 from wizard.plan import plan_of
 from wizard.simulated.cluster import SimulatedCluster
+from wizard.simulated.mesh import remote_clusters
 from wizard.steps.remotesecret import CLUSTER, MARK, READER, RemoteSecret
 
 NOT_FILLED = Failed('istioctl create-remote-secret: error: no "ca.crt" data found')
@@ -70,8 +72,53 @@ def apply(made: Setting, go_on: Callable[[], object] = lambda: None) -> str:
     return repr(said)
 
 
+def applied(made: Setting, cluster: Telling) -> str:
+    """What it says meanwhile, where that cluster's istiod is asked."""
+    return apply(replace(made, world=replace(made.world, clusters={**made.world.clusters, "cluster1": cluster})))
+
+
 def live(made: Setting) -> Object | None:
     return made.machine(1).found(step_of(made).ref)
+
+
+class Telling(SimulatedCluster):
+    """Its istiod lists the clusters that it reads: each answer once, the last one always. `calls`: what is done, in order."""
+
+    def __init__(self, made: Setting, *answers: Any, phases: Sequence[str] = ("Running",)) -> None:
+        machine = made.machine(1)
+        super().__init__("cluster1", machine, made.outside.cluster("cluster1", machine.context).shell)
+        self.answers = list(answers)
+        self.phases = phases
+        self.calls: list[str] = []
+
+    @property
+    def asked(self) -> int:
+        return self.calls.count("ask")
+
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        if kind is not POD:
+            return super().objects(kind, namespace, labels)
+        pods = enumerate(self.phases, 1)
+        return [{"metadata": {"name": f"istiod-{at}"}, "status": {"phase": phase}} for at, phase in pods]
+
+    def execute(
+        self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str | None = None
+    ) -> Executed:
+        self.calls.append("ask")
+        told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return Executed(told if isinstance(told, str) else json.dumps(told), "", 0)
+
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
+        self.calls.append("delete")
+        return super().delete(ref, uid=uid, version=version)
+
+    def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:
+        self.calls.append("apply")
+        return super().apply(manifest, force=force, dry_run=dry_run)
+
+
+ONE = [{"id": "cluster1"}]
+BOTH = [*ONE, {"id": "cluster2"}]
 
 
 # -- its place in the plan
@@ -92,8 +139,10 @@ def test_another_address_is_another_wish(two: Setting) -> None:
 
 def test_a_person_would_read_the_peer_and_write_into_the_cluster(two: Setting) -> None:
     first, second = two.mesh.clusters
-    (command,) = step_of(two).commands()
-    read, write = command.text.split("|")
+    remove, make = step_of(two).commands()
+    delete = "-n istio-system delete secret istio-remote-secret-cluster2 --ignore-not-found -o name"
+    assert f"--context={first.context} {delete}" in remove.text
+    read, write = make.text.split("|")
     assert f"--context={second.context}" in read
     assert f"--name=cluster2 --server={second.api_server}" in read
     assert f"--context={first.context} apply -f -" in write
@@ -245,6 +294,149 @@ def test_a_token_of_an_old_kubernetes_is_found_among_what_its_account_names(made
     assert isinstance(probed(made), Done)
 
 
+# -- one that says something else
+
+
+CONTENT = [kind for kind, (_, field) in CHANGES.items() if "." not in field or field.startswith("data")]
+
+
+def born(made: Setting) -> str:
+    secret = live(made)
+    assert secret is not None
+    return str(secret["metadata"]["uid"])
+
+
+def differing(made: Setting, kind: str) -> str:
+    """The UID of the secret that is so changed."""
+    made.machine(1).change(step_of(made).ref, CHANGES[kind][0])
+    return born(made)
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_what_says_something_else_is_made_anew_once_istiod_let_go_of_the_cluster(made: Setting, kind: str) -> None:
+    before, cluster = differing(made, kind), Telling(made, BOTH, BOTH, ONE)
+    assert "made anew" in applied(made, cluster)
+    assert cluster.calls == ["delete", "ask", "ask", "ask", "apply"]
+    assert born(made) != before
+    assert annotation(live(made), CREATED) == "true"
+    assert isinstance(probed(made), Done)
+
+
+@pytest.mark.parametrize("kind", sorted(CHANGES.keys() - set(CONTENT)))
+def test_labels_and_annotations_change_in_place_whatever_bytes_istioctl_writes(
+    made: Setting, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    before, cluster, make = differing(made, kind), Telling(made, BOTH), made.world.istioctl.remote_secret
+
+    def otherwise(peer: Any, *, server: str) -> Object:
+        secret = make(peer, server=server)
+        return {**secret, "stringData": {"cluster2": "# another istioctl\n" + secret["stringData"]["cluster2"]}}
+
+    content = (live(made) or {})["data"]
+    monkeypatch.setattr(made.world.istioctl, "remote_secret", otherwise)
+    applied(made, cluster)
+    assert cluster.calls == ["apply"]
+    assert born(made) == before
+    assert (live(made) or {})["data"] == content
+    assert isinstance(probed(made), Done)
+
+
+class Ending(Telling):
+    """Its secret ends only at the third look after it was deleted."""
+
+    left = 3
+
+    def get(self, ref: Ref) -> Object | None:
+        found = super().get(ref)
+        if "delete" not in self.calls or "apply" in self.calls or ref.kind is not SECRET:
+            return found
+        self.left -= 1
+        return {"metadata": {"name": ref.name, "deletionTimestamp": "2026-01-01T00:00:00Z"}} if self.left > 0 else None
+
+
+def test_a_secret_that_is_slow_to_end_is_waited_for(made: Setting) -> None:
+    differing(made, "another token")
+    cluster = Ending(made, ONE)
+    applied(made, cluster)
+    assert cluster.left <= 0
+    assert isinstance(probed(made), Done)
+
+
+class Overtaken(Telling):
+    """Somebody makes the secret anew just before it is deleted."""
+
+    def delete(self, ref: Ref, *, uid: str = "", version: str = "") -> bool:
+        theirs = self.machine.found(ref)
+        assert theirs is not None
+        self.machine.store.remove(ref)
+        place = {key: theirs["metadata"][key] for key in ("name", "namespace", "labels")}
+        self.machine.apply_as("kubectl", {**theirs, "metadata": place})
+        return super().delete(ref, uid=uid, version=version)
+
+
+def test_only_the_very_secret_that_was_looked_at_is_deleted(made: Setting) -> None:
+    before = differing(made, "another token")
+    with pytest.raises(Failed, match="UID"):
+        applied(made, Overtaken(made, ONE))
+    assert born(made) != before
+
+
+def test_an_istiod_that_does_not_let_go_is_told_with_what_helps(made: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.steps.remotesecret.FORGETTING_SECONDS", 0)
+    differing(made, "another token")
+    said = applied(made, Telling(made, BOTH))
+    assert "still known to istiod-1" in said
+    assert "rollout restart deployment -l app=istiod" in said
+    assert isinstance(probed(made), Done)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0, 1), (900, 3)])
+def test_an_istiod_that_cannot_tell_gets_some_time(
+    made: Setting, monkeypatch: pytest.MonkeyPatch, seconds: int, asked: int
+) -> None:
+    monkeypatch.setattr("wizard.steps.remotesecret.UNTOLD_SECONDS", seconds)
+    differing(made, "another token")
+    cluster = Telling(made, "404 page not found\n", "404 page not found\n", ONE)
+    assert "rollout restart" not in applied(made, cluster)
+    assert cluster.asked == asked
+    assert isinstance(probed(made), Done)
+
+
+def test_every_istiod_that_runs_is_asked_and_no_other(made: Setting) -> None:
+    differing(made, "another token")
+    cluster = Telling(made, ONE, BOTH, ONE, phases=("Running", "Pending", "Running", "Failed"))
+    applied(made, cluster)
+    assert cluster.asked == 4
+
+
+def test_what_was_cut_off_before_the_new_one_came_is_made_by_the_next_run(finished: Setting) -> None:
+    before, machine = differing(finished, "another token"), finished.machine(1)
+    machine.fail_next("apply Secret", Failed("the machine died"))
+    assert not finished.run().ok
+    assert live(finished) is None
+    assert isinstance(probed(finished), Needed)
+    assert finished.run().ok
+    assert born(finished) != before
+    assert annotation(live(finished), CREATED) == "true"
+    assert status_of(finished) == "synced"
+
+
+def status_of(made: Setting) -> str:
+    """What istiod of cluster1 says of cluster2."""
+    (told,) = [each["syncStatus"] for each in remote_clusters(made.machine(1)) if each["id"] == "cluster2"]
+    return str(told)
+
+
+@pytest.mark.parametrize("kind", ["another server", "another token", "another authority"])
+def test_istiod_reads_the_cluster_again(finished: Setting, kind: str) -> None:
+    before = differing(finished, kind)
+    assert status_of(finished) == "closed"
+    assert finished.run().ok
+    assert born(finished) != before
+    assert status_of(finished) == "synced"
+    assert isinstance(probed(finished), Done)
+
+
 # -- whose it is
 
 
@@ -270,27 +462,37 @@ def test_that_of_another_mesh_is_a_conflict_whatever_it_says(made: Setting) -> N
     assert "belongs to mesh meshb" in found.what
 
 
+def test_one_that_somebody_else_made_is_never_deleted(made: Setting) -> None:
+    """Also where it came after the look, where it is another mesh's, and where this mesh only joined in."""
+    machine, ref = made.machine(1), step_of(made).ref
+    machine.change(ref, elsewhere)
+    for marks, words in (
+        ({MESH: "meshb", CREATED: "true"}, "belongs to mesh meshb"),
+        ({MESH: "mesh1"}, "was there before this mesh, and differs: .*https://192.0.2.99:6443"),
+        ({}, "is there already, made by .*https://192.0.2.99:6443"),
+    ):
+        machine.change(
+            ref, lambda secret, marks=marks: secret["metadata"].update(annotations={CLUSTER: "cluster2", **marks})
+        )
+        before, found = live(made), probed(made)
+        assert isinstance(found, Conflict)
+        assert re.search(words, found.what)
+        with pytest.raises(Trouble):
+            apply(made)
+        assert live(made) == before
+
+
+def test_the_labels_of_one_that_this_mesh_joined_in_are_mended(made: Setting) -> None:
+    machine, ref = made.machine(1), step_of(made).ref
+    machine.change(ref, lambda secret: secret["metadata"]["annotations"].pop(CREATED))
+    before = differing(made, "no label")
+    assert isinstance(probed(made), Needed)
+    apply(made)
+    assert born(made) == before
+    assert isinstance(probed(made), Done)
+
+
 # -- taking it back
-
-
-class Telling(SimulatedCluster):
-    """Its istiod lists the clusters that it reads: each answer once, the last one always."""
-
-    def __init__(self, made: Setting, *answers: Any) -> None:
-        machine = made.machine(1)
-        super().__init__("cluster1", machine, made.outside.cluster("cluster1", machine.context).shell)
-        self.answers = list(answers)
-        self.asked = 0
-
-    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-        return [{"metadata": {"name": "istiod-1"}}] if kind is POD else super().objects(kind, namespace, labels)
-
-    def execute(
-        self, pod: Ref, container: str, argv: Sequence[str], *, seconds: float, stdin: str | None = None
-    ) -> Executed:
-        self.asked += 1
-        told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return Executed(told if isinstance(told, str) else json.dumps(told), "", 0)
 
 
 def taken_back(made: Setting, cluster: Telling, role: str = "remote") -> str:
@@ -301,13 +503,10 @@ def taken_back(made: Setting, cluster: Telling, role: str = "remote") -> str:
     return repr(said)
 
 
-BOTH = [{"id": "cluster1"}, {"id": "cluster2"}]
-
-
 @pytest.mark.parametrize(
     ("answers", "asked"),
     [
-        ([BOTH, BOTH, [{"id": "cluster1"}]], 3),
+        ([BOTH, BOTH, ONE], 3),
         (["404 page not found\n"], 1),  # before Istio 1.11
         ([{"id": "cluster2"}], 1),
         ([[7, None]], 1),

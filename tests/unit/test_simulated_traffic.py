@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -204,6 +205,17 @@ def revoked_token(universe: Universe) -> None:
     universe.door("cluster2").delete(system(SECRET, "istio-reader-service-account-istio-remote-secret-token"))
 
 
+def secret_that_changed_in_place(universe: Universe) -> None:
+    """To what would lead there as well."""
+    assert universe.heard("cluster1") == ["v1", "v2"]  # it was taken up
+    universe.machine("cluster1").change(system(SECRET, "istio-remote-secret-cluster2"), in_other_bytes)
+
+
+def in_other_bytes(secret: Object) -> None:
+    kubeconfig = base64.b64decode(secret["data"]["cluster2"])
+    secret["data"]["cluster2"] = base64.b64encode(b"# other bytes\n" + kubeconfig).decode()
+
+
 def peer_does_not_run_the_sample(universe: Universe) -> None:
     universe.door("cluster2").delete(Ref(DEPLOYMENT, "helloworld-v2", "sample"))
 
@@ -223,6 +235,7 @@ def peer_is_not_injected(universe: Universe) -> None:
         secret_with_another_name,
         secret_for_another_server,
         secret_without_its_label,
+        secret_that_changed_in_place,
         revoked_token,
         peer_does_not_run_the_sample,
         peer_is_not_injected,
@@ -234,6 +247,39 @@ def test_what_istiod_does_not_know_is_silently_missing(universe: Universe, broke
     assert (done.stderr, done.code) == ("", 0)
     assert universe.heard("cluster1") == ["v1"]
     assert "v1" in universe.heard("cluster2")
+
+
+def status(universe: Universe) -> str:
+    """What cluster1's istiod says of cluster2."""
+    door = universe.door("cluster1")
+    (pod,) = door.objects(POD, SYSTEM_NAMESPACE, "app=istiod")
+    argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
+    told = door.execute(system(POD, pod["metadata"]["name"]), "discovery", argv, seconds=5).stdout
+    return {each["id"]: each["syncStatus"] for each in json.loads(told)}.get("cluster2", "")
+
+
+def made_anew(universe: Universe) -> None:
+    no_remote_secret(universe)
+    universe.connect("cluster1", "cluster2")
+
+
+@pytest.mark.parametrize(
+    "cure", [made_anew, lambda universe: universe.restart_pods("cluster1", SYSTEM_NAMESPACE)], ids=["secret", "istiod"]
+)
+def test_a_secret_that_changed_in_place_is_not_read_until_it_or_istiod_is_made_anew(
+    universe: Universe, cure: Callable[[Universe], None]
+) -> None:
+    ref, machine = system(SECRET, "istio-remote-secret-cluster2"), universe.machine("cluster1")
+    before = (machine.found(ref) or {})["data"]
+    machine.change(ref, lambda secret: secret["metadata"]["labels"].update(more="marks"))
+    assert status(universe) == "synced"
+    machine.change(ref, in_other_bytes)
+    assert status(universe) == "closed"
+    machine.change(ref, lambda secret: secret.update(data=before))
+    assert status(universe) == "closed"
+    cure(universe)
+    assert status(universe) == "synced"
+    assert universe.heard("cluster1") == ["v1", "v2"]
 
 
 def networks(how: Callable[[dict[str, Any]], None]) -> Callable[[Universe], None]:

@@ -41,18 +41,21 @@ class Front:
 
 @dataclass
 class Registration:
-    """A cluster that istiod reads by a remote secret. `leads`: whether it looks after that cluster as its control plane,
-    which it asks the cluster once, None: it could not ask yet.
+    """A cluster that istiod reads by a remote secret. `version`: which secret it is, and which istiod took it up; `content`: what
+    it said then. `leads`: whether istiod looks after that cluster as its control plane, which it asks the cluster once, None:
+    it could not ask yet. `closed`: it reads it no more.
     """
 
     name: str
     secret: str
     version: str
+    content: str
     born: float
     server: str
     token: str
     authority: str
     leads: bool | None = None
+    closed: bool = False
 
 
 class Knobs:

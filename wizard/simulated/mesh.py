@@ -182,7 +182,7 @@ def remote_clusters(here: Machine) -> list[Object]:
     told: list[Object] = [{"id": istiod.cluster_id(here), "syncStatus": "synced"}]
     for one in _registered(here):
         done = synced(here, one) and registry.cluster_of(here, one) is not None
-        status = "synced" if done else "syncing"
+        status = "closed" if one.closed else "synced" if done else "syncing"
         told.append({"id": one.name, "secretName": f"{SYSTEM_NAMESPACE}/{one.secret}", "syncStatus": status})
     return told
 

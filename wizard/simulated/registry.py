@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,8 +29,9 @@ def istiods(machine: Machine) -> list[Object]:
 
 def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
     """The registrations of the istiod that runs here; none where none runs. A cluster is registered when its secret comes,
-    or when istiod starts, and asked then who looks after it: what changes there later is not noticed. The machine's lock
-    is held.
+    or when istiod starts, and asked then who looks after it: what changes there later is not noticed. Where the content of
+    its secret changes in place, istiod closes it (Istio issue 60612), until the secret is made anew or istiod started anew.
+    The machine's lock is held.
     """
     running = istiods(machine)
     stamp = (machine.store.secrets, *(pod["metadata"]["uid"] for pod in running))
@@ -37,11 +39,14 @@ def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
         known: dict[tuple[str, str], Registration] = {}
         for record in machine.store.all(SECRET, SYSTEM_NAMESPACE, _LABEL) if running else []:
             metadata = record.manifest["metadata"]
-            version = f"{metadata['uid']}/{metadata['resourceVersion']}/{running[0]['metadata']['uid']}"
+            version = f"{metadata['uid']}/{running[0]['metadata']['uid']}"
             for name, content in (record.manifest.get("data") or {}).items():
                 key = (metadata["name"], name)
                 old = machine.registered.get(key)
-                known[key] = old if old and old.version == version else _read(key, version, record.born, content)
+                if old is None or old.version != version:
+                    known[key] = _read(key, version, record.born, content)
+                else:
+                    known[key] = old if old.content == content else replace(old, leads=False, closed=True)
         machine.registered = known
         machine.registered_at = stamp
     machine.external = is_external(machine)
@@ -60,8 +65,10 @@ def is_external(machine: Machine) -> bool:
 
 def cluster_of(machine: Machine, one: Registration) -> Machine | None:
     """The machine that a registration leads to; None where its API server is not reached, or istiod does not trust it, or
-    it does not take the token.
+    it does not take the token, or istiod has closed it.
     """
+    if one.closed:
+        return None
     address = urlsplit(one.server)
     try:
         found = network.reach(machine, address.hostname or "", address.port or 443)
@@ -96,7 +103,7 @@ def _read(key: tuple[str, str], version: str, born: float, content: str) -> Regi
         token = str(kubeconfig["users"][0]["user"]["token"])
     except (ValueError, KeyError, IndexError, TypeError):
         server, token, authority = "", "", ""
-    return Registration(key[1], key[0], version, born, server, token, authority)
+    return Registration(key[1], key[0], version, content, born, server, token, authority)
 
 
 def _leads(machine: Machine, one: Registration) -> bool | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
+from collections.abc import Sequence
 
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import POD, SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
-from wizard.errors import Failed
+from wizard.errors import Failed, NeedsPerson
 from wizard.istio.versions import remote_secret_command
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.messages import joined, msg
 from wizard.objects.before import owner
-from wizard.objects.ownership import is_ours, of_another
-from wizard.objects.placing import put, take_back
+from wizard.objects.ownership import CREATED, annotation, is_of, is_ours, label, of_another
+from wizard.objects.placing import await_ended, put, take_back
 from wizard.objects.removal import READER_TOKEN
 from wizard.probes.credential import in_secret
 from wizard.steps import kinds
@@ -29,6 +31,7 @@ READER = Ref(SERVICE_ACCOUNT, "istio-reader-service-account", SYSTEM_NAMESPACE)
 READER_SECONDS = 300
 TOKEN_SECONDS = 120
 FORGETTING_SECONDS = 20
+UNTOLD_SECONDS = 5  # what an istiod that cannot tell gets to let go of a cluster
 _NOT_FILLED = "data found"  # in istioctl's words: no "ca.crt" data found
 
 
@@ -40,12 +43,17 @@ def secret_of(peer: str) -> Ref:
 class RemoteSecret(Step):
     """The secret in `cluster` with which its istiod reads `target`.
 
+    istiod (seen with 1.29) never takes up what such a secret says where that changes in place: it stops to read that cluster,
+    and whatever remote secret comes next hangs, until istiod is started anew (https://github.com/istio/istio/issues/60612).
+    So one that says something else is deleted, and made anew once istiod has let go of the cluster; only labels and
+    annotations change in place.
+
     A remote's is applied while its install still waits: for a gateway that is injected only once this secret tells the
     primary's istiod of the cluster.
     """
 
     kind = kinds.REMOTE_SECRET
-    rights = (clusters.Right("create", SECRET, SYSTEM_NAMESPACE), clusters.Right("patch", SECRET, SYSTEM_NAMESPACE))
+    rights = tuple(clusters.Right(verb, SECRET, SYSTEM_NAMESPACE) for verb in ("create", "patch", "delete"))
 
     def __init__(self, mesh: Mesh, cluster: Cluster, target: Cluster) -> None:
         during = target.role == "remote"
@@ -72,32 +80,11 @@ class RemoteSecret(Step):
         conflict = of_another(self.member.name, live, self.mesh.name)
         if conflict:
             return conflict
-        token = _reader_token(world.cluster(self.target.name))
-        told = [
-            Difference(str(self.ref), field, found, wanted)
-            for field, found, wanted in (
-                (f"labels.{MARK}", (live["metadata"].get("labels") or {}).get(MARK), "true"),
-                (f"annotations.{CLUSTER}", (live["metadata"].get("annotations") or {}).get(CLUSTER), self.target.name),
-                *self._content(live, token),
-            )
-            if found != wanted
-        ]
-        if told and not is_ours(live):
-            return Conflict(
-                msg(
-                    "{cluster}: {secret} is there already, made by {owner}, and differs: {differences}",
-                    cluster=self.member.name,
-                    secret=str(self.ref),
-                    owner=owner(live),
-                    differences=joined((each.told for each in told[:3]), "; "),
-                ),
-                msg(
-                    "Remove it, if nobody needs it ({command}), or give {peer} another name in the mesh file.",
-                    command=f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(self.ref.name)}",
-                    peer=self.target.name,
-                ),
-            )
-        return Needed(tuple(told)) if told else Done(msg("reads {server}", server=self.target.api_server))
+        marks, content = self._differences(live, world)
+        told = (*marks, *content)
+        if (told and not is_ours(live)) or (content and not _is_made(live)):
+            return self._conflict(live, told)
+        return Needed(told) if told else Done(msg("reads {server}", server=self.target.api_server))
 
     def apply(self, world: World, job: Job) -> None:
         server = str(self.target.api_server)
@@ -123,6 +110,11 @@ class RemoteSecret(Step):
                 msg("istioctl made secret {made}, not {wanted}", made=name, wanted=self.ref.name),
                 msg("Is this istioctl what it says it is?"),
             )
+        self._put(world, made, job)
+
+    def _put(self, world: World, made: Object, job: Job) -> None:
+        """Bring what istioctl made into the cluster."""
+        cluster = world.cluster(self.cluster)
         metadata = {key: made["metadata"].get(key) or {} for key in ("labels", "annotations")}
         data = {
             key: base64.b64encode(str(text).encode()).decode() for key, text in (made.get("stringData") or {}).items()
@@ -134,7 +126,35 @@ class RemoteSecret(Step):
             "type": made.get("type", "Opaque"),
             "data": {**(made.get("data") or {}), **data},
         }
-        put(world.cluster(self.cluster), secret, self.mesh.name)
+        live = cluster.get(self.ref)
+        if live is not None and is_of(live, self.mesh.name):
+            marks, content = self._differences(live, world)
+            if not content:
+                # Another istioctl may write the same in other bytes, which istiod would take for another content.
+                secret["data"] = {self.target.name: live["data"][self.target.name]}
+            elif _is_made(live):
+                self._remove(cluster, live, job)
+            else:
+                conflict = self._conflict(live, (*marks, *content))
+                raise NeedsPerson(conflict.what, conflict.remedy)
+        put(cluster, secret, self.mesh.name)
+
+    def _remove(self, cluster: clusters.Cluster, live: Object, job: Job) -> None:
+        """Take the secret that says something else out of istiod's sight, for the new one to be taken up."""
+        peer = self.target.name
+        job.say(msg("{secret} is made anew: istiod takes up none that changes in place", secret=str(self.ref)))
+        cluster.delete(self.ref, uid=live["metadata"]["uid"])
+        await_ended(cluster, self.ref, job)
+        if not _await_unread(cluster, peer, job, untold=UNTOLD_SECONDS):
+            command = f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} rollout restart deployment -l app=istiod"
+            job.say(
+                msg(
+                    "If istiod of {cluster} does not read {peer} afterwards, start it anew: {command}",
+                    cluster=self.member.name,
+                    peer=peer,
+                    command=command,
+                )
+            )
 
     def _await_reader(self, world: World, job: Job) -> None:
         """istioctl would make the account itself, but not the way the install does."""
@@ -154,14 +174,47 @@ class RemoteSecret(Step):
 
     def commands(self) -> list[Command]:
         make = " ".join(remote_secret_command(str(self.mesh.istio.version)))
+        at, names = kubectl(self.member), {"cluster": self.member.name, "peer": self.target.name}
         return [
+            Command(
+                f"gone=$({at} -n {SYSTEM_NAMESPACE} delete secret {quoted(self.ref.name)} --ignore-not-found -o name)\n"
+                f'[ -z "$gone" ] || sleep {UNTOLD_SECONDS}',
+                msg("If {cluster} has an older secret for {peer}, its istiod must let go of that first.", **names),
+            ),
             Command(
                 f"{istioctl(self.target, make)} -n {SYSTEM_NAMESPACE} "
                 f"--name={quoted(self.target.name)} --server={quoted(self.target.api_server)} |\n"
-                f"  {kubectl(self.member)} apply -f -",
-                msg("{cluster}'s istiod may read {peer}.", cluster=self.member.name, peer=self.target.name),
-            )
+                f"  {at} apply -f -",
+                msg("{cluster}'s istiod may read {peer}.", **names),
+            ),
         ]
+
+    def _differences(self, live: Object, world: World) -> tuple[list[Difference], list[Difference]]:
+        """Those of labels and annotations, and those of the content."""
+        token = _reader_token(world.cluster(self.target.name))
+        marks, content = (
+            [Difference(str(self.ref), field, found, wanted) for field, found, wanted in fields if found != wanted]
+            for fields in (_marks(live, self.target.name), self._content(live, token))
+        )
+        return marks, content
+
+    def _conflict(self, live: Object, told: Sequence[Difference]) -> Conflict:
+        differences = joined((each.told for each in told[:3]), "; ")
+        words = {"cluster": self.member.name, "secret": str(self.ref), "differences": differences}
+        return Conflict(
+            msg("{cluster}: {secret} was there before this mesh, and differs: {differences}", **words)
+            if is_ours(live)
+            else msg(
+                "{cluster}: {secret} is there already, made by {owner}, and differs: {differences}",
+                owner=owner(live),
+                **words,
+            ),
+            msg(
+                "Remove it, if nobody needs it ({command}), or give {peer} another name in the mesh file.",
+                command=f"{kubectl(self.member)} -n {SYSTEM_NAMESPACE} delete secret {quoted(self.ref.name)}",
+                peer=self.target.name,
+            ),
+        )
 
     def _content(self, live: Object, token: Object | None) -> list[tuple[str, str | None, str]]:
         """(field, found, wanted) of what the credential says; secrets only by fingerprint."""
@@ -183,31 +236,58 @@ class RemoteSecret(Step):
         ]
 
 
-def _await_unread(cluster: clusters.Cluster, peer: str, job: Job) -> None:
-    """Until no istiod here lists the peer: as long as one does, it writes into it. Where none can tell (before Istio 1.11, or
-    where none runs), and where one still lists it when the time is up, the peer's uninstall looks for what it writes.
+def _marks(live: Object, peer: str) -> list[tuple[str, str | None, str]]:
+    """(field, found, wanted) of what makes istiod look at it, and take it for that peer's."""
+    return [
+        (f"labels.{MARK}", label(live, MARK), "true"),
+        (f"annotations.{CLUSTER}", annotation(live, CLUSTER), peer),
+    ]
+
+
+def _is_made(live: Object) -> bool:
+    """Whether the wizard made it, and did not only join in."""
+    return is_ours(live) and annotation(live, CREATED) is not None
+
+
+def _await_unread(cluster: clusters.Cluster, peer: str, job: Job, untold: float = 0) -> bool:
+    """Until no istiod that runs here lists the peer: as long as one does, it writes into it, and takes up nothing new about it.
+    `untold`: the seconds for those that cannot tell (before Istio 1.11, or where nobody may ask). False where one still lists
+    it when the time is up, which is said, and holds up nothing.
     """
+    began = time.monotonic()
 
     def look() -> tuple[bool | None, str]:
-        pods = cluster.objects(POD, SYSTEM_NAMESPACE, "app=istiod")
-        told = [one_line(pod["metadata"]["name"]) for pod in pods if peer in _listed(cluster, pod)]
-        return (None if told else True), msg("still known to {pods}", pods=listing(told))
+        pods = [pod for pod in cluster.objects(POD, SYSTEM_NAMESPACE, "app=istiod") if _runs(pod)]
+        found = {one_line(pod["metadata"]["name"]): _listed(cluster, pod) for pod in pods}
+        knowing = [name for name, read in found.items() if read is not None and peer in read]
+        if knowing:
+            return None, msg("still known to {pods}", pods=listing(knowing))
+        silent = [name for name, read in found.items() if read is None]
+        if silent and time.monotonic() - began < untold:
+            return None, msg("{pods} cannot tell", pods=listing(silent))
+        return True, ""
 
     try:
-        job.wait(msg("istiod to forget {peer}", peer=peer), look, seconds=FORGETTING_SECONDS, every=0.5)
+        return job.wait(msg("istiod to forget {peer}", peer=peer), look, seconds=FORGETTING_SECONDS, every=0.5)
     except Failed as failure:
         job.say(failure.what)
+        return False
 
 
-def _listed(cluster: clusters.Cluster, pod: Object) -> set[str]:
-    """The clusters that this istiod reads, as far as it tells."""
+def _runs(pod: Object) -> bool:
+    """Whether it runs; also one that ends: until it has, it reads."""
+    return (pod.get("status") or {}).get("phase") == "Running"
+
+
+def _listed(cluster: clusters.Cluster, pod: Object) -> set[str] | None:
+    """The clusters that this istiod reads; None where it does not tell."""
     place = Ref(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
     try:
         done = cluster.execute(place, "discovery", ["pilot-discovery", "request", "GET", "/debug/clusterz"], seconds=10)
         told = json.loads(done.stdout)
     except (Failed, ValueError, RecursionError):
-        return set()
-    return {str(each.get("id")) for each in told if isinstance(each, dict)} if isinstance(told, list) else set()
+        return None
+    return {str(each.get("id")) for each in told if isinstance(each, dict)} if isinstance(told, list) else None
 
 
 def _reader_token(cluster: clusters.Cluster) -> Object | None:
