@@ -16,7 +16,7 @@ LABS ?= $(shell [ $(JOBS) -gt 1 ] && echo 2 || echo 1)
 # Without compiled modules every process of the tests, and every program they start, would compile all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test goldens check messages format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
+.PHONY: help demo test goldens check messages pages format lock schema bench lab-up lab-down lab-status lab-reset test-lab test-faults test-package test-all mutants soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,9 +37,13 @@ check: $(VENV)/.dev ## format, lint, types, import contracts, sizes
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.sizes
 	$(BIN)/python -m tests.messages --check
+	$(BIN)/python -m tests.checkpages --check
 
 messages: $(VENV)/.dev ## write the list of all that people read, for translators
 	$(BIN)/python -m tests.messages
+
+pages: $(VENV)/.dev ## the page of each check, from the checks
+	$(BIN)/python -m tests.checkpages
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .

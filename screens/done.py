@@ -48,7 +48,9 @@ class DoneScreen(WizardScreen):
         run = self.wizard.active_run
         if run is None:
             return
-        self.query_one(Picture).draw(run.prepared.mesh, run.view.board.links, run.view.board.counts)
+        self.query_one(Picture).draw(
+            run.prepared.mesh, run.view.board.links, run.view.board.counts, run.view.board.causes
+        )
         self.query_one("#summary", Lines).show(self._summary())
         self.query_one("#next").focus()
 

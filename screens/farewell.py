@@ -49,7 +49,9 @@ def summary(run: Run, *, simulated: bool, ascii_only: bool) -> str:
     from wizard.mesh.drawing import draw
 
     view, mesh = run.view, run.prepared.mesh
-    picture = draw(mesh, links=view.board.links, counts=view.board.counts, ascii=ascii_only, say=rendered).plain()
+    picture = draw(
+        mesh, links=view.board.links, counts=view.board.counts, causes=view.board.causes, ascii=ascii_only, say=rendered
+    ).plain()
     demo = tr("Demo on simulated clusters: nothing outside this terminal was touched.") + "\n" if simulated else ""
     said = trn(
         "Mesh {mesh} is verified: {count} steps in {time}.",

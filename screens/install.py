@@ -14,11 +14,11 @@ from screens.picture import Picture
 from screens.run import ACTIVE, BROKEN, PASSED, Run, RunView, StepView
 from screens.running import RunScreen
 from screens.steplist import StepList
+from wizard import kinds
 from wizard.board import Board
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered
 from wizard.messages.cells import padded
-from wizard.steps import kinds
 
 
 class InstallScreen(RunScreen):
@@ -98,7 +98,9 @@ class InstallScreen(RunScreen):
     def _draw(self, view: RunView) -> None:
         run = self.run_of_app
         if run:
-            self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts or None)
+            self.query_one(Picture).draw(
+                run.prepared.mesh, view.board.links, view.board.counts or None, view.board.causes
+            )
 
     def _log_lines(self, view: RunView) -> list[list[Piece]]:
         lines = [

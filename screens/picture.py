@@ -7,7 +7,7 @@ from typing import Any
 
 from screens.lines import Lines
 from wizard.mesh.drawing import draw
-from wizard.mesh.links import Counts, States
+from wizard.mesh.links import Causes, Counts, States
 from wizard.mesh.model import Mesh
 from wizard.messages.catalogue import rendered
 
@@ -23,6 +23,7 @@ class Picture(Lines, can_focus=False):
         self._of: Mesh | Mapping[str, Any] | None = None
         self._links: States | None = None
         self._counts: Counts | None = None
+        self._causes: Causes | None = None
         self._clusters: Sequence[object] = ()
         self._small = small
         self._ascii = ascii_only
@@ -45,12 +46,18 @@ class Picture(Lines, can_focus=False):
         self._only = text
         self._redraw()
 
-    def draw(self, of: Mesh | Mapping[str, Any], links: States | None = None, counts: Counts | None = None) -> None:
+    def draw(
+        self,
+        of: Mesh | Mapping[str, Any],
+        links: States | None = None,
+        counts: Counts | None = None,
+        causes: Causes | None = None,
+    ) -> None:
         """Draw this."""
         clusters = of.clusters if isinstance(of, Mesh) else list(of.get("clusters") or ())
         if links is None and self._of is not None and clusters == self._clusters:
             return  # whatever was typed, it was not about the clusters
-        self._of, self._links, self._counts, self._clusters = of, links, counts, clusters
+        self._of, self._links, self._counts, self._causes, self._clusters = of, links, counts, causes, clusters
         self.can_focus = len(clusters) > 2  # a matrix may need scrolling; the picture of two never does
         self._redraw()
 
@@ -64,8 +71,8 @@ class Picture(Lines, can_focus=False):
         if self._of is None or width < 4:
             return
         drawing = draw(
-            self._of, links=self._links, counts=self._counts, width=width, ascii=self._ascii, small=self._small,
-            only=self._only, say=rendered,
+            self._of, links=self._links, counts=self._counts, causes=self._causes, width=width, ascii=self._ascii,
+            small=self._small, only=self._only, say=rendered,
         )  # fmt: skip
         if drawing.lines != self._drawn:  # most events change no arrow
             self._drawn = drawing.lines

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from wizard import kinds
 from wizard.answered import Answered
 from wizard.board import Board
+from wizard.checks.explained import Explained
+from wizard.checks.finding import Finding
 from wizard.console.report import TRAIL
 from wizard.engine.approval import Stale
 from wizard.engine.events import (
@@ -34,7 +37,6 @@ from wizard.engine.events import (
 from wizard.errors import Trouble
 from wizard.messages import msg
 from wizard.operations.working import working
-from wizard.steps import kinds
 from wizard.text import one_line
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class RunView:
     log: deque[tuple[str, str, str, str]] = field(default_factory=lambda: deque(maxlen=5000))
     logged: int = 0
     answers: dict[str, Answered] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)  # cluster → why it does not hear others
     wanted: dict[str, PersonNeeded] = field(default_factory=dict)  # step → what a person has to do for it
     paused: bool = False
     ended: RunEnded | None = None
@@ -106,6 +109,7 @@ class RunView:
         match event:
             case RunStarted():
                 self.steps.clear()
+                self.findings.clear()
                 self.wanted.clear()
                 self.began, self.ended = time.monotonic(), None
             case StepChanged():
@@ -125,6 +129,9 @@ class RunView:
             case Answered():
                 self.answers[event.cluster] = event
                 self.board.answered(event.cluster, event.counts)
+            case Explained():
+                self.findings[event.cluster] = event.finding
+                self.board.explained(event.cluster, event.peers, event.finding.short)
             case Paused():
                 self.paused = event.paused
                 self.say(None, msg("paused: no further steps are started") if event.paused else msg("going on"))

@@ -13,6 +13,7 @@ from screens.base import WizardScreen
 from screens.filtering import Filter
 from screens.run import BROKEN, WORDS, Run, RunView, StepView
 from screens.steplist import note_on, told
+from wizard import kinds
 from wizard.engine.events import RunEnded
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered, trn
@@ -80,7 +81,7 @@ class RunScreen(WizardScreen):
             self._end_told = True
             self.tell_end(self.view)
         self._tell_manual(self.view)
-        keys = [self.check_action(action, ()) for action in ("pause", "retry", "skip", "abort", "manual")]
+        keys = [self.check_action(action, ()) for action in ("pause", "retry", "skip", "abort", "manual", "why")]
         if keys != self._keys:  # painting the keys anew fifteen times a second would cost more than all the rest
             self._keys = keys
             self.refresh_bindings()
@@ -255,7 +256,8 @@ class RunScreen(WizardScreen):
         """All there is to say of that step."""
         from screens.dialogs import Help
 
-        self.app.push_screen(Help(one_line(_at(step.cluster, step.title), 200), told(step)))
+        cause = self.view.findings.get(step.cluster or "") if self.view and step.kind == kinds.VERIFY else None
+        self.app.push_screen(Help(one_line(_at(step.cluster, step.title), 200), told(step, cause)))
 
     def action_filter(self) -> None:
         """Only the log lines of the lane that the cursor is in, or all again."""

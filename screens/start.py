@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from state.records import Unreadable
 
 EMBLEM = {"clusters": [{"name": "cluster1", "network": "network1"}, {"name": "cluster2", "network": "network2"}]}
-NEW, RUNNING = "new", "running"
+NEW, RUNNING, WHY = "new", "running", "why"
 ONE_AT_A_TIME = msg("One install at a time: the other one is still running (Ctrl+R).")
 STATUS = {
     "running": msg("running"),
@@ -48,6 +48,7 @@ class StartScreen(WizardScreen):
     SHARED_CSS = ("wizard.tcss",)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "inspect", msg("Inspect")),
+        Binding("w", "why", msg("Why")),
         Binding("e", "change", msg("Edit")),
         Binding("q", "app.leave", msg("Quit")),
     ]
@@ -108,6 +109,9 @@ class StartScreen(WizardScreen):
                 continue
             self._states[state.name] = state
             self._options().add_option(Option(_prompt(*_told(state)), id=f"mesh:{state.name}"))
+        self._options().add_option(
+            Option(_prompt(msg("Why no answer?"), msg("find out why a mesh does not answer")), id=WHY)
+        )
         unfinished = [state for state in self._states.values() if isinstance(state, MeshState) and not state.finished]
         if unfinished and not self._options().highlighted:
             self.say(
@@ -154,6 +158,8 @@ class StartScreen(WizardScreen):
             self.wizard.go("install")
         elif self.wizard.running:
             self.say(ONE_AT_A_TIME, wrong=True)
+        elif choice == WHY:
+            self.action_why()
         elif choice == NEW:
             self.wizard.go("contexts")
         else:
@@ -171,6 +177,19 @@ class StartScreen(WizardScreen):
             self.say(ONE_AT_A_TIME, wrong=True)
         else:
             self.wizard.change(document_in(state, self.wizard.folder))
+
+    def action_why(self) -> None:
+        """Why the highlighted mesh, or the only one, does not answer; of other meshes, how to find out."""
+        from screens.dialogs import Help
+        from screens.why import OTHERS, find_out
+
+        state = self._chosen() or (next(iter(self._states.values())) if len(self._states) == 1 else None)
+        if state is not None:
+            find_out(self, state.name)
+        elif self._states:
+            self.say(msg("Choose a recorded mesh and press W."))
+        else:
+            self.app.push_screen(Help(msg("Why does a mesh not answer?"), OTHERS))
 
     def action_inspect(self) -> None:
         """What is recorded of the highlighted mesh."""

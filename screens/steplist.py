@@ -11,6 +11,7 @@ from textual.message import Message
 from screens.cursor import CursorLines
 from screens.lines import Line, Piece
 from screens.run import ACTIVE, BROKEN, PASSED, WORDS, RunView, StepView
+from wizard.checks.finding import Finding
 from wizard.engine.events import Status
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered, tr, trn
@@ -202,12 +203,16 @@ def waited(step: StepView) -> str:
     return msg("{elapsed:.0f} of {deadline:.0f} s", elapsed=step.waited(), deadline=deadline)
 
 
-def told(step: StepView) -> str:
-    """Everything that there is to say of a step, in the person's language."""
+def told(step: StepView, cause: Finding | None = None) -> str:
+    """Everything that there is to say of a step, in the person's language. `cause`: why it failed, where that was looked for."""
     lines: list[str] = [WORDS[step.status]]
     if step.elapsed() >= 0.05:
         lines = [msg("{status} after {time}", status=WORDS[step.status], time=duration(step.elapsed()))]
     if step.waits and step.status in ACTIVE:
         lines.append(msg("waits for {what}", what=note_on(step)))
     lines += [printable(text, 8000) for text in (step.detail, step.remedy) if text]
+    if cause and step.status in BROKEN:
+        lines += [msg("read: {evidence}", evidence=one_line(each, 600)) for each in cause.evidence]
+        if cause.step:
+            lines.append(msg("Once the run has ended, R mends it: step {step}.", step=cause.step))
     return "\n\n".join(map(rendered, lines))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from screens.base import Refusal
@@ -15,11 +17,12 @@ from screens.picture import Picture
 from screens.run import BROKEN, PASSED, WORDS, RunView, StepView
 from screens.running import TRY_AGAIN, RunScreen
 from screens.steplist import ROLES, SIGNS, note_on
+from wizard import kinds
 from wizard.answered import Answered
+from wizard.mesh.fields import Field
 from wizard.messages import joined, msg
 from wizard.messages.catalogue import rendered, tr, trn
 from wizard.messages.cells import padded, widest
-from wizard.steps import kinds
 from wizard.text import one_line
 
 VERSION = 34  # columns for what was heard of one
@@ -37,6 +40,7 @@ class VerifyScreen(RunScreen):
         "the second. The mesh is proven when every cluster has heard every version."
     )
     NEXT_LABEL = msg("Summary")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "why", msg("Why"))]
     CSS_PATH = "verify.tcss"
 
     def __init__(self) -> None:
@@ -59,7 +63,7 @@ class VerifyScreen(RunScreen):
         run = self.run_of_app
         if run is None or not news:
             return
-        self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts)
+        self.query_one(Picture).draw(run.prepared.mesh, view.board.links, view.board.counts, view.board.causes)
         self.query_one("#answers", Lines).show(self._answers(view))
         broken = [step for step in view.broken if step.kind == kinds.VERIFY]
         if broken:
@@ -130,6 +134,26 @@ class VerifyScreen(RunScreen):
     def chosen_step(self) -> StepView | None:
         """The first verification that failed."""
         return next((step for step in self.view.broken if step.kind == kinds.VERIFY), None) if self.view else None
+
+    def tell_help(self, field: Field | None) -> None:
+        """What failed stays told, wherever the focus goes."""
+        failed = self.chosen_step()
+        if field is None and failed is not None:
+            self.show_note(failed)
+        else:
+            super().tell_help(field)
+
+    def action_why(self) -> None:
+        """All there is to say of the first verification that failed: the cause, what was read, what mends it."""
+        step = self.chosen_step()
+        if step is not None:
+            self.explain(step)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing failed, nothing is to be explained."""
+        if action == "why":
+            return self.chosen_step() is not None
+        return super().check_action(action, parameters)
 
     def tell_end(self, view: RunView) -> None:
         """Verified, or not."""

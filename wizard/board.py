@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from wizard import kinds
 from wizard.engine.events import Status
-from wizard.mesh.links import LinkId, LinkKind, LinkState, States, links_between, members_of
+from wizard.mesh.links import Causes, LinkId, LinkKind, LinkState, States, links_between, members_of
 from wizard.mesh.model import Mesh
-from wizard.steps import kinds
 
 # The guards that find a link closed before anything is built on it.
 _GUARDS: Mapping[LinkKind, tuple[str, ...]] = {
@@ -48,6 +48,7 @@ class Board:
             self._served.get(member.primary, []).append(member.name)
         self._stale: set[str] = set()  # clusters whose links are to be looked at again
         self.counts: dict[str, dict[str, int]] = {}
+        self._causes: dict[LinkId, str] = {}
 
     def step(
         self, kind: str, cluster: str | None, peer: str | None, status: str, failed_peers: tuple[str, ...] = ()
@@ -65,6 +66,17 @@ class Board:
         self.counts[cluster] = dict(counts)
         if cluster in self._touching:
             self._stale.add(cluster)
+
+    def explained(self, cluster: str, peers: Iterable[str], cause: str) -> None:
+        """Why this cluster does not hear these, in a few words."""
+        for link in self._touching.get(cluster, ()):
+            if link.source == cluster and link.target in peers and link.kind in ("gateway", "pods"):
+                self._causes[link] = cause
+
+    @property
+    def causes(self) -> Causes:
+        """Why links are broken, of those where that is known."""
+        return {link: cause for link, cause in self._causes.items() if self.links[link] is LinkState.BROKEN}
 
     @property
     def links(self) -> States:

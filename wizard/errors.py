@@ -1,7 +1,8 @@
 """What can go wrong, as the person at the terminal needs to hear it.
 
 Every trouble says what happened and where (`what`) and what to do next (`remedy`), and carries the exit code that
-the command line promises: 1 failed, 2 bad input, 3 a person is needed, 4 verification failed, 5 busy, 130 interrupted.
+the command line promises: 1 failed, 2 bad input, 3 a person is needed, 4 verification failed or a cause was found, 5 busy,
+130 interrupted.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from dataclasses import replace
 from wizard.clusters.port import Right
 from wizard.engine.step import Plan, Step
 from wizard.mesh.model import Cluster, Mesh
+from wizard.steps.adopted import Adopted
 from wizard.steps.certificates import Intermediate, RootCertificate
 from wizard.steps.expose import ExposeIstiod, ExposeServices
 from wizard.steps.install import Install, runs_istiod
@@ -53,7 +54,8 @@ def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
     steps += [Intermediate(mesh, cluster, signed) for cluster in signed]
     if probed:
         steps += [ReachApi(mesh, cluster) for cluster in primaries if mesh.read_by(cluster.name)]
-    steps += [Install(mesh, cluster, version_step) for cluster in primaries]
+    install = Adopted if mesh.adopted else Install
+    steps += [install(mesh, cluster, version_step) for cluster in primaries]
     steps += [IstiodReady(mesh, cluster) for cluster in primaries]
     steps += [MeshNetworks(mesh, cluster) for cluster in signed if cluster.role == "primary"]
     if several:
@@ -65,7 +67,7 @@ def plan_of(mesh: Mesh, *, version_step: bool = False) -> Plan:
         steps += [ReachDiscovery(mesh, cluster) for cluster in remotes]
     # Typed one after the other, these must stand before the remotes' installs, which wait for what they bring about.
     steps += _remote_secrets(mesh, remotes)
-    steps += [Install(mesh, cluster, version_step) for cluster in remotes]
+    steps += [install(mesh, cluster, version_step) for cluster in remotes]
     steps += [IstiodReady(mesh, cluster) for cluster in remotes]
     steps += [GatewayAddress(mesh, cluster) for cluster in remotes if awaits_address(mesh, cluster)]
     steps += _remote_secrets(mesh, primaries)

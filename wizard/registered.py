@@ -1,4 +1,6 @@
-"""The clusters that an istiod is told of by secrets which are none of this mesh's: of clusters that are gone, or made by hand."""
+"""The clusters that an istiod is told of by remote secrets, and those of them that are none of its mesh's: of clusters that are
+gone, or made by hand.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ import yaml
 
 from wizard import yamltext
 from wizard.clusters.kinds import SECRET, Object
-from wizard.clusters.port import Cluster
+from wizard.clusters.port import Reads
 from wizard.mesh import model
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.messages import msg
 from wizard.text import one_line
 
-_LABEL = "istio/multiCluster=true"
+MARKED = "istio/multiCluster=true"  # the label by which istiod finds remote secrets
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,19 @@ class Registered:
     by: str
 
 
-def strangers(mesh: Mesh, member: model.Cluster, cluster: Cluster) -> Iterator[Registered]:
-    """What the remote secrets of this cluster register beside the peers that the mesh has it read. istiod takes each key of each
-    secret for a cluster, and of two equal keys only one.
+def registered(cluster: Reads) -> Iterator[Registered]:
+    """What the remote secrets of this cluster register. istiod takes each key of each secret for a cluster, and of two equal keys
+    only one.
     """
-    ours = {(f"istio-remote-secret-{peer.name}", peer.name) for peer in mesh.read_by(member.name)}
-    for secret in cluster.objects(SECRET, SYSTEM_NAMESPACE, _LABEL):
+    for secret in cluster.objects(SECRET, SYSTEM_NAMESPACE, MARKED):
         for key, content in (secret.get("data") or {}).items():
-            if (secret["metadata"]["name"], key) not in ours:
-                name = str(secret["metadata"]["name"])
-                yield Registered(name, str(key), _server(content), _writer(secret))
+            yield Registered(str(secret["metadata"]["name"]), str(key), _server(content), _writer(secret))
+
+
+def strangers(mesh: Mesh, member: model.Cluster, cluster: Reads) -> Iterator[Registered]:
+    """What the remote secrets of this cluster register beside the peers that the mesh has it read."""
+    ours = {(f"istio-remote-secret-{peer.name}", peer.name) for peer in mesh.read_by(member.name)}
+    return (each for each in registered(cluster) if (each.secret, each.name) not in ours)
 
 
 def _server(content: object) -> str:

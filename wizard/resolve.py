@@ -21,7 +21,7 @@ from wizard.mesh.fields import cluster_field
 from wizard.mesh.model import NODE_PORTS, Cluster, Mesh
 from wizard.mesh.reached import refuse_shared_addresses
 from wizard.messages import msg
-from wizard.objects.gateway import GATEWAY_SERVICE, node_port
+from wizard.objects.eastwest import GATEWAY_SERVICE, node_port
 from wizard.steps.sample import standing_version
 from wizard.text import one_line
 from wizard.world import World

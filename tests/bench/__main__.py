@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import lab as lab_module
+from tests.lab.breaks import deleted
 from tests.lab.lab import Lab
 from tests.lab.shape import Shape
 from tests.lab.wizard import Wizard
@@ -38,7 +39,7 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", choices=["two", "four", "again"], help="just this row")
+    parser.add_argument("--only", choices=["two", "four", "again", "diagnose"], help="just this row")
     only = parser.parse_args().only
     rows: list[Row] = []
     try:
@@ -47,6 +48,9 @@ def main() -> int:
             if only != "again":
                 rows.append(from_nothing(lab, reach=0.45))
             rows.append(again(lab, fresh=only == "again"))
+            lab_module.down()
+        if only in (None, "diagnose"):
+            rows.append(diagnosis(lab_module.up()))
             lab_module.down()
         if only in (None, "four"):
             rows.append(from_nothing(lab_module.up(Shape(4)), reach=0.40))
@@ -93,6 +97,29 @@ def again(lab: Lab, *, fresh: bool) -> Row:
             timed(lambda: checked(install, Path(folder), wizard.environment)) for _ in range(TIMES)
         )
     return Row("finished mesh, apply again", "one istioctl install of a finished cluster", ours, theirs, 0.5)
+
+
+def diagnosis(lab: Lab) -> Row:
+    """Why a pair does not answer, since a remote secret is gone, against a verification that succeeds; medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        wizard = Wizard(lab, Path(folder) / "home")
+        lab.reset()
+        checked(wizard.argv("apply", "-f", str(wizard.meshfile)), Path(folder), wizard.environment)
+        verify = wizard.argv("verify")
+        theirs = statistics.median(
+            timed(lambda: checked(verify, Path(folder), wizard.environment)) for _ in range(TIMES)
+        )
+        with deleted(lab.clusters[0], "secret", "istio-remote-secret-cluster2"):
+            wizard.run("diagnose")  # istiod takes the secret away meanwhile
+            ours = statistics.median(timed(lambda: _finds(wizard)) for _ in range(TIMES))
+    return Row("a broken pair diagnosed", "a verification that succeeds", ours, theirs, 3.0)
+
+
+def _finds(wizard: Wizard) -> None:
+    ran = wizard.run("diagnose", "--json")
+    if ran.code != 4 or ran.json["cause"]["check"] != "remote-secret":
+        sys.stderr.write(f"another cause: {ran.text}\n")
+        raise SystemExit(1)
 
 
 def timed(action: Callable[[], None]) -> float:

@@ -13,8 +13,8 @@ from tests.lab import audit
 from tests.lab.lab import Lab
 from tests.lab.proc import wait_for
 from tests.lab.wizard import Ran, Wizard, assert_as_before, assert_untouched, assert_verified
+from wizard.istio.proxies import has_sidecar
 from wizard.simulated import charts
-from wizard.steps.sample import has_sidecar
 
 pytestmark = [pytest.mark.lab, pytest.mark.in_order, pytest.mark.core]
 GATEWAY = ("get", "deployment,service", "istio-eastwestgateway", "-n", "istio-system", "-o", "name")

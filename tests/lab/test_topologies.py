@@ -169,6 +169,13 @@ def test_again_nothing_is_changed(life: Life) -> None:
     assert_untouched(life.lab, marks)
 
 
+def test_of_a_healthy_mesh_a_diagnosis_says_nothing(life: Life) -> None:
+    ran = life.wizard.run("diagnose", "--json")
+    assert ran.code == 0, ran.text
+    assert ran.json["proven"] is True
+    assert ran.json["findings"] == [], ran.text
+
+
 def _only(name: str) -> pytest.MarkDecorator:
     shape = pytest.mark.lab_shape(CASES[name].shape)
     return pytest.mark.parametrize("life", [pytest.param(name, marks=shape)], indirect=True, scope="module")

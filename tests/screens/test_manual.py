@@ -156,9 +156,9 @@ def test_a_conflict_tells_its_whole_remedy(tmp_path: Path) -> None:
             await driver.press("c")
             assert "39. remedy line 39 [/b]" in driver.app.clipboard.splitlines()
             await driver.press("end")
-            assert "39. remedy line 39" in driver.text
+            await driver.until(lambda: "39. remedy line 39" in driver.text)
             await driver.press("escape", "space")
-            assert "+ cluster1" in driver.text
+            await driver.until(lambda: "+ cluster1" in driver.text)
 
     asyncio.run(play())
 

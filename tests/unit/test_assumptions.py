@@ -21,7 +21,7 @@ from wizard.mesh.document import document_of, mesh_from, mistakes_in
 from wizard.mesh.fields import cluster_field, mesh_field
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Gateway, Mesh
 from wizard.mesh.tolerations import Toleration, untolerated, wrong_tolerations
-from wizard.objects.gateway import GATEWAY, GATEWAY_SERVICE
+from wizard.objects.eastwest import GATEWAY, GATEWAY_SERVICE
 from wizard.plan import RIGHTS
 from wizard.resolve import resolve
 

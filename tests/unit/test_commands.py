@@ -14,6 +14,7 @@ import pytest
 
 from tests.unit.commands_fakes import MESH, Toy, ToyOutside, put_in_place
 from wizard.checks.finding import Finding
+from wizard.checks.standing.diagnosis import Diagnosis
 from wizard.commands.main import run
 from wizard.engine.step import Step
 from wizard.errors import BadInput, Failed
@@ -268,8 +269,44 @@ def test_status_tells_now_and_before(shell: Shell) -> None:
     assert shell("status") == 3
 
 
+def explain(shell: Shell, *findings: Finding) -> None:
+    """What a look at the standing mesh finds after a verification."""
+    cause = findings[0] if findings else None
+    shell.put("wizard.verification", "explained", lambda mesh, world, verdicts: Diagnosis(findings, cause, None))
+
+
+REVOKED = Finding(
+    "error", "Secret x in istio-system of cluster1 holds a token that is revoked: istiod goes on until it restarts.",
+    "Make it anew.", check="remote-secret-token", cluster="cluster1", layer="discovery", object="Secret x",
+    commands=("meshwizard resume mesh1",), breaks=(("cluster1", "cluster2"),),
+)  # fmt: skip
+
+
+def test_verify_warns_of_what_will_break_although_all_answer(shell: Shell) -> None:
+    shell("apply", "-f", shell.mesh)
+    shell.put("wizard.verification", "verify", lambda plan, world, listener: [Verdict("cluster1", {"v1": 5, "v2": 4})])
+    explain(shell, REVOKED)
+    assert shell("verify") == 0
+    assert "⚠ Secret x in istio-system of cluster1 holds a token that is revoked" in shell.out
+    assert "meshwizard resume mesh1" in shell.out
+    assert shell("verify", "--json") == 0
+    assert [each["check"] for each in shell.json()["findings"]] == ["remote-secret-token"]
+
+
+def test_verify_names_the_cause_that_was_found_after_it_gave_up(shell: Shell) -> None:
+    shell("apply", "-f", shell.mesh)
+    bad = Verdict("cluster1", {"v1": 4}, ("v2",), 3, "timed out", "Open the gateway.", 60.0)
+    shell.put("wizard.verification", "verify", lambda plan, world, listener: [bad])
+    explain(shell, REVOKED)
+    assert shell("verify") == 4
+    assert "holds a token that is revoked" in shell.err
+    assert "Make it anew." in shell.err
+    assert "Open the gateway." not in shell.err
+
+
 def test_verify_reports_and_exits_4_where_something_is_missing(shell: Shell) -> None:
     shell("apply", "-f", shell.mesh)
+    explain(shell)
     good = Verdict("cluster1", {"v1": 5, "v2": 4}, seconds=1.5)
     shell.put("wizard.verification", "verify", lambda plan, world, listener: [good])
     assert shell("verify", "--json") == 0
@@ -301,6 +338,7 @@ def test_where_no_report_can_be_written_nothing_is_asked_of_the_clusters(shell: 
 
 def test_what_was_found_weighs_more_than_a_report_that_cannot_be_written(shell: Shell) -> None:
     shell("apply", "-f", shell.mesh)
+    explain(shell)
     bad = Verdict("cluster2", {"v2": 4}, ("v1",), 3, "timed out", "Open the gateway.", 60.0)
     shell.put("wizard.verification", "verify", lambda plan, world, listener: [bad])
     (shell.folder / "report").mkdir()

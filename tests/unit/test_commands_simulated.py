@@ -15,6 +15,7 @@ import wizard.commands.demo
 import wizard.console.settings
 from wizard.commands.main import run
 from wizard.real import RealOutside
+from wizard.simulated.breaks import BREAKS
 from wizard.simulated.outside import SimulatedOutside
 
 FAST = 0.01
@@ -47,6 +48,28 @@ def test_the_demo_plays_through_without_a_terminal(
     assert "on simulated clusters" in shown.out
     assert "gateway ✓ 4 answers" in shown.out
     assert shown.err == ""
+
+
+@pytest.mark.parametrize("options", [("--auto",), ("--clusters", "2")])
+def test_a_demo_that_is_broken_ends_with_what_does_not_pass(
+    outside: SimulatedOutside, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert run(["demo", *options, "--break", "client-gone"]) == 4
+    shown = capsys.readouterr()
+    assert "Broken: cluster1: The Deployment of the sample's client is scaled to 0." in shown.out
+    assert "no curl pod with a sidecar runs in namespace sample" in shown.out.partition("Broken:")[2]
+    assert "It was the demo" in shown.err
+
+
+def test_the_causes_by_which_a_demo_is_broken(outside: SimulatedOutside, capsys: pytest.CaptureFixture[str]) -> None:
+    for asked in (["demo", "--break"], ["demo", "--break", "--auto"]):
+        assert run(asked) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == len(BREAKS)
+        assert "client-gone             The Deployment of the sample's client is scaled to 0." in lines
+    assert run(["demo", "--break", "weather"]) == 2
+    assert "there is no cause 'weather'" in capsys.readouterr().err
+    assert outside.machines[0].asked == {}
 
 
 @pytest.mark.inputs("S14")

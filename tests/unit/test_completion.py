@@ -70,13 +70,14 @@ def test_a_kubeconfig_that_cannot_be_read_offers_nothing(tab: Tab, tmp_path: Pat
 @pytest.mark.parametrize(
     "before",
     ["plan -f", "apply --file", "check -f", "export -f", "--kubeconfig", "plain --kubeconfig", "--istioctl", "--log",
-     "plain --certificates-path", "--istio-overlays", "verify --junit", "contexts merge", "plan --out"],
+     "plain --certificates-path", "--istio-overlays", "verify --junit", "diagnose -f", "diagnose --junit",
+     "adopt --kubeconfig", "contexts merge", "plan --out"],
 )  # fmt: skip
 def test_where_a_file_is_wanted_files_are_offered(tab: Tab, before: str) -> None:
     assert tab(f"meshwizard {before} mesh") == ["file,mesh"]
 
 
-@pytest.mark.parametrize("command", ["resume", "status", "verify", "uninstall"])
+@pytest.mark.parametrize("command", ["resume", "status", "verify", "diagnose", "uninstall"])
 def test_recorded_meshes_are_offered(tab: Tab, tmp_path: Path, command: str) -> None:
     for name in ("blue", "green"):
         (tmp_path / "state" / name).mkdir(parents=True, mode=0o700)

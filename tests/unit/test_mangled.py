@@ -75,6 +75,10 @@ def test_the_life_of_a_mesh(shell: Shell, tmp_path: Path) -> None:
         assert shell(command, "-f", file)[0] == 0
     assert shell("status")[0] == 0
     assert shell("verify")[0] == 0
+    assert shell("diagnose", "-v", foreign=EXEC)[0] == 0
+    contexts = [word for each in shell.outside.contexts() for word in ("--context", each.context)]
+    assert shell("diagnose", *contexts, foreign=EXEC)[0] == 0
+    assert shell("adopt", *contexts, "-o", str(tmp_path / "adopted.yaml"))[0] == 0
     shell.outside.machines[0].store.remove(Ref(CONFIG_MAP, "meshwizard", "istio-system"))
     assert shell("status")[0] == 1
     assert shell("resume")[0] == 0
@@ -118,10 +122,12 @@ def test_what_is_no_mesh_file(shell: Shell, tmp_path: Path) -> None:
         assert shell("plan", "-f", str(tmp_path / name), foreign=YAML)[0] == 2
 
 
+EXEC = ("executable file not found in",)  # a container runtime's own
 YAML = ("while parsing a flow sequence", "while parsing a flow node", "expected ',' or ']', but got '<stream end>'",
         "did not find expected node content", "expected the node content, but found '<stream end>'")  # fmt: skip
 LINES = (
     "plan", "plan -f", "plain --topology star", "appyl", "plan --fiel x", "resume", "status nothing", "verify", "export",
+    "diagnose", "diagnose a -f b", "diagnose --context a", "adopt", "adopt --context a -o b",
     "uninstall nothing", "contexts merge", "contexts merge a b -o c", "--name mesh1 status", "demo --clusters x",
 )  # fmt: skip
 # As API servers, kubelets, istioctl and systems have them.

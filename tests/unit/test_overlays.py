@@ -18,7 +18,7 @@ from wizard.istio.overlaid import domain_mistakes, matches
 from wizard.istio.overlays import conflicting_overlays
 from wizard.mesh.document import document_of, mesh_from
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
-from wizard.objects.gateway import GATEWAY_SERVICE
+from wizard.objects.eastwest import GATEWAY_SERVICE
 from wizard.operations.prepared import prepare
 from wizard.steps.expose import ExposeIstiod, ExposeServices
 

@@ -27,7 +27,7 @@ from wizard.engine.events import StepSaid
 from wizard.engine.step import Done, Needed
 from wizard.errors import Failed, Interrupted, NeedsPerson, NotAllowed, Unreachable
 from wizard.mesh.model import Gateway, Mesh
-from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.objects.eastwest import GATEWAY_SERVICE, ingress_of
 from wizard.probes import curlpod
 from wizard.probes.curlpod import LABEL, answers
 from wizard.steps import reach

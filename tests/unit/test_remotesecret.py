@@ -23,7 +23,7 @@ from wizard.objects.ownership import CREATED, MESH, annotation
 from wizard.objects.removal import READER_TOKEN
 from wizard.plan import plan_of
 from wizard.simulated.cluster import SimulatedCluster
-from wizard.simulated.mesh import remote_clusters
+from wizard.simulated.pages import clusterz
 from wizard.steps.remotesecret import CLUSTER, MARK, READER, RemoteSecret
 
 NOT_FILLED = Failed('istioctl create-remote-secret: error: no "ca.crt" data found')
@@ -423,7 +423,7 @@ def test_what_was_cut_off_before_the_new_one_came_is_made_by_the_next_run(finish
 
 def status_of(made: Setting) -> str:
     """What istiod of cluster1 says of cluster2."""
-    (told,) = [each["syncStatus"] for each in remote_clusters(made.machine(1)) if each["id"] == "cluster2"]
+    (told,) = [each["syncStatus"] for each in clusterz(made.machine(1)) if each["id"] == "cluster2"]
     return str(told)
 
 

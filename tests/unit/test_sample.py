@@ -11,10 +11,11 @@ from tests.unit.conftest import Setting
 from wizard.clusters.kinds import DEPLOYMENT, POD, Kind, Object, Ref
 from wizard.engine.step import Difference, Needed
 from wizard.errors import Failed
+from wizard.istio.proxies import has_sidecar
 from wizard.objects.defaulttag import INJECTOR
+from wizard.probes.traffic import client_pod
 from wizard.simulated import charts
 from wizard.steps import sample
-from wizard.steps.sample import client_pod, has_sidecar
 
 CURL = Ref(DEPLOYMENT, "curl", "sample")
 

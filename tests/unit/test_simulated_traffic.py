@@ -44,17 +44,18 @@ def system(kind: Any, name: str) -> Ref:
 class Universe:
     """A mesh that stands, made without the wizard's steps."""
 
-    def __init__(self, clusters: int = 2) -> None:
-        self.outside = SimulatedOutside(clusters, speed=0)
+    def __init__(self, clusters: int = 2, *, flat: bool = False, version: str = "1.29.1") -> None:
+        """`flat`: all on one network."""
+        self.outside = SimulatedOutside(clusters, speed=0, flat=flat, istio=version)
         self.machines = self.outside.machines
         members = tuple(
             model.Cluster(
-                f"cluster{machine.index}", machine.context, f"network{machine.index}",
+                f"cluster{machine.index}", machine.context, f"network{1 if flat else machine.index}",
                 gateway=model.Gateway(address=machine.node_address, port=31443),
             )
             for machine in self.machines
         )  # fmt: skip
-        self.mesh = Mesh("mesh1", members, istio=model.Istio(version="1.29.1"))
+        self.mesh = Mesh("mesh1", members, istio=model.Istio(version=version))
         for member in members:
             self._build(member)
         for member in members:
@@ -78,12 +79,12 @@ class Universe:
         for pod in door.objects(POD, namespace):
             door.delete(Ref(POD, pod["metadata"]["name"], namespace))
 
-    def ask(self, name: str, times: int = 12) -> Executed:
-        """What the client in that cluster hears."""
+    def ask(self, name: str, times: int = 12, *options: str) -> Executed:
+        """What the client in that cluster hears. `options`: of curl, beside the usual."""
         door = self.door(name)
         (pod,) = door.objects(POD, "sample", "app=curl")
         url = f"http://helloworld.sample:5000/hello?n=[1-{times}]"
-        argv = ["curl", "-sS", "--max-time", "2", url]
+        argv = ["curl", "-sS", "--max-time", "2", *options, url]
         return door.execute(Ref(POD, pod["metadata"]["name"], "sample"), "curl", argv, seconds=600)
 
     def heard(self, name: str) -> list[str]:

@@ -16,6 +16,7 @@ from screens.install import _brief
 from screens.run import RunView
 from tests.unit.conftest import setting
 from tests.unit.test_step_ids import MESHES
+from wizard import kinds
 from wizard.board import Board
 from wizard.console.output import Output
 from wizard.console.planned import Found, drawing, half_linked
@@ -25,7 +26,6 @@ from wizard.engine.events import Event, RunStarted, Status, StepChanged, StepEve
 from wizard.engine.step import Plan
 from wizard.mesh.model import Gateway, Mesh, Verify
 from wizard.plan import STEPS, plan_of
-from wizard.steps import kinds
 
 ROOT = Path(__file__).parents[2]
 BALANCED = replace(

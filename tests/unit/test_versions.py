@@ -15,7 +15,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.step import Conflict, Done, Needed
 from wizard.istio.versions import step_trouble
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
-from wizard.objects.gateway import GATEWAY
+from wizard.objects.eastwest import GATEWAY
 from wizard.plan import RIGHTS, plan_of
 from wizard.simulated.istioctl import SimulatedIstioctl
 

@@ -140,7 +140,7 @@ def fingerprint_of(certificates: Sequence[x509.Certificate]) -> str:
     if len(names) < 2:
         return "".join(names)
     digest = hashes.Hash(hashes.SHA256())
-    digest.update("".join(names).encode())
+    digest.update("".join(names).encode(errors="replace"))
     return digest.finalize().hex()
 
 

@@ -88,6 +88,11 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 # Served by every Istio; `v1` only since 1.22.
 ISTIO_GATEWAY = Kind("networking.istio.io/v1alpha3", "Gateway", "gateways")
 VIRTUAL_SERVICE = Kind("networking.istio.io/v1alpha3", "VirtualService", "virtualservices")
+DESTINATION_RULE = Kind("networking.istio.io/v1alpha3", "DestinationRule", "destinationrules")
+SIDECAR = Kind("networking.istio.io/v1alpha3", "Sidecar", "sidecars")
+SERVICE_ENTRY = Kind("networking.istio.io/v1alpha3", "ServiceEntry", "serviceentries")
+PEER_AUTHENTICATION = Kind("security.istio.io/v1beta1", "PeerAuthentication", "peerauthentications")
+AUTHORIZATION_POLICY = Kind("security.istio.io/v1beta1", "AuthorizationPolicy", "authorizationpolicies")
 # Up to Istio 1.1x the charts bring these, too; no newer version of the kind was ever served.
 ENVOY_FILTER = Kind("networking.istio.io/v1alpha3", "EnvoyFilter", "envoyfilters")
 ISTIO_OPERATOR = Kind("install.istio.io/v1alpha1", "IstioOperator", "istiooperators")

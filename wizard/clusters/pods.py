@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
-from wizard.clusters.kinds import NODE, POD
+from wizard.clusters.kinds import NODE, POD, Object
 from wizard.clusters.port import Cluster
 from wizard.mesh.addresses import address_of, canonical
 
@@ -13,8 +14,13 @@ def pod_ranges(cluster: Cluster) -> list[str]:
     """The ranges that the nodes give to their Pods, joined where they adjoin. Empty where something else than Kubernetes
     gives addresses to Pods.
     """
+    return ranges_of(cluster.objects(NODE))
+
+
+def ranges_of(nodes: Iterable[Object]) -> list[str]:
+    """As `pod_ranges`, of nodes that were read already."""
     found: list[list[ipaddress.IPv4Network | ipaddress.IPv6Network]] = [[], []]
-    for node in cluster.objects(NODE):
+    for node in nodes:
         spec = node.get("spec") or {}
         for cidr in spec.get("podCIDRs") or [spec.get("podCIDR")]:
             try:
@@ -27,8 +33,13 @@ def pod_ranges(cluster: Cluster) -> list[str]:
 
 def pod_addresses(cluster: Cluster) -> frozenset[str]:
     """The addresses that the cluster's Pods have, but those that have their node's."""
+    return addresses_in(cluster.objects(POD))
+
+
+def addresses_in(pods: Iterable[Object]) -> frozenset[str]:
+    """As `pod_addresses`, of Pods that were read already."""
     found = set()
-    for pod in cluster.objects(POD):
+    for pod in pods:
         status = pod.get("status") or {}
         if (pod.get("spec") or {}).get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
             continue

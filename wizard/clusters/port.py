@@ -74,7 +74,21 @@ class Executed:
     code: int
 
 
-class Cluster(Protocol):
+class Reads(Protocol):
+    """What objects are read from: a cluster, or a look at one."""
+
+    def get(self, ref: Ref) -> Object | None:
+        """The object, or None where it (or its kind) does not exist."""
+        ...
+
+    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
+        """All objects of the kind, in one namespace or (empty) all, matching the label selector. Empty where the
+        cluster does not know the kind. Each has apiVersion and kind set.
+        """
+        ...
+
+
+class Cluster(Reads, Protocol):
     """One cluster, reached through one kubeconfig context. Thread-safe.
 
     What is read or deleted (`get`, `objects`, `delete`) is found whatever version of its group the API server serves it in: in
@@ -100,16 +114,6 @@ class Cluster(Protocol):
 
     def identity(self) -> str:
         """The UID of namespace kube-system: the same for two contexts of one cluster."""
-        ...
-
-    def get(self, ref: Ref) -> Object | None:
-        """The object, or None where it (or its kind) does not exist."""
-        ...
-
-    def objects(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Object]:
-        """All objects of the kind, in one namespace or (empty) all, matching the label selector. Empty where the
-        cluster does not know the kind. Each has apiVersion and kind set.
-        """
         ...
 
     def apply(self, manifest: Object, *, force: bool = False, dry_run: bool = False) -> Object:

@@ -10,14 +10,20 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from wizard.clusters.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
     EVENT,
     LEASE,
     MUTATING_WEBHOOK,
     NODE,
     POD,
+    ROLE,
+    ROLE_BINDING,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -53,13 +59,22 @@ _METADATA: Shape = {
 }
 # What a cluster keeps has these as well; what it would make in a dry run need not.
 _STORED: Shape = {**_METADATA, "uid!": str, "resourceVersion!": str}
-_CONTAINERS: Shape = [{"name!": str, "image": str, "args": [str], "env": [{"name!": str, "value": str}]}]
+_CONTAINERS: Shape = [
+    {
+        "name!": str,
+        "image": str,
+        "args": [str],
+        "env": [{"name!": str, "value": str}],
+        "securityContext": {"capabilities": {"add": [str]}},
+    }
+]
 _STATES: Shape = {str: {"reason": str, "message": str, "exitCode": int, "startedAt": str, "finishedAt": str}}
 _CONTAINER_STATUSES: Shape = [
     {"name!": str, "image": str, "ready": bool, "restartCount": int, "state": _STATES, "lastState": _STATES}
 ]
 _POD: Shape = {
     "nodeName": str,
+    "serviceAccountName": str,
     "nodeSelector": _NAMES,
     "containers": _CONTAINERS,
     "initContainers": _CONTAINERS,
@@ -80,6 +95,11 @@ _WEBHOOKS: Shape = [
         "rules": [dict],
     }
 ]
+_RULES: Shape = [{"apiGroups": [str], "resources": [str], "verbs": [str], "resourceNames": [str]}]
+_BINDING: Shape = {
+    "roleRef": {"kind": str, "name": str},
+    "subjects": [{"kind": str, "name": str, "namespace": str}],
+}
 _ANY: Shape = {
     "apiVersion": str,
     "kind": str,
@@ -119,6 +139,7 @@ _KINDS: dict[Kind, Shape] = {
     SERVICE: {
         "spec": {
             "type": str,
+            "externalName": str,
             "clusterIP": str,
             "clusterIPs": [str],
             "externalIPs": [str],
@@ -138,6 +159,12 @@ _KINDS: dict[Kind, Shape] = {
             "updatedReplicas": int,
         },
     },
+    ENDPOINTS: {"subsets": [{"addresses": [{"ip": str}]}]},
+    ENDPOINT_SLICE: {"endpoints": [{"addresses": [str], "conditions": {"ready": bool}}]},
+    CLUSTER_ROLE: {"rules": _RULES},
+    ROLE: {"rules": _RULES},
+    CLUSTER_ROLE_BINDING: _BINDING,
+    ROLE_BINDING: _BINDING,
     LEASE: {
         "spec": {
             "holderIdentity": str,

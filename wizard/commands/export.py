@@ -12,9 +12,10 @@ from wizard.commands.names import from_file
 from wizard.console.flags import mesh_file
 from wizard.console.help import Command, option
 from wizard.console.settings import Settings, with_settings
+from wizard.errors import BadInput
 from wizard.messages import msg
 from wizard.messages.catalogue import rendered
-from wizard.text import one_line
+from wizard.text import one_line, quoted
 
 if TYPE_CHECKING:
     from wizard.engine.step import Plan
@@ -37,7 +38,13 @@ def command(settings: Settings, path: str, form: str, output: Path | None, force
     """
     from wizard.runbook import render
 
-    mesh, plan = _settled(settings, from_file(path))
+    wished = from_file(path)
+    if wished.adopted:
+        raise BadInput(
+            msg("others made mesh {mesh}: there is nothing that an install of ours would do", mesh=wished.name),
+            msg("See what is otherwise than the file says: {command}", command=f"meshwizard plan -f {quoted(path)}"),
+        )
+    mesh, plan = _settled(settings, wished)
     text = render(mesh, plan, rendered)
     if output is None:
         settings.out.data(text.removesuffix("\n"))

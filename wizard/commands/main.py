@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 PROGRAM = "meshwizard"
 # In the order of the help page. A command's module is imported only when it is asked for.
 _COMMANDS = (
-    "demo", "plain", "plan", "apply", "resume", "status", "verify", "check", "uninstall", "contexts", "export",
+    "demo", "plain", "plan", "apply", "resume", "status", "verify", "diagnose", "check", "uninstall", "adopt", "contexts",
+    "export",
 )  # fmt: skip
 
 
@@ -62,8 +63,8 @@ def cli(context: click.Context, /, **flags: Any) -> int:
 
     Without a command the wizard opens on the whole screen and asks; the flags below answer some of its questions.
 
-    Exit codes: 0 done, 1 a step failed, 2 bad input and nothing touched, 3 a person is needed, 4 verification failed,
-    5 another run holds this mesh, 130 interrupted.
+    Exit codes: 0 done, 1 a step failed, 2 bad input and nothing touched, 3 a person is needed, 4 verification failed or a
+    cause was found, 5 another run holds this mesh, 130 interrupted.
     """
     if context.invoked_subcommand is not None:
         given = [name for name, value in flags.items() if value]

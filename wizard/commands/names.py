@@ -11,7 +11,7 @@ from wizard.console import settings as doors
 from wizard.console.output import has_terminal
 from wizard.console.settings import Settings
 from wizard.errors import BadInput, Interrupted
-from wizard.messages import counted, msg
+from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import tr
 from wizard.text import one_line
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from wizard.mesh.model import Mesh
 
 
-def the_name(settings: Settings, name: str | None) -> str:
-    """The name given, or the only one recorded. Raises BadInput where that leaves a choice, listing it."""
+def the_name(settings: Settings, name: str | None, *, otherwise: str = "") -> str:
+    """The name given, or the only one recorded. Raises BadInput where that leaves a choice, listing it. `otherwise`: what else
+    can be done where none is recorded.
+    """
     if name:
         return name
     folder = settings.folder()
@@ -30,9 +32,12 @@ def the_name(settings: Settings, name: str | None) -> str:
         return names[0]
     place = one_line(folder.place)
     if not names:
+        begin = msg(
+            "Begin one with `meshwizard` or `meshwizard apply -f mesh.yaml`, or name its folder with --state-dir."
+        )
         raise BadInput(
             msg("no mesh is recorded in {place}", place=place),
-            msg("Begin one with `meshwizard` or `meshwizard apply -f mesh.yaml`, or name its folder with --state-dir."),
+            joined((begin, otherwise)),
         )
     raise BadInput(
         counted(

@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 @option("--junit", type=click.Path(path_type=Path), metavar="FILE", help=msg("Also write a JUnit report."))
 @with_settings
 def command(settings: Settings, name: str | None, json: bool, junit: Path | None) -> int:
-    """Send requests from every cluster until each has heard every cluster. Exits 4 where one stays unheard.
+    """Send requests from every cluster until each has heard every cluster. Exits 4 where one stays unheard, and names the cause.
+
+    Where all is heard it warns of what will break later.
 
     NAME may be left out where only one mesh is recorded.
     """
-    from wizard.console import files
+    from wizard.console import diagnosed, files
     from wizard.console.background import reading
     from wizard.console.consent import consenting
     from wizard.console.progress import Lines, heard
     from wizard.console.working import prepared
-    from wizard.verification import failure, verify
+    from wizard.verification import explained, failure, verify
 
     out = settings.out
     if junit:
@@ -49,14 +51,17 @@ def command(settings: Settings, name: str | None, json: bool, junit: Path | None
     listener = _nobody if json else Lines(out, made.mesh)
     with closing(made):
         verdicts = consenting(lambda: reading(lambda: verify(made.plan, made.world, listener)))
+        diagnosis = reading(lambda: explained(made.mesh, made.world, verdicts))
+    failed = failure(verdicts, diagnosis)
     if json:
-        out.json(_shape(made.mesh, verdicts))
+        out.json({**_shape(made.mesh, verdicts), "findings": diagnosed.findings(diagnosis)})
     else:
         for verdict in verdicts:
             mark = out.style("✔", "green") if verdict.ok else out.style("✘", "red")
             answers = heard(verdict.counts.items(), verdict.missing, verdict.errors)
             out.line(f"{mark} {tr('{cluster}: {heard}', cluster=verdict.cluster, heard=answers)}")
-    failed = failure(verdicts)
+        if not failed:
+            diagnosed.warn(diagnosis, out, mended_by=made.resume_command)
     if junit:
         try:
             files.write(junit, junit_report(made.mesh, verdicts), overwrite=True, mode=0o644)
@@ -94,26 +99,15 @@ def _shape(mesh: Mesh, verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 def junit_report(mesh: Mesh, verdicts: Sequence[Verdict]) -> str:
     """The verdicts as JUnit XML: one test case for each pair of clusters, failed where no answer came."""
-    from xml.etree import ElementTree as ET
+    from wizard.console.junit import Case, report
 
-    suite = ET.Element("testsuite", name=f"meshwizard verify {mesh.name}")
-    failures = 0
+    cases = []
     for verdict in verdicts:
         for target in mesh.clusters:
             version = mesh.sample_version(target.name)
-            case = ET.SubElement(
-                suite, "testcase", classname=f"{mesh.name}.{verdict.cluster}", name=f"hears {target.name} ({version})",
-                time=f"{verdict.seconds:.3f}",
-            )  # fmt: skip
-            if version in verdict.missing or (not verdict.ok and not verdict.missing):
-                failures += 1
-                failure = ET.SubElement(case, "failure", message=f"no answer from {version}")
-                failure.text = _xml(one_line(verdict.last))
-    tests = len(verdicts) * len(mesh.clusters)
-    suite.attrib |= {"tests": str(tests), "failures": str(failures), "errors": "0", "skipped": "0"}
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
-
-
-def _xml(text: str) -> str:
-    # XML 1.0 has no place for these two either; the rest was replaced when the text became printable.
-    return text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
+            unheard = version in verdict.missing or (not verdict.ok and not verdict.missing)
+            failed = f"no answer from {version}" if unheard else ""
+            name = f"hears {target.name} ({version})"
+            told = one_line(verdict.last)
+            cases.append(Case(f"{mesh.name}.{verdict.cluster}", name, verdict.seconds, failed=failed, told=told))
+    return report(f"meshwizard verify {mesh.name}", cases)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wizard import kinds
 from wizard.board import Board
 from wizard.console.output import Output, speaks_unicode
 from wizard.engine.progress import Look
@@ -17,7 +18,6 @@ from wizard.mesh.model import Mesh
 from wizard.messages import counted, joined, msg
 from wizard.messages.catalogue import rendered
 from wizard.messages.cells import padded, widest
-from wizard.steps import kinds
 from wizard.text import one_line, printable
 
 _MARKS = {"done": ("✔", "green"), "needed": ("▸", "cyan"), "conflict": ("⚠", "yellow"), "unknown": ("✘", "red")}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from wizard.answered import Answered
 from wizard.board import Board
+from wizard.checks.explained import Explained
 from wizard.console.output import Output, echo, speaks_unicode
 from wizard.engine.events import Event, PersonNeeded, RunStarted, Status, StepChanged, StepSaid, StepWaits
 from wizard.mesh.drawing import draw
@@ -75,6 +76,7 @@ class Lines:
             self._mesh,
             links=self._board.links,
             counts=self._board.counts or None,
+            causes=self._board.causes,
             width=100,
             ascii=not speaks_unicode(),
             say=rendered,
@@ -85,6 +87,8 @@ class Lines:
         """Show one event."""
         if isinstance(event, Answered):
             self._board.answered(event.cluster, event.counts)
+        if isinstance(event, Explained):
+            self._board.explained(event.cluster, event.peers, event.finding.short)
         match event:
             case RunStarted():
                 self._began = self._clock()

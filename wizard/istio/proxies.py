@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from wizard.clusters.kinds import CONFIG_MAP, DEPLOYMENT, Object, Ref
-from wizard.clusters.port import Cluster
+from wizard.clusters.port import Reads
 from wizard.istio import names
 from wizard.istio.versions import minor_of
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
@@ -15,7 +15,7 @@ INJECTED = "security.istio.io/tlsMode=istio"  # a label that istiod gives to eve
 _STATUS = "sidecar.istio.io/status"
 
 
-def control_plane_version(cluster: Cluster, mesh: Mesh) -> str:
+def control_plane_version(cluster: Reads, mesh: Mesh) -> str:
     """The version of this mesh's Istio that stands in the cluster: that of istiod's image, in a remote that of the last install
     of ours. Empty where none does, or where neither tells.
     """
@@ -45,6 +45,19 @@ def outdated(pod: Object, mesh: Mesh) -> str:
         if found and wanted and found != wanted:
             return f"{found[0]}.{found[1]}"
     return ""
+
+
+def image_of(workload: Object | None, container: str) -> str:
+    """The image of a container in a Deployment's Pods; empty where there is none."""
+    for each in _containers(((workload or {}).get("spec") or {}).get("template") or {}):
+        if each.get("name") == container:
+            return str(each.get("image") or "")
+    return ""
+
+
+def has_sidecar(pod: Object) -> bool:
+    """Whether istiod injected this Pod: as a container, or as an init container that keeps running."""
+    return any(container.get("name") == PROXY for container in _containers(pod))
 
 
 def _containers(pod: Object) -> list[Object]:

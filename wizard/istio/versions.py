@@ -173,6 +173,11 @@ def host_names_of_istiod(istio: str) -> bool:
     return not _before(istio, (1, 15))
 
 
+def reads_endpoints(istio: str) -> bool:
+    """Whether istiod may do with Endpoints where it may not read EndpointSlices."""
+    return _before(istio, (1, 19))
+
+
 def remote_secret_command(istio: str) -> tuple[str, ...]:
     """The words of `istioctl` that make a remote secret."""
     return ("x", "create-remote-secret") if _before(istio, (1, 12)) else ("create-remote-secret",)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wizard.mesh.links import Counts, LinkState, States, links_between, members_of
+from wizard.mesh.links import Causes, Counts, LinkState, States, links_between, members_of
 from wizard.mesh.matrix import matrix
 from wizard.mesh.model import Mesh
 from wizard.mesh.picture import picture, small_picture
@@ -38,6 +38,7 @@ def draw(
     *,
     links: States | None = None,
     counts: Counts | None = None,
+    causes: Causes | None = None,
     width: int = 76,
     ascii: bool = False,  # noqa: A002 - the caller's word for it
     small: bool = False,
@@ -47,6 +48,7 @@ def draw(
     """The drawing of this mesh or (possibly unfinished) mesh document, at most `width` columns wide.
 
     `links`: states, waiting where absent. `counts`: cluster → version → answers heard there; None before verification.
+    `causes`: why links are broken, as far as that is known.
     `small`: two clusters in three lines, a few in one each, more in one. `only`: of more than two clusters, the rows of
     those whose name, network or primary has this in it. `say`: puts each word into the language it is shown in.
     """
@@ -54,9 +56,9 @@ def draw(
     known = links or {}
     state = {link: known.get(link, LinkState.WAITING) for link in links_between(members)}
     if len(members) == 2 and width >= 72:
-        lines = (small_picture if small else picture)(members, state, counts, width, say)
+        lines = (small_picture if small else picture)(members, state, counts, causes or {}, width, say)
     elif members:
-        lines = matrix(members, state, counts, width, small=small, only=one_line(only, 80), say=say)
+        lines = matrix(members, state, counts, causes or {}, width, small=small, only=one_line(only, 80), say=say)
     else:
         lines = [[Span(say(msg("no clusters chosen yet")), "label")]]
     if ascii:

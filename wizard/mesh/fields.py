@@ -10,7 +10,7 @@ from __future__ import annotations
 from wizard.mesh import values
 from wizard.mesh.clusterfields import CLUSTER_FIELDS
 from wizard.mesh.field import Choice, Field, Value
-from wizard.mesh.model import Certificates, Istio, Mesh, Verify
+from wizard.mesh.model import BY_OTHERS, Certificates, Istio, Mesh, Verify
 from wizard.messages import msg
 
 __all__ = ["CLUSTER_FIELDS", "MESH_FIELDS", "Choice", "Field", "Value", "cluster_field", "mesh_field"]
@@ -121,6 +121,17 @@ MESH_FIELDS: tuple[Field, ...] = (
             "Relative to the mesh file."
         ),
         kind="paths",
+    ),
+    Field(
+        "istio.installed",
+        "istio.installed",
+        msg("Installed"),
+        msg(
+            "by-others: Istio was installed by others, as `meshwizard adopt` found it. What they made is looked at, and neither "
+            "changed nor taken back; where it is not as this file says, that is a conflict."
+        ),
+        kind="choice",
+        choices=(Choice(BY_OTHERS, msg("By others: what stands is only looked at")),),
     ),
     Field(
         "tolerations",

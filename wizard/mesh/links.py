@@ -39,6 +39,7 @@ class LinkState(StrEnum):
 
 States = Mapping[LinkId, LinkState]
 Counts = Mapping[str, Mapping[str, int]]  # cluster → version → answers heard there
+Causes = Mapping[LinkId, str]  # why a link is broken, in a few words
 
 
 @dataclass(frozen=True)

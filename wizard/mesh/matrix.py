@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from wizard.mesh.links import Counts, LinkState, Member, States
+from wizard.mesh.links import Causes, Counts, LinkId, LinkState, Member, States
 from wizard.mesh.spans import GLYPHS, NOUN, ROLES, WORDS, Say, Span, cells, fit, short
 from wizard.messages import counted, msg
 
@@ -18,7 +18,7 @@ PAIRS = msg("each pair: API server or discovery, then gateway or pods")
 
 
 def matrix(
-    members: Sequence[Member], state: States, counts: Counts | None,
+    members: Sequence[Member], state: States, counts: Counts | None, causes: Causes,
     width: int, *, small: bool, only: str, say: Say,
 ) -> list[list[Span]]:  # fmt: skip
     """`only`: the rows of clusters whose name, network or primary has this in it."""
@@ -26,7 +26,7 @@ def matrix(
     told = {now: say(word) for now, word in WORDS.items()}
     if small and size > FEW:
         return [[Span(f"{say(_head(size, len(state)))} ", "label"), *_tally(state.values(), told)],
-                *_broken(state, 2, say)]  # fmt: skip
+                *_broken(state, causes, 2, say)]  # fmt: skip
     digits = len(str(size))
     longest = max(map(cells, told.values()))
     both, one = 2 * longest + 8, longest + 5  # cells for what `_tally` says in two words or in one
@@ -59,13 +59,13 @@ def matrix(
             row.append(Span(f", {say(counted('heard {count}', 'heard {count}', heard))}", "count"))
         rows.append(row)
     if small:
-        return [*rows, *_broken(state, 2, say)]
+        return [*rows, *_broken(state, causes, 2, say)]
     if only:
         rows.append([Span(say(msg("only rows with {text}", text=repr(only))), "label")])
     rows.append([Span("  ".join(f"{GLYPHS[now]} {word}" for now, word in told.items()), "label")])
     if columns and cell == 3:
         rows.append([Span(say(PAIRS), "label")])
-    return [*rows, *_broken(state, 4, say)]
+    return [*rows, *_broken(state, causes, 4, say)]
 
 
 def _head(clusters: int, links: int) -> str:
@@ -123,12 +123,14 @@ def _tally(states: Iterable[LinkState], told: Mapping[LinkState, str], most: int
     return spans
 
 
-def _broken(state: States, most: int, say: Say) -> list[list[Span]]:
+def _broken(state: States, causes: Causes, most: int, say: Say) -> list[list[Span]]:
     broken = [link for link, now in state.items() if now is LinkState.BROKEN]
-    told = [
-        msg("✗ {source} → {target}: {link} broken", source=link.source, target=link.target, link=NOUN[link.kind])
-        for link in broken[:most]
-    ]
+    told = [_told(link, causes.get(link, "")) for link in broken[:most]]
     if len(broken) > most:
         told.append(counted("and {count} more", "and {count} more", len(broken) - most))
     return [[Span(say(line), "broken")] for line in told]
+
+
+def _told(link: LinkId, cause: str) -> str:
+    what = msg("✗ {source} → {target}: {link} broken", source=link.source, target=link.target, link=NOUN[link.kind])
+    return msg("{broken}: {cause}", broken=what, cause=cause) if cause else what

@@ -15,6 +15,7 @@ SYSTEM_NAMESPACE = "istio-system"
 NETWORK_LABEL = "topology.istio.io/network"
 GATEWAY_NAME = "istio-eastwestgateway"
 GATEWAY_TLS_PORT = 15443
+BY_OTHERS = "by-others"
 DEFAULT_NODE_PORT = 31443
 NODE_PORTS = range(30000, 32768)  # kube-apiserver's default --service-node-port-range; another cluster may have another
 
@@ -85,6 +86,7 @@ class Istio:
     pull_secret: str | None = None  # the name of the Secret with which images are pulled
     pull_secret_file: Path | None = None  # its content; None: the Secret is there already
     overlays: tuple[Path, ...] = ()
+    installed: str | None = None  # BY_OTHERS: it is looked at only
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,11 @@ class Mesh:
     certificates: Certificates = field(default_factory=Certificates)
     verify: Verify = field(default_factory=Verify)
     tolerations: tuple[Toleration, ...] = ()  # of every Pod that is made: istiod, gateway, probes, sample
+
+    @property
+    def adopted(self) -> bool:
+        """Whether others made it: what they made is neither changed nor taken back."""
+        return self.istio.installed == BY_OTHERS
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of that name; KeyError if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.mesh.links import Counts, LinkId, LinkState, Member, States
+from wizard.mesh.links import Causes, Counts, LinkId, LinkState, Member, States
 from wizard.mesh.spans import GLYPHS, NOUN, ROLES, STROKES, WORDS, Role, Say, Span, at_end, cells, fit, titled
 from wizard.messages import counted, msg
 
@@ -13,12 +13,12 @@ def picture(
     members: Sequence[Member],
     state: States,
     counts: Counts | None,
+    causes: Causes,
     width: int,
     say: Say,
 ) -> list[list[Span]]:
     """The drawing of two clusters, in lines of `width` cells. `counts`: cluster → version → answers; None: not yet."""
-    left, right = members
-    width = min(width, 112)
+    (left, right), width = members, min(width, 112)
     inner = min(34, (width - 24) // 2 - 8)  # text inside a box
     middle = width - 2 * (inner + 8)
     apart = left.network != right.network
@@ -58,7 +58,9 @@ def picture(
                 continue
             start, end = _ends(link, source, target, inner, say)
             room = middle if apart else middle + 2
-            arrow = _arrow(link, state[link], source, target, counts, room, say, crossing=apart, forward=forward)
+            arrow = _arrow(
+                link, state[link], source, target, counts, causes, room, say, crossing=apart, forward=forward
+            )
             marks = "├│" if forward else "│┤"
             boxed(start if forward else end, end if forward else start, arrow, marks)
     if counts is not None:
@@ -87,11 +89,12 @@ def _ends(link: LinkId, source: Member, target: Member, room: int, say: Say) -> 
 
 
 def _arrow(
-    link: LinkId, state: LinkState, source: Member, target: Member, counts: Counts | None,
+    link: LinkId, state: LinkState, source: Member, target: Member, counts: Counts | None, causes: Causes,
     width: int, say: Say, *, crossing: bool, forward: bool, brief: bool = False,
 ) -> list[Span]:  # fmt: skip
     role, stroke = ROLES[state], STROKES[state]
     word = WORDS[state]
+    cause = causes.get(link, "") if state is LinkState.BROKEN else ""
     heard = (counts or {}).get(source.name, {}).get(target.version, 0)
     if link.kind in ("gateway", "pods") and heard:
         word = (
@@ -100,7 +103,8 @@ def _arrow(
             else counted("{count} answer", "{count} answers", heard)
         )
     noun = msg("API") if brief and link.kind == "api" else NOUN[link.kind]
-    text = f" {say(noun)} {GLYPHS[state]} {say(word)} "
+    # A cause says by itself what it is that is broken, and needs the room.
+    text = f" {GLYPHS[state]} {say(cause)} " if cause else f" {say(noun)} {GLYPHS[state]} {say(word)} "
     line = fit(text.rstrip(), width - 1) + " " if cells(text) > width else text
     before = (width - cells(line)) // 2
     middle = stroke * before + line + stroke * (width - before - cells(line))
@@ -113,6 +117,7 @@ def small_picture(
     members: Sequence[Member],
     state: States,
     counts: Counts | None,
+    causes: Causes,
     width: int,
     say: Say,
 ) -> list[list[Span]]:
@@ -128,7 +133,7 @@ def small_picture(
         for index, link in enumerate(mine):
             room = share + (rest if index == 0 else 0) - 1
             line += _arrow(
-                link, state[link], source, target, counts, room - 2, say,
+                link, state[link], source, target, counts, causes, room - 2, say,
                 crossing=False, forward=source is left, brief=True,
             )  # fmt: skip
             line.append(Span(" ", "label"))

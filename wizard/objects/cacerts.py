@@ -9,7 +9,7 @@ from wizard.certificates import authority
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, Inspection, inspect
 from wizard.certificates.folder import FIELD, folder_mistakes
 from wizard.certificates.source import source_of, unfit_root, unsafe_folders
-from wizard.clusters.kinds import DEPLOYMENT, SECRET, Ref
+from wizard.clusters.kinds import DEPLOYMENT, SECRET, Object, Ref
 from wizard.engine.step import Conflict
 from wizard.errors import Failed, Mistake
 from wizard.fanout import of_each
@@ -59,6 +59,17 @@ def root_in(world: World, cluster: str) -> str:
         return ""
 
 
+def files_in(secret: Object) -> dict[str, bytes]:
+    """The files of this Secret, as istiod reads them: of one of the form kubernetes.io/tls, what they stand for. ValueError where
+    one cannot be decoded.
+    """
+    data = {name: base64.b64decode(content or "") for name, content in (secret.get("data") or {}).items()}
+    if _TLS_FORM[CERT] not in data:
+        return data
+    files = {ours: data[name] for ours, name in _TLS_FORM.items() if name in data}
+    return {**files, CHAIN: files.get(CERT, b"") + b"\n" + files.get(ROOT, b"")}
+
+
 def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None:
     """What a cluster's `cacerts` holds, or the conflict that it is not usable; None where there is none."""
     secret = world.cluster(cluster).get(CACERTS)
@@ -67,11 +78,11 @@ def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None
     told = {"cluster": cluster, "secret": str(CACERTS)}
     remedy = msg("Put a usable intermediate there, or delete the secret so that one is made (not while istiod runs).")
     try:
-        data = {name: base64.b64decode(content or "") for name, content in (secret.get("data") or {}).items()}
+        data = files_in(secret)
     except ValueError as error:
         raise Failed(msg("{cluster}: {secret} cannot be decoded", **told), msg("Look at it with kubectl.")) from error
     form = ""
-    if _TLS_FORM[CERT] in data:
+    if _TLS_FORM[CERT] in (secret.get("data") or {}):
         form = joined((msg("{name} stands for {ours}", name=name, ours=ours) for ours, name in _TLS_FORM.items()), ", ")
         if (minor_of(str(mesh.istio.version)) or _TLS_SINCE) < _TLS_SINCE:
             what = msg(
@@ -80,9 +91,6 @@ def held(world: World, mesh: Mesh, cluster: str) -> Inspection | Conflict | None
                 version=str(mesh.istio.version),
             )
             return Conflict(what, remedy)
-        data = {ours: data[name] for ours, name in _TLS_FORM.items() if name in data}
-        # What istiod itself makes of this form.
-        data[CHAIN] = data.get(CERT, b"") + b"\n" + data.get(ROOT, b"")
     found = inspect(data, mesh.trust_domain, strict=False)
     broken = found.of("broken")
     if broken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard.istio.operator import planned_discovery
 from wizard.mesh.model import Cluster, Mesh
-from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.objects.eastwest import GATEWAY_SERVICE, ingress_of
 from wizard.world import World
 
 

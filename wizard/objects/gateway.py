@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.clusters.kinds import DEPLOYMENT, POD, SERVICE, Object, Ref
+from wizard.clusters.kinds import POD, SERVICE, Object, Ref
 from wizard.clusters.nodes import node_addresses
 from wizard.clusters.port import Cluster
 from wizard.engine.step import Conflict, Difference, Job
@@ -12,23 +12,16 @@ from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, GATEWAY_TLS_PORT, NETWORK_LABEL, SYSTEM_NAMESPACE
 from wizard.messages import msg
 from wizard.objects import foreign
+from wizard.objects.eastwest import GATEWAY, GATEWAY_SERVICE, SERVICE_TYPES, node_port
 from wizard.objects.ownership import ISTIO_OWNER, annotation, label, show
 from wizard.objects.placing import wait_gone
 from wizard.objects.pods import available, is_going, is_pod_of
 from wizard.text import listing, one_line
 
-GATEWAY = Ref(DEPLOYMENT, GATEWAY_NAME, SYSTEM_NAMESPACE)
-GATEWAY_SERVICE = Ref(SERVICE, GATEWAY_NAME, SYSTEM_NAMESPACE)
 PROXY_VERSION = "meshwizard/proxy-version"  # annotation of its Pods: for which version they were made anew
 RENEW_SECONDS = 240
 _AUTO = "auto"  # the image for which istiod puts the proxy's
 _WISHED = ("spec.type", "spec.externalIPs", "spec.clusterIP")
-SERVICE_TYPES = {
-    "node-port": "NodePort",
-    "external-ips": "ClusterIP",
-    "cluster-ip-route": "ClusterIP",
-    "load-balancer": "LoadBalancer",
-}
 
 
 def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[Difference]:
@@ -46,7 +39,17 @@ def standing(cluster: Cluster, mesh: model.Mesh, member: model.Cluster) -> list[
     service = cluster.get(GATEWAY_SERVICE)
     if service is None:
         return [*told, Difference(str(GATEWAY_SERVICE), "", None, msg("to be installed"))]
-    return told + [
+    annotations = [
+        Difference(str(GATEWAY_SERVICE), f"annotations.{key}", found, wanted)
+        for key, text in service_annotations(member).items()
+        if (found := show(annotation(service, key))) != (wanted := show(text))
+    ]
+    return [*told, *exposed(service, member), *annotations]
+
+
+def exposed(service: Object, member: model.Cluster) -> list[Difference]:
+    """Where the Service that stands is exposed otherwise than it is wanted."""
+    return [
         Difference(str(GATEWAY_SERVICE), field, found, wanted, _setter(service, field))
         for field, found, wanted in _fields(service, member)
         if found != wanted
@@ -164,25 +167,6 @@ def _setter(service: Object, field: str) -> str:
     return dict(foreign.set_by_others(service)).get(tuple(f"f:{part}" for part in field.split(".")), "")
 
 
-def node_port(service: Object | None) -> int | None:
-    """The NodePort of the gateway's TLS port, None where there is none."""
-    for port in ((service or {}).get("spec") or {}).get("ports") or []:
-        if port.get("port") == GATEWAY_TLS_PORT:
-            found = port.get("nodePort")
-            return int(found) if found else None
-    return None
-
-
-def ingress_of(service: Object | None) -> str | None:
-    """The IP address or host name that the load balancer gave to this Service; None where it has none yet."""
-    status = ((service or {}).get("status") or {}).get("loadBalancer") or {}
-    for ingress in status.get("ingress") or []:
-        found = ingress.get("ip") or ingress.get("hostname")
-        if found:
-            return one_line(found)
-    return None
-
-
 def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | None, str | None]]:
     spec = service.get("spec") or {}
     gateway = member.gateway
@@ -200,7 +184,4 @@ def _fields(service: Object, member: model.Cluster) -> list[tuple[str, str | Non
         told.append(("spec.externalIPs", ", ".join(addresses) or None, ", ".join(gateway.addresses)))
     elif gateway.exposure == "cluster-ip-route":
         told.append(("spec.clusterIP", spec.get("clusterIP"), str(gateway.address)))
-    return told + [
-        (f"annotations.{key}", show(annotation(service, key)), show(text))
-        for key, text in service_annotations(member).items()
-    ]
+    return told

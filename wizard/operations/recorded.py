@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from state import MeshState, StateDamaged, StateError, StateFolder, StateTooNew
+from wizard import kinds
 from wizard.errors import BadInput, Mistake, state_trouble
 from wizard.mesh.document import mesh_from
 from wizard.mesh.model import Mesh
 from wizard.messages import msg
 from wizard.paths import is_there
 from wizard.sharedstate import document_in, istioctl_in
-from wizard.steps import kinds
 from wizard.text import listing, quoted
 
 

@@ -13,7 +13,7 @@ from wizard.clusters.port import Cluster
 from wizard.errors import NotAllowed
 
 # Published by Kubernetes 1.20 and later: what every token of an account carries as its `ca.crt`.
-_AUTHORITY = Ref(CONFIG_MAP, "kube-root-ca.crt", "kube-system")
+AUTHORITY = Ref(CONFIG_MAP, "kube-root-ca.crt", "kube-system")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def beforehand(server: str, cluster: Cluster) -> Credential | None:
     the cluster does not tell its authority.
     """
     try:
-        authority = ((cluster.get(_AUTHORITY) or {}).get("data") or {}).get("ca.crt")
+        authority = ((cluster.get(AUTHORITY) or {}).get("data") or {}).get("ca.crt")
     except NotAllowed:
         return None
     return Credential(server, str(authority)) if authority else None

@@ -10,6 +10,7 @@ import yaml
 from wizard.clusters.kinds import Object
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated import operator as operators
+from wizard.simulated import roles
 from wizard.simulated.fields import clone
 from wizard.simulated.operator import at
 
@@ -168,8 +169,8 @@ def _pilot(operator: Object) -> list[Object]:
     return [
         _object("v1", "ServiceAccount", name, app),
         *_readers(operator),
-        *_roles(operator, "istiod-clusterrole", "istiod", name),
-        *_roles(operator, "istiod-gateway-controller", "istiod", name),
+        *_roles(operator, "istiod-clusterrole", "istiod", name, roles.ISTIOD),
+        *_roles(operator, "istiod-gateway-controller", "istiod", name, roles.GATEWAY_CONTROLLER),
         _object("v1", "ConfigMap", f"istio{ending}", labels,
                 data={"mesh": _dumped(mesh), "meshNetworks": _dumped(networks)}),
         _object("v1", "ConfigMap", f"istio-sidecar-injector{ending}", labels,
@@ -177,7 +178,7 @@ def _pilot(operator: Object) -> list[Object]:
         _object("v1", "ConfigMap", f"values{ending}", labels, data={"original-values": json.dumps(values, indent=2)}),
         _injector(operator, f"istio-sidecar-injector{ending}", labels),
         _istiod(operator, name, labels),
-        _object(_RBAC, "Role", name, app, rules=[]),
+        _object(_RBAC, "Role", name, app, rules=clone(roles.ISTIOD_AT_HOME)),
         _object(_RBAC, "RoleBinding", name, app,
                 roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
                 subjects=[{"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}]),
@@ -197,14 +198,14 @@ def _labels(operator: Object) -> dict[str, str]:
 
 
 def _readers(operator: Object) -> list[Object]:
-    return _roles(operator, "istio-reader-clusterrole", "istio-reader", "istio-reader-service-account")
+    rules = roles.READER_OF_REMOTE if operators.is_remote(operator) else roles.READER
+    return _roles(operator, "istio-reader-clusterrole", "istio-reader", "istio-reader-service-account", rules)
 
 
-def _roles(operator: Object, stem: str, app: str, account: str) -> list[Object]:
+def _roles(operator: Object, stem: str, app: str, account: str, rules: list[Object]) -> list[Object]:
     name = f"{stem}{operators.ending(operator)}-istio-system"
-    rules = [{"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["get", "list", "watch"]}]
     return [
-        _object(_RBAC, "ClusterRole", name, {"app": app}, cluster_wide=True, rules=rules),
+        _object(_RBAC, "ClusterRole", name, {"app": app}, cluster_wide=True, rules=clone(rules)),
         _object(_RBAC, "ClusterRoleBinding", name, {"app": app}, cluster_wide=True,
                 roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
                 subjects=[{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE}]),

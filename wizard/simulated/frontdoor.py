@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wizard.clusters.kinds import NAMESPACE, SECRET, SERVICE, Ref
+from wizard.clusters.kinds import NAMESPACE, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Ref
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.simulated.machine import Machine
 from wizard.simulated.network import Reached
@@ -79,16 +80,27 @@ def ask(found: Reached, url: str, *, authority: str | None, server_name: str = "
 
 def takes(machine: Machine, token: str) -> bool:
     """Whether this token is one of an account here."""
+    return account_of(machine, token) is not None
+
+
+def account_of(machine: Machine, token: str) -> Ref | None:
+    """The account here whose token this is; None where it is nobody's."""
     encoded = base64.b64encode(token.encode()).decode()
+    for secret in _tokens(machine):
+        if (secret.get("data") or {}).get("token") == encoded:
+            name = (secret["metadata"].get("annotations") or {}).get("kubernetes.io/service-account.name", "")
+            return Ref(SERVICE_ACCOUNT, name, SYSTEM_NAMESPACE)
+    return None
+
+
+def _tokens(machine: Machine) -> Iterator[Object]:
     # There may be as many secrets as clusters, so the one that is nearly always meant comes first.
     usual = machine.store.find(Ref(SECRET, READER_TOKEN, SYSTEM_NAMESPACE))
-    if usual and (usual.manifest.get("data") or {}).get("token") == encoded:
-        return True
-    return any(
-        (record.manifest.get("data") or {}).get("token") == encoded
-        for record in machine.store.all(SECRET, SYSTEM_NAMESPACE)
-        if record.manifest.get("type") == "kubernetes.io/service-account-token"
-    )
+    if usual:
+        yield usual.manifest
+    for record in machine.store.all(SECRET, SYSTEM_NAMESPACE):
+        if record.manifest.get("type") == "kubernetes.io/service-account-token":
+            yield record.manifest
 
 
 def _names(machine: Machine) -> set[str]:

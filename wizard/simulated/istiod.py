@@ -13,12 +13,13 @@ from wizard.clusters.kinds import (
     MUTATING_WEBHOOK,
     NAMESPACE,
     SECRET,
+    SERVICE_ACCOUNT,
     VALIDATING_WEBHOOK,
     Object,
     Ref,
 )
 from wizard.mesh.model import SYSTEM_NAMESPACE
-from wizard.simulated import proxies, registry
+from wizard.simulated import proxies, rbac, registry
 from wizard.simulated.fields import clone
 from wizard.simulated.machine import Machine
 from wizard.simulated.network import SIDECAR
@@ -101,6 +102,8 @@ def _elected(machine: Machine, control: Machine, name: str) -> None:
 
 def root_of(machine: Machine) -> bytes | None:
     """The root certificate that istiod here signs for, None where there is none yet."""
+    if machine.signs_for is not None:
+        return machine.signs_for
     for name, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
         secret = machine.store.find(Ref(SECRET, name, SYSTEM_NAMESPACE))
         content = ((secret.manifest.get("data") or {}) if secret else {}).get(key)
@@ -182,19 +185,32 @@ def has_sidecar(pod: Object) -> bool:
 
 
 def configured(machine: Machine, pod: Object) -> bool:
-    """Whether the proxy in this Pod, if there is one, has got certificate and configuration from its istiod."""
-    told = (pod["metadata"].get("annotations") or {}).get("sidecar.istio.io/status")
-    if not told or not has_sidecar(pod):
+    """Whether the proxy in this Pod, if there is one, has got certificate and configuration from its istiod; an istiod itself:
+    whether it could read its own cluster.
+    """
+    if _labels(pod).get("app") == "istiod":
+        account = str(pod["spec"].get("serviceAccountName") or "default")
+        return rbac.may_list(machine, Ref(SERVICE_ACCOUNT, account, pod["metadata"]["namespace"]), registry.READ)
+    if not _injected_by(pod) or not has_sidecar(pod):
         return True
     place = pod["metadata"]["namespace"], pod["metadata"]["name"]
     if place not in machine.served:
-        control = proxies.istiod_at(
-            machine, f"istiod{_ending(json.loads(told).get('revision', 'default'))}", _DISCOVERY_PORT
-        )
+        control = reached(machine, pod)
         if control is None or not _accepted(control, machine, pod):
             return False
         machine.served[place] = control
     return True
+
+
+def reached(machine: Machine, pod: Object) -> Machine | None:
+    """The machine whose istiod the proxy in this Pod reaches now, by the Service of its revision."""
+    revision = json.loads(_injected_by(pod) or "{}").get("revision", "default")
+    return proxies.istiod_at(machine, f"istiod{_ending(revision)}", _DISCOVERY_PORT)
+
+
+def _injected_by(pod: Object) -> str | None:
+    """What the injection noted on the Pod, None where there was none."""
+    return (pod["metadata"].get("annotations") or {}).get("sidecar.istio.io/status")
 
 
 def _accepted(control: Machine, machine: Machine, pod: Object) -> bool:

@@ -43,7 +43,7 @@ class Front:
 class Registration:
     """A cluster that istiod reads by a remote secret. `version`: which secret it is, and which istiod took it up; `content`: what
     it said then. `leads`: whether istiod looks after that cluster as its control plane, which it asks the cluster once, None:
-    it could not ask yet. `closed`: it reads it no more.
+    it could not ask yet. `read`: the cluster, once it has read it. `closed`: it reads it no more.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Registration:
     token: str
     authority: str
     leads: bool | None = None
+    read: Machine | None = None
     closed: bool = False
 
 
@@ -68,7 +69,8 @@ class Knobs:
     gives), `routes` (`ip route add` on its node: a range of addresses → the address that leads there), `quotas` (namespace →
     what a ResourceQuota in it limits, such as `limits.cpu,limits.memory`), `openshift` (whether SecurityContextConstraints
     are served, and held to), `crashing` (name of a container → what it prints each time before it dies), `stuck` (namespace →
-    type and message of the condition that keeps it from going once it is deleted).
+    type and message of the condition that keeps it from going once it is deleted), `signs_for` (the root that istiod signs for,
+    as one does that was started before its Secrets changed; None: that of the Secrets).
     """
 
     def __init__(self) -> None:
@@ -85,6 +87,7 @@ class Knobs:
         self.quotas: dict[str, str] = {}
         self.crashing: dict[str, str] = {}
         self.stuck: dict[str, tuple[str, str]] = {}
+        self.signs_for: bytes | None = None
 
 
 class Machine(Knobs):
@@ -228,10 +231,10 @@ class Machine(Knobs):
 
     def _stamp(self) -> Hashable:
         """Changes with everything that something here may follow from."""
+        own = self.store.revision, self.load_balancer, self.openshift, self.signs_for
         if self.external:
-            return self.store.revision, self.load_balancer, self.openshift, self.store.secrets
-        leaders = tuple((other.store.revision, other.store.secrets) for other in self._led_by())
-        return self.store.revision, self.load_balancer, self.openshift, leaders
+            return *own, self.store.secrets
+        return *own, tuple((other.store.revision, other.store.secrets, other.signs_for) for other in self._led_by())
 
     def found(self, ref: Ref) -> Object | None:
         """The live object itself, settled; not to be changed."""

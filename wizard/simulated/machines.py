@@ -11,11 +11,11 @@ from wizard.simulated import controllers
 from wizard.simulated.cluster import SimulatedCluster
 from wizard.simulated.istioctl import SimulatedIstioctl
 from wizard.simulated.machine import Machine, Universe
-from wizard.simulated.mesh import Traffic
 from wizard.simulated.pace import Pace
 from wizard.simulated.population import populate
 from wizard.simulated.rootstore import MemoryRoots
 from wizard.simulated.shell import Shell
+from wizard.simulated.traffic import Traffic
 from wizard.world import World
 
 

@@ -6,18 +6,20 @@ import base64
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
 from wizard import yamltext
-from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref
+from wizard.clusters.kinds import DEPLOYMENT, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SECRET, SERVICE, Object, Ref
+from wizard.mesh.addresses import place_of
 from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.objects.pods import is_ready
-from wizard.simulated import frontdoor, network
+from wizard.simulated import frontdoor, network, rbac
 from wizard.simulated.machine import Machine, Registration
 
 CONTROL_PLANES = "topology.istio.io/controlPlaneClusters"
+SYNC_SECONDS = 5.0  # until istiod has read a cluster whose secret is new
+READ = (NAMESPACE, NODE, SERVICE, ENDPOINT_SLICE, POD, SECRET)  # it waits until it has read all of each
 _LABEL = "istio/multiCluster=true"
 
 
@@ -28,16 +30,16 @@ def istiods(machine: Machine) -> list[Object]:
 
 
 def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
-    """The registrations of the istiod that runs here; none where none runs. A cluster is registered when its secret comes,
-    or when istiod starts, and asked then who looks after it: what changes there later is not noticed. Where the content of
-    its secret changes in place, istiod closes it (Istio issue 60612), until the secret is made anew or istiod started anew.
-    The machine's lock is held.
+    """The registrations of the istiod that runs here; where none runs, those of the last: its proxies keep what it told them.
+    A cluster is registered when its secret comes, or when istiod starts, and asked then who looks after it: what changes
+    there later is not noticed. Where the content of its secret changes in place, istiod closes it (Istio issue 60612), until
+    the secret is made anew or istiod started anew. The machine's lock is held.
     """
     running = istiods(machine)
     stamp = (machine.store.secrets, *(pod["metadata"]["uid"] for pod in running))
-    if machine.registered_at != stamp:
+    if running and machine.registered_at != stamp:
         known: dict[tuple[str, str], Registration] = {}
-        for record in machine.store.all(SECRET, SYSTEM_NAMESPACE, _LABEL) if running else []:
+        for record in machine.store.all(SECRET, SYSTEM_NAMESPACE, _LABEL):
             metadata = record.manifest["metadata"]
             version = f"{metadata['uid']}/{running[0]['metadata']['uid']}"
             for name, content in (record.manifest.get("data") or {}).items():
@@ -47,7 +49,7 @@ def refresh(machine: Machine) -> dict[tuple[str, str], Registration]:
                     known[key] = _read(key, version, record.born, content)
                 else:
                     known[key] = old if old.content == content else replace(old, leads=False, closed=True)
-        machine.registered = known
+        machine.registered = _taken_up(known, environment(running[0]["spec"], "discovery").get("CLUSTER_ID"))
         machine.registered_at = stamp
     machine.external = is_external(machine)
     if machine.external:
@@ -69,14 +71,26 @@ def cluster_of(machine: Machine, one: Registration) -> Machine | None:
     """
     if one.closed:
         return None
-    address = urlsplit(one.server)
+    host, port = place_of(one.server)
     try:
-        found = network.reach(machine, address.hostname or "", address.port or 443)
+        found = network.reach(machine, host, port)
     except ValueError:
         return None
-    if not found.is_api or found.machine is None or frontdoor.untrusted(found, address.hostname or "", one.authority):
+    if not found.is_api or found.machine is None or frontdoor.untrusted(found, host, one.authority):
         return None
     return found.machine if frontdoor.takes(found.machine, one.token) else None
+
+
+def known(machine: Machine, one: Registration) -> Machine | None:
+    """The machine whose objects istiod here has by a registration; None where it has not read all of them yet. What it has read
+    once, it goes on with, whatever becomes of the API server, the token and the role: it only hears of no change any more.
+    """
+    if one.read is None and machine.pace.now() >= one.born + SYNC_SECONDS * machine.pace.speed:
+        there = cluster_of(machine, one)
+        account = frontdoor.account_of(there, one.token) if there else None
+        if there and account and rbac.may_list(there, account, READ):
+            one.read = there
+    return None if one.closed else one.read
 
 
 def deployment(machine: Machine) -> Object | None:
@@ -104,6 +118,15 @@ def _read(key: tuple[str, str], version: str, born: float, content: str) -> Regi
     except (ValueError, KeyError, IndexError, TypeError):
         server, token, authority = "", "", ""
     return Registration(key[1], key[0], version, content, born, server, token, authority)
+
+
+def _taken_up(found: dict[tuple[str, str], Registration], own: str | None) -> dict[tuple[str, str], Registration]:
+    """Those that istiod takes up: none that is no kubeconfig, none under its own name, and of two with one name the older."""
+    first: dict[str, tuple[str, str]] = {}
+    for key, one in sorted(found.items(), key=lambda each: each[1].born):
+        if one.name != own and one.server:
+            first.setdefault(one.name, key)
+    return {key: one for key, one in found.items() if first.get(one.name) == key}
 
 
 def _leads(machine: Machine, one: Registration) -> bool | None:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from wizard.clusters.kinds import Object
 from wizard.clusters.port import Executed
-from wizard.simulated import configured, mesh, network, policies, proxies, script
+from wizard.simulated import configured, envoy, handshake, network, pages, policies, proxies, script
 from wizard.simulated.machine import Machine
 from wizard.simulated.pods import containers
+from wizard.simulated.traffic import Traffic
 
 _REQUEST = 0.06  # seconds that one answered request takes
-_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry", "--noproxy"}
+_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "-w", "-H", "--retry", "--noproxy", "--connect-to"}
 _HELLO = re.compile(r"http://helloworld\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?:5000/hello(.*)")
 _PROBED = re.compile(r"https://.*")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 
 
 class Shell:
-    """Runs `curl` to the sample and to addresses, istiod's debug requests, and `echo`, `printf`, `head`, `sh`, `true`, `false`,
-    `sleep`, `printenv`.
+    """Runs `curl` to the sample and to addresses, istiod's debug requests, proxies' admin requests, `openssl s_client`, and
+    `echo`, `printf`, `head`, `sh`, `true`, `false`, `sleep`, `timeout`, `printenv`.
     """
 
-    def __init__(self, traffic: mesh.Traffic) -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
 
     def run(
@@ -41,11 +41,16 @@ class Shell:
         def nested(words: list[str], given: str) -> Executed:
             return self._run(machine, pod, container, words, seconds, given, files)
 
+        def limited() -> Executed:
+            most = float(argv[1])
+            done = self._run(machine, pod, container, argv[2:], min(most, seconds), stdin, files)
+            return Executed(done.stdout, "", 124) if done.code < 0 and most <= seconds else done
+
         commands: dict[str, Callable[[], Executed]] = {
             "curl": lambda: (
                 configured.curl(machine, stdin, files)
                 if argv[1:] == ["-K", "-"]
-                else self._curl(machine, pod, argv[1:], seconds)
+                else self._curl(machine, pod, container, argv[1:], seconds)
             ),
             "echo": lambda: Executed(" ".join(argv[1:]) + "\n", "", 0),
             "printf": lambda: Executed(argv[2] if argv[1:2] == ["%s"] else "", "", 0),
@@ -55,14 +60,19 @@ class Shell:
             "false": lambda: Executed("", "", 1),
             "sleep": lambda: _sleep(machine, float(argv[1]), seconds),
             "printenv": lambda: _printenv(pod, container, argv[1:]),
-            "pilot-discovery": lambda: _debug(machine, argv[1:]),
+            "timeout": limited,
+            "openssl": lambda: handshake.openssl(machine, pod, argv[1:], seconds),
+            "pilot-discovery": lambda: pages.requested(machine, argv[1:]),
+            "pilot-agent": lambda: envoy.asked(self._traffic, machine, pod, container, argv[1:]),
         }
         name = (argv[0] if argv else "").rpartition("/")[2]
         if name not in commands:
             return Executed("", f'exec: "{name}": executable file not found in $PATH (simulated)\n', 127)
         return commands[name]()
 
-    def _curl(self, machine: Machine, pod: Object, arguments: Sequence[str], seconds: float) -> Executed:
+    def _curl(
+        self, machine: Machine, pod: Object, container: str, arguments: Sequence[str], seconds: float
+    ) -> Executed:
         urls: list[str] = []
         options: dict[str, str] = {}
         words = iter(arguments)
@@ -75,6 +85,8 @@ class Shell:
         if urls and all(_PROBED.fullmatch(url) for url in urls):
             connect = min(patience, float(options.get("--connect-timeout") or patience))
             spoken = any(re.fullmatch(r"-[a-zA-Z]*v[a-zA-Z]*", word) for word in arguments)
+            if "--connect-to" in options:
+                return handshake.curl(machine, pod, urls[0], options["--connect-to"], connect, spoken=spoken)
             return _probe(machine, pod, urls, connect, options.get("-w", ""), spoken=spoken)
         found = _HELLO.fullmatch(urls[0]) if urls else None
         if not found:
@@ -83,13 +95,15 @@ class Shell:
         # curl repeats the request for every number of the range itself.
         spread = _RANGE.search(found[2])
         count = int(spread[2]) - int(spread[1]) + 1 if spread else 1
-        return self._ask(machine, pod, found[1], count, patience, seconds)
+        # What runs beside the proxy as its user is not captured by it.
+        client = _uncaptured(pod) if container == network.SIDECAR else pod
+        return self._ask(machine, client, found[1], count, patience, seconds, options.get("-w", ""))
 
     def _ask(
-        self, machine: Machine, pod: Object, namespace: str, count: int, patience: float, seconds: float
+        self, machine: Machine, pod: Object, namespace: str, count: int, patience: float, seconds: float, form: str
     ) -> Executed:
-        upstreams = self._traffic.upstreams(machine, pod, namespace)
-        if upstreams is None:
+        talk = self._traffic.conversation(machine, pod, namespace)
+        if talk is None:
             host = f"helloworld.{namespace}"
             return Executed("", f"curl: (6) Could not resolve host: {host}\n" * count, 6)
         out, err, code, left = "", "", 0, seconds
@@ -97,22 +111,31 @@ class Shell:
             with machine.lock:
                 turn = machine.turn
                 machine.turn += 1
-            chosen = upstreams[turn % len(upstreams)] if upstreams else mesh.Upstream(body=mesh.UNHEALTHY)
-            took = _REQUEST if chosen.answer or chosen.body else patience
-            machine.pace.sleep(min(took, left))
-            left -= took
+            outcome = talk.request(turn)
+            took = _REQUEST + outcome.seconds if outcome.ends else patience
+            machine.pace.sleep(min(took, patience, left))
+            left -= min(took, patience)
             if left <= 0:
                 return Executed(out, f"{err}\nno end within {seconds:.0f} s", -1)
-            if chosen.answer:
-                out, code = f"{out}{chosen.answer}\n", 0
-            elif chosen.body:
-                out, code = out + chosen.body, 0  # Envoy ends it without a newline, and it is an answer to curl
+            if outcome.ends and took <= patience:
+                # Envoy ends what it says without a newline, and it is an answer to curl.
+                out += outcome.out + configured.written(form, {"http_code": f"{outcome.status:03}"})
+                err, code = err + (f"{outcome.problem}\n" if outcome.problem else ""), outcome.code
             else:
                 err += (
                     f"curl: (28) Operation timed out after {int(patience * 1000)} milliseconds with 0 bytes received\n"
                 )
                 code = 28
         return Executed(out, err, code)
+
+
+def _uncaptured(pod: Object) -> Object:
+    """The Pod as if it had no sidecar."""
+    others = {
+        kind: [each for each in pod["spec"].get(kind) or [] if each["name"] != network.SIDECAR]
+        for kind in ("initContainers", "containers")
+    }
+    return {**pod, "spec": {**pod["spec"], **others}}
 
 
 def _probe(
@@ -158,19 +181,3 @@ def _printenv(pod: Object, container: str, names: Sequence[str]) -> Executed:
     if any(name not in values for name in names):
         return Executed("", "", 1)
     return Executed("".join(f"{values[name]}\n" for name in names), "", 0)
-
-
-def _debug(machine: Machine, arguments: Sequence[str]) -> Executed:
-    if list(arguments[:2]) != ["request", "GET"]:
-        return Executed("", "unknown command (simulated)\n", 1)
-    path = arguments[2] if len(arguments) > 2 else ""
-    if path.endswith("/debug/clusterz"):
-        return Executed(json.dumps(mesh.remote_clusters(machine), indent=2) + "\n", "", 0)
-    if path.endswith("/debug/networkz"):
-        gateways = [
-            {"Network": network, "Cluster": "", "Addr": gateway.get("address"), "Port": gateway.get("port")}
-            for network, entry in mesh.networks_of(machine).items()
-            for gateway in entry.get("gateways") or []
-        ]
-        return Executed(json.dumps(gateways, indent=2) + "\n", "", 0)
-    return Executed("404 page not found\n", "", 0)

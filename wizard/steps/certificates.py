@@ -10,6 +10,7 @@ import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from wizard import kinds
 from wizard.certificates import authority, openssl
 from wizard.certificates.authority import Root
 from wizard.certificates.bundle import CERT, CHAIN, KEY, ROOT, Inspection
@@ -27,7 +28,6 @@ from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.messages import counted, joined, msg
 from wizard.objects.cacerts import CACERTS, held, signs_itself
 from wizard.objects.placing import put
-from wizard.steps import kinds
 from wizard.steps.brought import Brought
 from wizard.steps.declared import Declared
 from wizard.text import listing, quoted

@@ -27,7 +27,8 @@ class Declared(Step):
     """A step whose whole work is to make some objects stand as declared.
 
     An object that was there before us is joined only where none of our fields is set otherwise by somebody else;
-    else it is a conflict that names the owner. What we made ourselves and somebody changed is mended.
+    else it is a conflict that names the owner. What we made ourselves and somebody changed is mended. In a mesh that others made
+    none is joined.
     """
 
     def __init__(
@@ -84,7 +85,8 @@ class Declared(Step):
     def _conflict(self, manifest: Object, live: Object | None, found: Sequence[Difference]) -> Conflict | None:
         if live is None or is_ours(live):
             return of_another(self.member.name, live, self.mesh.name)
-        others = [difference for difference in found if difference.found is not None]
+        # Nothing is added to what others made of a mesh that is theirs.
+        others = [difference for difference in found if self.mesh.adopted or difference.found is not None]
         if not others:
             return None
         by = listing(sorted({difference.by for difference in others if difference.by})) or msg("somebody else")

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from wizard import kinds
 from wizard.clusters.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
@@ -46,7 +47,7 @@ from wizard.objects.ownership import MESH, annotation, exact_differences
 from wizard.objects.placing import put, put_missing
 from wizard.objects.pods import available
 from wizard.probes.watch import Watch
-from wizard.steps import kinds, obstacles
+from wizard.steps import obstacles
 from wizard.steps.loadbalancer import awaits_address
 from wizard.text import here_document, listing, quoted
 from wizard.world import World

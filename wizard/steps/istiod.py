@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wizard import kinds
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
@@ -10,7 +11,6 @@ from wizard.mesh.model import SYSTEM_NAMESPACE
 from wizard.messages import msg
 from wizard.objects.pods import available
 from wizard.probes.unready import Unready
-from wizard.steps import kinds
 from wizard.steps.install import injector_of, istiod_of, runs_istiod
 from wizard.text import quoted
 from wizard.world import World

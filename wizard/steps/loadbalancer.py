@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wizard import kinds
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.istio.versions import host_names_of_gateways
@@ -9,9 +10,8 @@ from wizard.mesh import model
 from wizard.mesh.addresses import is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.messages import joined, msg
-from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.objects.eastwest import GATEWAY_SERVICE, ingress_of
 from wizard.probes.warnings import latest_warning
-from wizard.steps import kinds
 from wizard.world import World
 
 ADDRESS_SECONDS = 600

@@ -8,16 +8,15 @@ from typing import Any
 
 import yaml
 
-from wizard import yamltext
+from wizard import kinds, yamltext
 from wizard.clusters.kinds import CONFIG_MAP, Object, Ref
 from wizard.clusters.typed import kubectl
-from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
+from wizard.engine.step import Command, Conflict, Difference, Done, Job, Needed, Probe, Step
 from wizard.istio import names
 from wizard.istio.operator import mesh_networks
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
-from wizard.messages import msg
+from wizard.messages import joined, msg
 from wizard.objects.ownership import exact_differences
-from wizard.steps import kinds
 from wizard.text import quoted
 from wizard.world import World
 
@@ -41,6 +40,15 @@ class MeshNetworks(Step):
         if config is None:
             return Needed((Difference(str(self.ref), "", None, msg("to be installed")),))
         told = self._differences(config)
+        if told and self.mesh.adopted:
+            return Conflict(
+                msg(
+                    "{cluster}: meshNetworks are not as the mesh file says: {differences}",
+                    cluster=self.member.name,
+                    differences=joined((each.told for each in told), "; "),
+                ),
+                msg("Change them where they come from, or change the mesh file."),
+            )
         return Needed(tuple(told)) if told else Done()
 
     def apply(self, world: World, job: Job) -> None:

@@ -5,6 +5,7 @@ label over meshNetworks, and reads the annotation once, when the cluster is regi
 
 from __future__ import annotations
 
+from wizard import kinds
 from wizard.clusters.kinds import NAMESPACE, Object, Ref
 from wizard.clusters.port import Right
 from wizard.clusters.typed import kubectl
@@ -14,7 +15,6 @@ from wizard.istio import names
 from wizard.mesh.model import NETWORK_LABEL, SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.messages import joined, msg
 from wizard.objects.ownership import LABELS
-from wizard.steps import kinds
 from wizard.steps.declared import Declared
 from wizard.text import quoted
 from wizard.world import World

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wizard import kinds
 from wizard.checks import gateway_port
 from wizard.checks.finding import Finding
 from wizard.checks.preflight import check_cluster
@@ -14,8 +15,7 @@ from wizard.engine.step import Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, NeedsPerson
 from wizard.mesh.model import Cluster, Mesh
 from wizard.messages import joined, msg
-from wizard.objects.gateway import GATEWAY_SERVICE, node_port
-from wizard.steps import kinds
+from wizard.objects.eastwest import GATEWAY_SERVICE, node_port
 from wizard.world import World
 
 

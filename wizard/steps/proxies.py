@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wizard import kinds
 from wizard.clusters.kinds import POD, Object
 from wizard.clusters.port import Cluster
 from wizard.clusters.typed import kubectl
@@ -16,7 +17,6 @@ from wizard.mesh import model
 from wizard.mesh.model import GATEWAY_NAME, SYSTEM_NAMESPACE
 from wizard.messages import counted, joined, msg
 from wizard.objects.pods import is_going, is_pod_of
-from wizard.steps import kinds
 from wizard.steps.sample import sample_deployments
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
@@ -101,6 +101,8 @@ class Proxies(Step):
                 yield _workload(pod), version
 
     def _is_ours(self, pod: Object) -> bool:
+        if self.mesh.adopted:
+            return False
         namespace = pod["metadata"].get("namespace")
         if namespace == SYSTEM_NAMESPACE and is_pod_of(pod, GATEWAY_NAME):
             return True

@@ -8,6 +8,7 @@ import base64
 import json
 from pathlib import Path
 
+from wizard import kinds
 from wizard.clusters.kinds import SECRET, Object, Ref
 from wizard.clusters.port import Cluster, Right
 from wizard.clusters.typed import kubectl
@@ -19,7 +20,6 @@ from wizard.mesh.model import SYSTEM_NAMESPACE, Mesh
 from wizard.messages import msg
 from wizard.objects.placing import put, take_back
 from wizard.reading import read
-from wizard.steps import kinds
 from wizard.steps.declared import Declared
 from wizard.text import one_line, quoted
 from wizard.world import World

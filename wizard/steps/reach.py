@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wizard import kinds
 from wizard.clusters.kinds import JOB, NODE, POD, SERVICE
 from wizard.clusters.nodes import all_addresses
 from wizard.clusters.patience import within
@@ -20,12 +21,11 @@ from wizard.mesh.addresses import bracketed, canonical, is_ip
 from wizard.mesh.model import SYSTEM_NAMESPACE, Cluster, Mesh
 from wizard.messages import joined, msg
 from wizard.objects.discovery import discovery_address
-from wizard.objects.gateway import GATEWAY_SERVICE, ingress_of
+from wizard.objects.eastwest import GATEWAY_SERVICE, ingress_of
 from wizard.objects.pods import is_going
 from wizard.probes.asking import doubt
 from wizard.probes.credential import Credential, beforehand, in_secret
 from wizard.probes.curlpod import Answer, CurlPods, remove_probes
-from wizard.steps import kinds
 from wizard.steps.remotesecret import secret_of
 from wizard.steps.targets import PATIENCE, Target, remedy_for
 from wizard.text import listing, one_line

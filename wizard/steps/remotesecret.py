@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 
+from wizard import kinds
 from wizard.clusters import port as clusters
 from wizard.clusters.kinds import POD, SECRET, SERVICE_ACCOUNT, Object, Ref
 from wizard.clusters.typed import istioctl, kubectl
@@ -21,7 +22,7 @@ from wizard.objects.ownership import CREATED, annotation, is_of, is_ours, label,
 from wizard.objects.placing import await_ended, put, take_back
 from wizard.objects.removal import READER_TOKEN
 from wizard.probes.credential import in_secret
-from wizard.steps import kinds
+from wizard.registered import registered
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 
@@ -74,6 +75,12 @@ class RemoteSecret(Step):
 
     def probe(self, world: World) -> Probe:
         live = world.cluster(self.cluster).get(self.ref)
+        if live is None and self.mesh.adopted:
+            named = next(
+                (each for each in registered(world.cluster(self.cluster)) if each.name == self.target.name), None
+            )
+            if named:
+                return Done(msg("reads {server}, by Secret {name}", server=named.server, name=one_line(named.secret)))
         if live is None:
             wanted = msg("to be made, reading {server}", server=self.target.api_server)
             return Needed((Difference(str(self.ref), "", None, wanted),))

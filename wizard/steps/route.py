@@ -4,6 +4,7 @@ wizard has no hands on hosts: it shows what to type, and finds out from inside t
 
 from __future__ import annotations
 
+from wizard import kinds
 from wizard.clusters.kinds import NODE, SERVICE, Object, Ref
 from wizard.clusters.nodes import is_ready
 from wizard.clusters.port import Cluster
@@ -14,7 +15,6 @@ from wizard.mesh.addresses import bracketed
 from wizard.mesh.model import Mesh
 from wizard.messages import joined, msg
 from wizard.probes.curlpod import CurlPods, remove_probes
-from wizard.steps import kinds
 from wizard.steps.reach import probe_needs, shown
 from wizard.text import listing, one_line, quoted
 from wizard.world import World

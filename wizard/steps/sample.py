@@ -7,31 +7,29 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from wizard import kinds
 from wizard.clusters.kinds import DEPLOYMENT, NAMESPACE, POD, SECRET, Object, Ref, ref_of
 from wizard.clusters.port import Cluster, Right
 from wizard.clusters.typed import kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe
-from wizard.errors import Failed
 from wizard.istio import names
-from wizard.istio.proxies import outdated
+from wizard.istio.proxies import PROXY, has_sidecar, outdated
 from wizard.mesh import model
 from wizard.mesh.model import Mesh
+from wizard.mesh.sample import CLIENT, PORT, SERVICE
 from wizard.messages import joined, msg
 from wizard.objects.ownership import CREATED, MESH, annotation, is_of, label
 from wizard.objects.placing import await_ended, put_missing, take_back
 from wizard.objects.pods import available, is_going, is_pod_of, is_ready
 from wizard.probes.curlpod import curl_image
 from wizard.probes.unready import Unready
-from wizard.steps import kinds, pullsecret
+from wizard.steps import pullsecret
+from wizard.steps.adopted import sample_of_others
 from wizard.steps.declared import Declared
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 
-SERVICE = "helloworld"
-CLIENT = "curl"
-PORT = 5000
 HELLO_TAG = "1.0"
-SIDECAR = "istio-proxy"
 READY_SECONDS = 180
 REPLACING_PAUSE_SECONDS = 1.0  # after the first attempt
 
@@ -115,6 +113,8 @@ class Sample(Declared):
         super().undo(world, job)
 
     def probe(self, world: World) -> Probe:
+        if self.mesh.adopted and (theirs := sample_of_others(world.cluster(self.cluster), self.mesh, self.member)):
+            return theirs
         probe = super().probe(world)
         if not isinstance(probe, Done):
             return probe
@@ -130,7 +130,7 @@ class Sample(Declared):
                 f"Pod {one_line(pod['metadata']['name'])}",
                 "containers",
                 self._sidecar(pod),
-                msg("with {container}", container=SIDECAR),
+                msg("with {container}", container=PROXY),
                 transient=True,
             )
             for pod in bare
@@ -199,7 +199,7 @@ class Sample(Declared):
         if not has_sidecar(pod):
             return msg("no sidecar")
         version = outdated(pod, self.mesh)
-        return msg("{container} of Istio {version}", container=SIDECAR, version=version) if version else ""
+        return msg("{container} of Istio {version}", container=PROXY, version=version) if version else ""
 
     def _unready(self, cluster: Cluster) -> tuple[list[Ref], list[Object]]:
         """(the Deployments of which no Pod serves, their Pods that were not injected, or by an older istiod)."""
@@ -250,13 +250,6 @@ def _told(waiting: Sequence[Ref], bare: Sequence[Object]) -> str:
     return joined(said, "; ")
 
 
-def has_sidecar(pod: Object) -> bool:
-    """Whether istiod injected this pod: as a container, or as an init container that keeps running."""
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
-    return any(container.get("name") == SIDECAR for container in containers)
-
-
 def standing_version(cluster: Cluster, mesh: Mesh) -> str | None:
     """The version of this mesh's helloworld in this cluster; None where there is none, or more than one."""
     found = {
@@ -265,20 +258,3 @@ def standing_version(cluster: Cluster, mesh: Mesh) -> str | None:
         if annotation(item, CREATED) and annotation(item, MESH) == mesh.name
     }
     return found.pop() if len(found) == 1 else None
-
-
-def client_pod(cluster: Cluster, namespace: str) -> Ref:
-    """A running client pod with its sidecar. Failed where there is none."""
-    for pod in cluster.objects(POD, namespace, f"app={CLIENT}"):
-        running = (pod.get("status") or {}).get("phase") == "Running"
-        if running and is_pod_of(pod, CLIENT) and has_sidecar(pod) and not is_going(pod):
-            return Ref(POD, pod["metadata"]["name"], namespace)
-    raise Failed(
-        msg(
-            "{cluster}: no {client} pod with a sidecar runs in namespace {namespace}",
-            cluster=cluster.name,
-            client=CLIENT,
-            namespace=namespace,
-        ),
-        msg("Run `meshwizard apply` again."),
-    )

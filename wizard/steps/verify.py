@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import re
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from wizard import kinds
 from wizard.answered import Answered
+from wizard.checks.explained import Explained
+from wizard.checks.finding import Finding, Pair, way_on
+from wizard.checks.standing.overdue import OVERDUE_SECONDS, Overdue
+from wizard.checks.standing.view import Traffic
 from wizard.clusters.port import EXECUTING
 from wizard.clusters.typed import istioctl, kubectl
 from wizard.engine.step import Command, Difference, Done, Job, Needed, Probe, Step
 from wizard.errors import Failed, VerificationFailed
 from wizard.mesh.model import Cluster, Mesh
-from wizard.messages import msg
-from wizard.steps import kinds
+from wizard.mesh.sample import CLIENT
+from wizard.messages import joined, msg
+from wizard.probes.traffic import ANSWER_SECONDS, Heard, ask, url_of
 from wizard.steps.loadbalancer import awaits_address
-from wizard.steps.sample import CLIENT, PORT, SERVICE, client_pod
 from wizard.text import listing, one_line, quoted
 from wizard.world import World
 
 VERIFY_SECONDS = 180
-ANSWER_SECONDS = 5  # for one request
-_COMPLAINT = re.compile(r"curl: \(\d+\)[^\r\n]*")
-_ANSWER = re.compile(r"Hello version: (v\d+), instance: (\S+)")
 
 
 class Verify(Step):
@@ -44,39 +46,60 @@ class Verify(Step):
 
     def probe(self, world: World) -> Probe:
         try:
-            heard, errors = self._ask(world, len(self.versions) * 4)
+            asked = self._ask(world, len(self.versions) * 4)
         except Failed as failure:
             return Needed((Difference(msg("traffic"), "", failure.what, msg("answers of every cluster")),))
+        heard = asked.answers
         missing = [version for version in self.versions if version not in heard]
         if missing:
-            seen = _told(heard) if heard else errors or msg("no answer")
+            seen = _told(heard) if heard else asked.error or msg("no answer")
             wanted = msg("answers of {versions} too", versions=listing(missing))
             return Needed((Difference(msg("traffic"), "", seen, wanted),))
         told = _told(heard)
         return Done(told, (self._answered(heard, (), 0, told),))
 
     def apply(self, world: World, job: Job) -> None:
+        overdue = job.shared.once("overdue", lambda: Overdue(self.mesh, world.clusters))
         heard: Counter[str] = Counter()
         failures = 0
         last = ""
+        began = time.monotonic()
 
         def look() -> tuple[bool | None, str]:
             nonlocal failures, last
             try:
-                answers, error = self._ask(world, len(self.versions) * 4)
+                asked = self._ask(world, len(self.versions) * 4)
             except Failed as failure:
-                answers, error = Counter(), failure.what
-            heard.update(answers)
-            failures += 1 if error else 0
+                asked = Heard(Counter(), failure.what)
+            heard.update(asked.answers)
+            failures += 1 if asked.error else 0
             missing = tuple(version for version in self.versions if not heard[version])
-            last = error or _told(heard)
+            last = asked.error or _told(heard)
             job.tell(self._answered(heard, missing, failures, last))
-            return (None if missing else True), msg("{seen}; missing {versions}", seen=last, versions=listing(missing))
+            overdue.told(self.member.name, Traffic(Heard(Counter(heard), asked.error)))
+            seen = msg("{seen}; missing {versions}", seen=last, versions=listing(missing))
+            if not missing or time.monotonic() - began < OVERDUE_SECONDS:
+                return (None if missing else True), seen
+            overdue.look()
+            cause, certain = overdue.cause(self._pairs(missing))
+            if cause is None:
+                return None, seen
+            job.tell(self._explained(cause))
+            if certain:
+                raise self._caused(cause, missing)
+            return None, joined((seen, cause.text), "; ")
 
         try:
             job.wait(msg("every version to answer"), look, seconds=VERIFY_SECONDS, every=0.5)
+        except VerificationFailed:
+            raise
         except Failed as failure:
-            missing = [version for version in self.versions if not heard[version]]
+            missing = tuple(version for version in self.versions if not heard[version])
+            overdue.wait()
+            cause, _ = overdue.cause(self._pairs(missing))
+            if cause:
+                job.tell(self._explained(cause))
+                raise self._caused(cause, missing) from failure
             raise VerificationFailed(
                 msg(
                     "no answer of {peers} reached {cluster}: {problem}",
@@ -86,6 +109,22 @@ class Verify(Step):
                 ),
                 self._advice(missing),
             ) from failure
+
+    def _explained(self, cause: Finding) -> Explained:
+        peers = tuple(target for source, target in cause.breaks if source == self.member.name)
+        return Explained(**self.named(), peers=peers, finding=cause)
+
+    def _caused(self, cause: Finding, missing: Sequence[str]) -> VerificationFailed:
+        told = msg(
+            "no answer of {peers} reached {cluster}: {problem}",
+            peers=listing(self._whose(version) for version in missing),
+            cluster=self.member.name,
+            problem=cause.text,
+        )
+        return VerificationFailed(told, way_on(cause))
+
+    def _pairs(self, missing: Sequence[str]) -> list[Pair]:
+        return [(self.member.name, self._peer(version).name) for version in missing]
 
     def _answered(self, heard: Mapping[str, int], missing: tuple[str, ...], errors: int, last: str) -> Answered:
         return Answered(
@@ -97,7 +136,7 @@ class Verify(Step):
         )
 
     def commands(self) -> list[Command]:
-        url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello"
+        url = url_of(self.mesh.verify.namespace)
         patterns = "\n".join(
             f"    [[ $answers == *{quoted(f'version: {version},')}* ]] || missing={quoted(version)}"
             for version in self.versions
@@ -117,29 +156,19 @@ class Verify(Step):
             )
         ]
 
-    def _ask(self, world: World, requests: int) -> tuple[Counter[str], str]:
-        """Answers by version, and what went wrong with the last request that failed. Failed where none could be sent."""
-        cluster = world.cluster(self.cluster)
-        pod = client_pod(cluster, self.mesh.verify.namespace)
-        # curl spreads the range itself: one exec instead of many, and all requests under way at once.
-        url = f"http://{SERVICE}.{self.mesh.verify.namespace}:{PORT}/hello?n=[1-{requests}]"
-        argv = ["curl", "-sS", "--parallel", "--max-time", str(ANSWER_SECONDS), url]
-        done = cluster.execute(pod, CLIENT, argv, seconds=ANSWER_SECONDS * 3)
-        heard = Counter(found[1] for found in _ANSWER.finditer(done.stdout))
-        # Envoy's error texts end without a newline, so one may stand on the line of the next answer.
-        other = [line for line in _ANSWER.sub("\n", done.stdout).splitlines() if line.strip()]
-        # Beside its complaints, a curl that works in parallel writes how far it is.
-        complaint = _COMPLAINT.findall(done.stderr) or other
-        if done.code < 0:
-            complaint = done.stderr.strip().splitlines()
-        return heard, one_line(complaint[-1]) if complaint else ""
+    def _ask(self, world: World, requests: int) -> Heard:
+        """Failed where no request could be sent."""
+        return ask(world.cluster(self.cluster), self.mesh.verify.namespace, requests)
+
+    def _peer(self, version: str) -> Cluster:
+        return self.mesh.clusters[self.versions.index(version)]
 
     def _whose(self, version: str) -> str:
-        return f"{self.mesh.clusters[self.versions.index(version)].name} ({version})"
+        return f"{self._peer(version).name} ({version})"
 
-    def _advice(self, missing: list[str]) -> str:
+    def _advice(self, missing: Sequence[str]) -> str:
         beyond = {peer.name for peer in self.mesh.beyond(self.member.name)}
-        peers = [self.mesh.clusters[self.versions.index(version)] for version in missing]
+        peers = [self._peer(version) for version in missing]
         gateways = listing(
             msg("{address}:{port}", address=address, port=str(peer.gateway.tls_port))
             for peer in peers

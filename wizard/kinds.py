@@ -1,5 +1,5 @@
-"""The kinds of step that others than the step itself speak of: steps that need them, and front ends that show them. A kind of
-which nobody else speaks is declared with its step.
+"""The kinds of step that others than the step itself speak of: steps that need them, checks whose findings they mend, and front
+ends that show them. A kind of which nobody else speaks is declared with its step.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What everything stands on: API servers, nodes, clocks, admission."""

@@ -1,0 +1,1 @@
+"""istiod: that it runs, injects, and serves the proxies of its clusters."""

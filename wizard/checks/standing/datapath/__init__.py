@@ -1,0 +1,1 @@
+"""What the proxies made of all this."""

@@ -1,0 +1,1 @@
+"""Which networks there are, and where istiod takes their gateways to be."""

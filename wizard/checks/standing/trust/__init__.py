@@ -1,0 +1,1 @@
+"""Whom proxies trust: roots, chains, trust domains."""

@@ -1,0 +1,1 @@
+"""The applications, and the policies that others put beside them."""
